@@ -1,0 +1,15 @@
+//! What signaling, relay and control plane must agree on: the signed media grant, the epochs that
+//! end it, and the proof of possession that binds requests to a terminal's key.
+//!
+//! Every signature has one fixed algorithm; nothing in a token chooses how it is verified.
+
+pub mod dpop;
+pub mod epoch;
+pub mod grant;
+pub mod jwk;
+pub mod secret;
+
+pub use epoch::{Epochs, Revocation};
+pub use grant::{Action, Grant, GrantError, GrantId, GrantSigner, GrantVerifier, Role};
+pub use jwk::{PublicKey, Thumbprint};
+pub use secret::Redacted;

@@ -1,0 +1,88 @@
+//! The unit of the relay: a frame as a run of canonical RTP payloads of one timestamp.
+//!
+//! A frame is cut into canonical packets **once**, at ingest. Payload bytes are stored once and
+//! shared; only the 12-byte RTP header differs per viewer.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::codec::Codec;
+use crate::ids::{Tier, TrackIndex};
+
+/// Media time: RTP ticks of the canonical timeline, extended beyond 32 bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct MediaTime(pub u64);
+
+impl MediaTime {
+    /// The value as it goes into an RTP header.
+    pub fn rtp(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// The camera's own clock at capture, microseconds since 1970 UTC. May step; never used as a timer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CaptureTime(pub u64);
+
+/// When the frame reached this relay, on the monotonic clock.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ArrivalTime(pub Instant);
+
+/// Whether the relay could read the payload.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Protection {
+    /// Clear media of an open device.
+    Open,
+    /// SFrame ciphertext of a sealed device (RFC 9605) under this key generation.
+    Sealed {
+        /// Key generation, rises for ever.
+        generation: u64,
+    },
+}
+
+/// What the relay may know of a frame: filled by ingest for open streams, signed by the camera for
+/// sealed ones. Cache, start, pacing, dropping and recording read only this.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Descriptor {
+    /// The track in its stream.
+    pub track: TrackIndex,
+    /// Quality tier of the track.
+    pub tier: Tier,
+    /// Codec of the track.
+    pub codec: Codec,
+    /// Decoding can start here. Every audio frame is one.
+    pub keyframe: bool,
+    /// No later frame refers to it.
+    pub discardable: bool,
+    /// Frames were lost before this one, so that decoders may show errors until a keyframe.
+    pub discontinuity: bool,
+    /// Open or sealed.
+    pub protection: Protection,
+    /// Place on the track's canonical timeline.
+    pub media_time: MediaTime,
+    /// Camera's clock at capture, if known.
+    pub capture: Option<CaptureTime>,
+    /// Arrival of the frame's first packet here.
+    pub arrival: ArrivalTime,
+}
+
+/// One encoded picture or audio frame.
+#[derive(Debug)]
+pub struct Frame {
+    /// The clear description.
+    pub descriptor: Descriptor,
+    /// Canonical sequence number of the first packet, extended beyond 16 bits.
+    pub first_seq: u64,
+    /// RTP payloads, each at most [`crate::limits::MAX_CANONICAL_PAYLOAD`] bytes, never empty.
+    /// All but the last of a run have one size. The RTP marker belongs on the last one of a video
+    /// frame.
+    pub payloads: Box<[Bytes]>,
+}
+
+impl Frame {
+    /// Payload bytes of all packets.
+    pub fn bytes(&self) -> usize {
+        self.payloads.iter().map(Bytes::len).sum()
+    }
+}

@@ -1,0 +1,120 @@
+//! What a transport port is to the worker: the calls it must have and what it may touch.
+//!
+//! A port owns its sockets and its peers. Ports are plain structs with these methods:
+//! - `handle_io(&mut self, cx, token, readable, writable)` when a socket of its is ready;
+//! - `handle_command(&mut self, cx, command)` for what [`crate::RelayHandle`] asks;
+//! - `poll_timeout(&self) -> Option<Instant>` and `handle_timeout(&mut self, cx)`;
+//! - `deliver(&mut self, cx, peer, subscriber)` when the hub has frames due for a viewer: drain
+//!   `cx.hub.poll_delivery(now, subscriber)` unless the transport is full;
+//! - `request_keyframe(&mut self, cx, peer, track)` for a publisher;
+//! - `close(&mut self, cx, peer, reason)` to end a peer at once, its queued bytes discarded.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use mio::Token;
+use sightline_relay_proto::hub::{Hub, PublisherId, SubscriberId};
+use sightline_relay_proto::transmit::Arena;
+
+use crate::lease::{LeaseId, LeaseTable};
+
+/// Which port a peer or token belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum PortKind {
+    /// WHIP and WHEP sessions.
+    WebRtc,
+    /// RTSP connections.
+    Rtsp,
+    /// RTP over QUIC connections.
+    Roq,
+    /// In-process publishers (RTSP pull).
+    Feed,
+}
+
+/// A peer of a port. Never reused within a port's life.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct PeerId(pub(crate) u64);
+
+/// Why a peer is closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CloseReason {
+    /// Its lease was revoked or could not be renewed.
+    LeaseEnded,
+    /// The stream has ended.
+    StreamEnded,
+    /// Another connection of the same device took over.
+    Replaced,
+    /// The server stops.
+    Shutdown,
+}
+
+/// Who stands behind subscribers, publishers and leases.
+#[derive(Default)]
+pub(crate) struct Directory {
+    pub(crate) subscribers: HashMap<SubscriberId, (PortKind, PeerId)>,
+    pub(crate) publishers: HashMap<PublisherId, (PortKind, PeerId)>,
+    pub(crate) leases: HashMap<LeaseId, (PortKind, PeerId)>,
+}
+
+/// What a port may touch while it handles something.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Instant,
+    pub(crate) hub: &'a mut Hub,
+    pub(crate) leases: &'a mut LeaseTable,
+    /// A port enters each subscriber, publisher and lease that it opens, and removes it at the end.
+    pub(crate) directory: &'a mut Directory,
+    pub(crate) registry: &'a mio::Registry,
+    /// Scratch for outgoing datagrams; empty at entry, flushed by the port itself.
+    pub(crate) arena: &'a mut Arena,
+    /// Questions to the asynchronous side.
+    pub(crate) questions: &'a Questions,
+}
+
+/// A question that needs the database. The answer comes back as a command.
+pub(crate) enum Question {
+    /// Who is this RTSP user?
+    RtspPublisher {
+        /// The connection that waits.
+        peer: PeerId,
+        /// User name of its `Authorization` header.
+        user: String,
+    },
+}
+
+/// Bounded way to the asynchronous side.
+pub(crate) struct Questions {
+    sender: tokio::sync::mpsc::Sender<Question>,
+}
+
+impl Questions {
+    pub(crate) fn new(sender: tokio::sync::mpsc::Sender<Question>) -> Self {
+        Self { sender }
+    }
+
+    /// Asks; `false` if too many questions wait, so the peer gets a 503.
+    #[must_use]
+    pub(crate) fn ask(&self, question: Question) -> bool {
+        self.sender.try_send(question).is_ok()
+    }
+}
+
+/// Tokens carry their port in the upper bits.
+impl PortKind {
+    const SHIFT: u32 = 56;
+
+    pub(crate) fn token(self, index: usize) -> Token {
+        Token(((self as usize) + 1) << Self::SHIFT | index)
+    }
+
+    pub(crate) fn of(token: Token) -> Option<(Self, usize)> {
+        let index = token.0 & ((1 << Self::SHIFT) - 1);
+        let kind = match token.0 >> Self::SHIFT {
+            1 => Self::WebRtc,
+            2 => Self::Rtsp,
+            3 => Self::Roq,
+            4 => Self::Feed,
+            _ => return None,
+        };
+        Some((kind, index))
+    }
+}

@@ -1,0 +1,281 @@
+//! The narrow traits through which signaling reaches the other parts. Signaling owns them;
+//! `src/serve.rs` of the binary implements them over the control plane and the relay.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use sightline_grant::{Action, Epochs, Redacted, Role, Thumbprint};
+
+/// Who asks: a login session with the terminal key that the request proved (DPoP).
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Access token as presented.
+    pub access_token: Redacted<String>,
+    /// Key proven on this request.
+    pub terminal: Thumbprint,
+}
+
+/// All facts of the gate hold; what the grant will say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Account pseudonym.
+    pub subject: String,
+    /// Login session.
+    pub session: String,
+    /// Owner or guest.
+    pub role: Role,
+    /// Counters now.
+    pub epochs: Epochs,
+    /// Consent event that the session stands on.
+    pub consent_seq: u64,
+}
+
+/// The gate's refusals, in the order in which they are checked. Each has its own problem type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GateRefusal {
+    /// No login, or it has ended.
+    #[error("sign in first")]
+    LoginRequired,
+    /// The access token belongs to another terminal's key.
+    #[error("the login belongs to another terminal")]
+    WrongTerminal,
+    /// Neither bound nor shared. The same answer as for a device that does not exist.
+    #[error("no such device on this account")]
+    NotBound,
+    /// No valid proof of the device key in this session.
+    #[error("prove the device key first")]
+    KeyProofRequired,
+    /// No SMS-verified window for this terminal and device.
+    #[error("confirm by SMS first")]
+    SmsRequired,
+    /// No consent to `media.view`.
+    #[error("consent to viewing is missing")]
+    ConsentRequired,
+    /// The facts cannot be read now; nobody is let in.
+    #[error("the service cannot check this now; try again")]
+    Unavailable,
+}
+
+/// Facts from the control plane.
+#[async_trait]
+pub trait Directory: Send + Sync + 'static {
+    /// Checks login, binding or share, key proof, SMS window and consent, in this order.
+    async fn admit(
+        &self,
+        caller: &Caller,
+        serial: &str,
+        channel: u16,
+        action: Action,
+    ) -> Result<Admission, GateRefusal>;
+
+    /// The device whose publishing credential (bearer token of WHIP) this is.
+    async fn publisher_by_token(&self, token: &Redacted<String>) -> Option<PublisherFacts>;
+
+    /// The device with this identity key (RoQ publishing).
+    async fn publisher_by_key(&self, key: Thumbprint) -> Option<PublisherFacts>;
+
+    /// Whether the database answers, for `/readyz`.
+    async fn ready(&self) -> bool;
+}
+
+/// A device that may publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublisherFacts {
+    /// Serial.
+    pub serial: String,
+    /// Sealed or open.
+    pub sealed: bool,
+}
+
+/// Answer to a WHIP or WHEP offer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Session name for the resource URL: 32 hex digits, unguessable.
+    pub session: String,
+    /// SDP answer.
+    pub sdp: String,
+    /// Entity tag without quotes.
+    pub etag: String,
+    /// Tracks left out, each with its reason.
+    pub left_out: Vec<String>,
+}
+
+/// What a PATCH came to.
+#[derive(Clone, Debug)]
+pub enum Patched {
+    /// 204.
+    Trickled,
+    /// 200 with an SDP fragment and a new entity tag.
+    Restarted {
+        /// Body.
+        fragment: String,
+        /// New entity tag without quotes.
+        etag: String,
+    },
+}
+
+/// One track of a RoQ session, as JSON for clients.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoqTrackJson {
+    /// Flow identifier of the track's RTP and RTCP.
+    pub flow: u64,
+    /// RTP payload type.
+    pub payload_type: u8,
+    /// SSRC (viewers).
+    #[serde(default)]
+    pub ssrc: u32,
+    /// `h264`, `h265`, `av1`, `opus`, `pcmu`, `pcma`, `aac`.
+    pub codec: String,
+    /// RTP clock.
+    pub clock_rate: u32,
+    /// Audio channels, 0 for video.
+    #[serde(default)]
+    pub channels: u8,
+    /// `main` or `sub`.
+    #[serde(default)]
+    pub tier: Option<String>,
+    /// SDP format parameters.
+    #[serde(default)]
+    pub fmtp: String,
+}
+
+/// What a RoQ peer needs to connect.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoqSessionJson {
+    /// Session name.
+    pub session: String,
+    /// TLS server name that selects the session.
+    pub server_name: String,
+    /// UDP port.
+    pub port: u16,
+    /// Protocols to offer, best first.
+    pub alpn: Vec<String>,
+    /// Tracks.
+    pub tracks: Vec<RoqTrackJson>,
+}
+
+/// A one-use RTSP login.
+#[derive(Clone, Debug)]
+pub struct RtspLogin {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: Redacted<String>,
+    /// Path, e.g. `/CAM-1/0`.
+    pub path: String,
+    /// TCP port of plain RTSP.
+    pub rtsp_port: u16,
+    /// TCP port of RTSP over TLS.
+    pub rtsps_port: u16,
+}
+
+/// Why the media plane refuses. The text is fit for the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MediaRefusal {
+    /// The grant is malformed or not ours.
+    #[error("the grant is not valid; ask for a new one")]
+    GrantInvalid,
+    /// Too old.
+    #[error("the grant has expired; ask for a new one")]
+    GrantExpired,
+    /// Already used.
+    #[error("the grant has been used; ask for a new one")]
+    GrantReplayed,
+    /// Bound to another terminal key.
+    #[error("the grant belongs to another terminal")]
+    GrantOtherTerminal,
+    /// For another device, channel or action.
+    #[error("the grant is for another device")]
+    GrantOtherDevice,
+    /// Nobody publishes.
+    #[error("the camera is not live")]
+    NotLive,
+    /// Bad SDP and the like.
+    #[error("{0}")]
+    BadOffer(String),
+    /// Nothing that the viewer can take.
+    #[error("{0}")]
+    UnsupportedCodec(String),
+    /// A peer that cannot be served, e.g. RSA-only DTLS.
+    #[error("{0}")]
+    UnsupportedPeer(String),
+    /// Sealed and open do not mix.
+    #[error("{0}")]
+    WrongProtection(String),
+    /// Unknown session.
+    #[error("no such media session")]
+    NoSession,
+    /// 428.
+    #[error("the request needs an If-Match header")]
+    PreconditionRequired,
+    /// 412.
+    #[error("the ICE generation has changed")]
+    PreconditionFailed,
+    /// 503.
+    #[error("the relay is full; try again later")]
+    Full,
+    /// 503.
+    #[error("the relay does not answer; try again later")]
+    Unavailable,
+}
+
+/// The relay as signaling sees it. Grants are verified by the relay itself.
+#[async_trait]
+pub trait MediaPlane: Send + Sync + 'static {
+    /// A WHEP offer with a grant and the terminal key that the request proved.
+    async fn whep(
+        &self,
+        grant: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &str,
+        channel: u16,
+        offer: String,
+    ) -> Result<Answer, MediaRefusal>;
+    /// A WHIP offer of a known device.
+    async fn whip(
+        &self,
+        publisher: PublisherFacts,
+        channel: u16,
+        offer: String,
+    ) -> Result<Answer, MediaRefusal>;
+    /// Trickle or ICE restart.
+    async fn patch(
+        &self,
+        session: &str,
+        if_match: Option<&str>,
+        fragment: String,
+    ) -> Result<Patched, MediaRefusal>;
+    /// Ends a WHIP or WHEP session.
+    async fn delete(&self, session: &str) -> Result<(), MediaRefusal>;
+    /// Trades a grant for a one-use RTSP login.
+    async fn rtsp_login(
+        &self,
+        grant: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &str,
+        channel: u16,
+    ) -> Result<RtspLogin, MediaRefusal>;
+    /// Trades a grant for a RoQ session that only the terminal's key can enter.
+    async fn roq_view(
+        &self,
+        grant: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &str,
+        channel: u16,
+    ) -> Result<RoqSessionJson, MediaRefusal>;
+    /// Opens a publishing RoQ session that only the device's identity key can enter.
+    async fn roq_publish(
+        &self,
+        publisher: PublisherFacts,
+        identity: Thumbprint,
+        channel: u16,
+        tracks: Vec<RoqTrackJson>,
+    ) -> Result<RoqSessionJson, MediaRefusal>;
+    /// Whether a stream of this device is live now.
+    async fn live(&self, serial: &str) -> bool;
+}
+
+/// Where a request came from, as far as rate limits care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientAddress(pub IpAddr);
