@@ -202,6 +202,3 @@ impl Reorder {
         self.out.pop_front()
     }
 }
-
-#[cfg(test)]
-mod tests;
