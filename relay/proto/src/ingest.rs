@@ -155,10 +155,12 @@ impl TrackIngest {
     /// The publisher starts anew (another connection): its sequence, timestamps and SSRC may differ,
     /// the canonical timeline goes on without a step back; the gap in it is the real time passed.
     ///
-    /// What the old connection left unfinished is dropped. Parameter sets known so far stay, unless
+    /// Frames that the old connection left unfinished are dropped. Parameter sets known so far stay, unless
     /// `info` brings its own.
     pub fn resume(&mut self, _now: Instant, info: TrackInfo, unordered: bool) {
-        self.reorder = Reorder::new(unordered);
+        self.reorder.flush();
+        self.drain();
+        self.reorder.reset(unordered);
         self.restart();
         match &mut self.assembly {
             Assembly::Video(video) if info.codec == self.info.codec => video.cutter.restart(&info),
@@ -176,6 +178,11 @@ impl TrackIngest {
     /// Frames lost so far. Where whole frames are missing, their number is a guess from below.
     pub fn frames_lost(&self) -> u64 {
         self.frames_lost
+    }
+
+    /// Packets dropped so far because they came twice or too late.
+    pub fn packets_dropped(&self) -> u64 {
+        self.reorder.dropped()
     }
 
     fn drain(&mut self) {
@@ -272,9 +279,10 @@ impl TrackIngest {
         let state = mem::replace(&mut video.state, State::Idle);
         video.bytes = 0;
         let State::Building { timestamp, arrival } = state else { return };
-        let packets = mem::take(&mut video.packets);
         let continued = video.finished == Some(timestamp);
-        match video.cutter.cut(&packets, continued) {
+        let cut = video.cutter.cut(&video.packets, continued);
+        video.packets.clear();
+        match cut {
             Err(Broken) => self.lose(1),
             Ok(None) => {}
             Ok(Some(cut)) => {

@@ -56,6 +56,7 @@ pub(super) struct Reorder {
     /// that one stray packet moves nothing.
     candidate: Option<Packet>,
     out: VecDeque<Ordered>,
+    dropped: u64,
 }
 
 impl Reorder {
@@ -69,6 +70,7 @@ impl Reorder {
             oldest: None,
             candidate: None,
             out: VecDeque::new(),
+            dropped: 0,
         }
     }
 
@@ -91,7 +93,7 @@ impl Reorder {
         }
         self.candidate = None;
         match ahead {
-            ..0 => {}
+            ..0 => self.dropped += 1,
             0 if self.held.is_empty() => self.emit(packet),
             _ => self.hold(seq, packet),
         }
@@ -148,6 +150,7 @@ impl Reorder {
 
     fn hold(&mut self, seq: u64, packet: Packet) {
         if self.held.contains_key(&seq) {
+            self.dropped += 1;
             return;
         }
         let arrival = packet.arrival;
@@ -187,10 +190,21 @@ impl Reorder {
         self.release();
     }
 
-    fn flush(&mut self) {
+    /// Gives out all that is held, whatever is missing.
+    pub(super) fn flush(&mut self) {
         while !self.held.is_empty() {
             self.give_up();
         }
+    }
+
+    /// Starts anew with the next packet, whatever its numbering.
+    pub(super) fn reset(&mut self, unordered: bool) {
+        *self = Self { dropped: self.dropped, ..Self::new(unordered) };
+    }
+
+    /// Packets that came twice or too late.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// When the wait for the first missing packet ends.

@@ -114,7 +114,7 @@ fn adts_headers_are_taken_off_wherever_they_are() {
     let behind_headers = [&[0, 16][..], &size.to_be_bytes(), &adts].concat();
     for packet in [adts.to_vec(), behind_headers] {
         let (found, _) = frames(Codec::Aac, 2, &[&packet]);
-        assert_eq!(aac_units(&found[0].payloads), [unit.clone()]);
+        assert_eq!(aac_units(&found[0].payloads), std::slice::from_ref(&unit));
     }
     assert_eq!(aac_units(&packetize(Codec::Aac, &adts)), [unit]);
 }

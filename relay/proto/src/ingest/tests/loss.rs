@@ -99,6 +99,7 @@ fn a_missing_packet_is_awaited_until_its_deadline_and_no_longer() {
     assert_eq!((ingest.frames_lost(), ingest.poll_timeout()), (1, None));
     // It comes after all: too late.
     assert!(feed(&mut ingest, deadline, &packets[1..2]).is_empty());
+    assert_eq!(ingest.packets_dropped(), 1);
 }
 
 #[test]
@@ -175,6 +176,18 @@ fn a_stream_joined_within_a_frame_starts_with_the_next_one() {
     let mut ingest = ingest(Codec::H264, true);
     let frames = feed(&mut ingest, start(), &packets[2..]);
     assert_eq!((frames.len(), ingest.frames_lost()), (2, 0));
+}
+
+#[test]
+fn frames_that_wait_for_a_lost_one_are_not_lost_with_the_connection() {
+    let mut ingest = ingest(Codec::Opus, true);
+    let mut sender = Sender::new();
+    let packets: Vec<_> = (0..3).map(|n| sender.packet(&[n], true)).collect();
+    assert_eq!(feed(&mut ingest, start(), &packets[..1]).len(), 1);
+    assert!(feed(&mut ingest, start(), &packets[2..]).is_empty());
+    ingest.resume(start(), TrackInfo::audio(Codec::Opus, 48_000, 2), true);
+    assert_eq!(poll(&mut ingest, start()).len(), 1);
+    assert_eq!((ingest.frames_lost(), ingest.poll_timeout()), (1, None));
 }
 
 #[test]

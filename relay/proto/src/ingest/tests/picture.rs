@@ -204,12 +204,23 @@ fn a_frame_ends_without_marker_when_the_timestamp_changes() {
 fn slices_that_each_carry_a_marker_share_the_timestamp_and_one_keyframe() {
     let mut ingest = ingest(Codec::H264, true);
     let mut sender = Sender::new();
-    let units = [h264_sps(30), h264_pps(), h264_idr(50), slice(&[0x65], 60, 3)];
+    let units = [h264_sps(30), h264_pps(), h264_idr(50), vec![0x65, 0x40, 9, 9]];
     let packets: Vec<_> = units.iter().map(|nal| sender.packet(nal, true)).collect();
     let frames = feed(&mut ingest, start(), &packets);
     let found: Vec<_> = frames.iter().map(|f| (f.descriptor.keyframe, f.payloads.len())).collect();
     assert_eq!(found, [(true, 2), (false, 1)]);
     assert_eq!(frames[0].descriptor.media_time, frames[1].descriptor.media_time);
+}
+
+#[test]
+fn pictures_of_a_camera_whose_timestamps_stand_still_stay_keyframes() {
+    let mut ingest = ingest(Codec::H264, true);
+    let mut sender = Sender::new();
+    let packets = sender.packets(&bytes(&[h264_sps(30), h264_pps(), h264_idr(50)]));
+    assert!(feed(&mut ingest, start(), &packets)[0].descriptor.keyframe);
+    let frames = feed(&mut ingest, start(), &sender.packets(&bytes(&[h264_idr(50)])));
+    assert!(frames[0].descriptor.keyframe);
+    assert_eq!(frames[0].payloads.len(), 2);
 }
 
 /// OBUs with size fields, as encoders give them.

@@ -48,8 +48,7 @@ fn h265_of_the_other_implementation_is_understood() {
         let mut random = Random(seed);
         let nals_in = units(&mut random, &[0x26, 1]);
         for mtu in [1188, 1500, 9000] {
-            let theirs =
-                HevcPayloader::default().payload(mtu, &annexb(&nals_in)).expect("payloads");
+            let theirs = HevcPayloader.payload(mtu, &annexb(&nals_in)).expect("payloads");
             let frame = ingest_all(Codec::H265, &theirs);
             assert_eq!(nals(NalFormat::H265, &frame.payloads), nals_in, "seed {seed} mtu {mtu}");
         }
