@@ -1,7 +1,7 @@
 //! From a publisher's RTP packets to canonical frames.
 //!
-//! Packets of a track are brought into sequence ([`reorder`]), joined to frames, cut to canonical
-//! payloads once ([`cut`]) and placed on the track's own timeline ([`timeline`]). What is lost makes
+//! Packets of a track are brought into sequence (`reorder`), joined to frames, cut to canonical
+//! payloads once (`cut`) and placed on the track's own timeline (`timeline`). What is lost makes
 //! no gap in the canonical sequence: the next frame says [`Descriptor::discontinuity`].
 
 mod cut;
