@@ -456,7 +456,7 @@ impl Hub {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.wake_timed(now);
-        while let Some(id) = self.schedule.first_stream(now) {
+        for id in self.schedule.due_streams(now) {
             self.handle_stream_timeout(now, id);
         }
         self.check_invariants();

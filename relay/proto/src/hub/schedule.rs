@@ -67,9 +67,9 @@ impl Schedule {
         *old = new;
     }
 
-    /// A stream whose deadline has come.
-    pub(super) fn first_stream(&self, now: Instant) -> Option<u64> {
-        self.streams.first().filter(|(due, _)| *due <= now).map(|(_, id)| *id)
+    /// Streams whose deadline has come.
+    pub(super) fn due_streams(&self, now: Instant) -> Vec<u64> {
+        self.streams.iter().take_while(|(due, _)| *due <= now).map(|(_, id)| *id).collect()
     }
 
     /// The earliest deadline of all.
