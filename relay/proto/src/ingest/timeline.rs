@@ -103,6 +103,3 @@ impl Timeline {
         Some(SenderInfo { ntp: report.ntp, rtp: last.media.rtp().wrapping_add(since) })
     }
 }
-
-#[cfg(test)]
-mod tests;
