@@ -14,9 +14,9 @@ use crate::api::LeaseTerms;
 /// Longest time from a grant's issue to its use.
 const GRANT_LIFE: Duration = Duration::from_secs(30);
 /// How long a revocation is remembered: no grant or lease from before it lives longer.
-pub const REVOCATION_MEMORY: Duration = GRANT_LIFE.saturating_add(LEASE);
+pub(super) const REVOCATION_MEMORY: Duration = GRANT_LIFE.saturating_add(LEASE);
 /// Revocations remembered at once.
-pub const MAX_REVOCATIONS: usize = 16_384;
+pub(super) const MAX_REVOCATIONS: usize = 16_384;
 
 /// Whether a revocation ends a lease of these terms.
 pub(super) fn ends(revocation: &Revocation, terms: &LeaseTerms) -> bool {
