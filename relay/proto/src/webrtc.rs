@@ -1,1 +1,1 @@
-//! webrtc
+pub mod srtp;
