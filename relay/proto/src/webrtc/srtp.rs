@@ -40,8 +40,7 @@ impl Srtp {
         let (keys, salts) = material.split_at(2 * key);
         let of_client = Keys::derive(profile, &keys[..key], &salts[..salt])?;
         let of_server = Keys::derive(profile, &keys[key..], &salts[salt..])?;
-        let (ours, theirs) =
-            if client { (of_client, of_server) } else { (of_server, of_client) };
+        let (ours, theirs) = if client { (of_client, of_server) } else { (of_server, of_client) };
         Ok(Self { sender: SrtpSender::new(ours), receiver: SrtpReceiver::new(theirs) })
     }
 }
