@@ -58,7 +58,7 @@ struct Generation {
 
 /// The agent of one peer.
 #[derive(Debug)]
-pub struct IceLite {
+pub(super) struct IceLite {
     current: Generation,
     /// Until the first check of the new generation the old one stays valid.
     previous: Option<Generation>,
@@ -79,7 +79,7 @@ pub struct Check {
 
 impl IceLite {
     /// An agent that waits for its first check.
-    pub fn new(now: Instant, local: Credentials, remote_ufrag: String) -> Self {
+    pub(super) fn new(now: Instant, local: Credentials, remote_ufrag: String) -> Self {
         Self {
             current: Generation { local, remote_ufrag },
             previous: None,
@@ -92,7 +92,7 @@ impl IceLite {
 
     /// Answers an authentic check into `out` and takes its address. Others get silence and change
     /// nothing: `None`.
-    pub fn handle_check(
+    pub(super) fn handle_check(
         &mut self,
         now: Instant,
         from: SocketAddr,
@@ -139,38 +139,38 @@ impl IceLite {
     }
 
     /// Starts a new generation. Media goes on over the old paths until the new one is checked.
-    pub fn restart(&mut self, local: Credentials, remote_ufrag: String) {
+    pub(super) fn restart(&mut self, local: Credentials, remote_ufrag: String) {
         let next = Generation { local, remote_ufrag };
         self.previous = Some(std::mem::replace(&mut self.current, next));
     }
 
     /// Our credentials.
-    pub fn local(&self) -> &Credentials {
+    pub(super) fn local(&self) -> &Credentials {
         &self.current.local
     }
 
     /// The peer's user fragment.
-    pub fn remote_ufrag(&self) -> &str {
+    pub(super) fn remote_ufrag(&self) -> &str {
         &self.current.remote_ufrag
     }
 
     /// Whether DTLS and SRTP are taken from this address.
-    pub fn is_authenticated(&self, from: SocketAddr) -> bool {
+    pub(super) fn is_authenticated(&self, from: SocketAddr) -> bool {
         self.paths.contains(&from)
     }
 
     /// Authenticated addresses.
-    pub fn paths(&self) -> &[SocketAddr] {
+    pub(super) fn paths(&self) -> &[SocketAddr] {
         &self.paths
     }
 
     /// Where we send to.
-    pub fn selected(&self) -> Option<SocketAddr> {
+    pub(super) fn selected(&self) -> Option<SocketAddr> {
         self.selected
     }
 
     /// When consent ends unless another check comes.
-    pub fn consent_deadline(&self) -> Instant {
+    pub(super) fn consent_deadline(&self) -> Instant {
         self.last_check + CONSENT_TIMEOUT
     }
 }

@@ -20,7 +20,7 @@ use crate::wire::rtp;
 /// Time between two receiver reports.
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// A track's source may change once the old one was silent this long: an encoder that restarted.
-pub const SOURCE_CHANGE: Duration = Duration::from_secs(2);
+const SOURCE_CHANGE: Duration = Duration::from_secs(2);
 
 /// The receiving half of a publisher.
 pub(super) struct PublisherMedia {

@@ -15,7 +15,7 @@ pub const MAX_NACKS: u8 = 4;
 /// Time between two requests for the same packet.
 pub const NACK_INTERVAL: Duration = Duration::from_millis(30);
 /// How long a packet may be late before it is asked for: mere reordering is shorter.
-pub const REORDER_TOLERANCE: Duration = Duration::from_millis(5);
+const REORDER_TOLERANCE: Duration = Duration::from_millis(5);
 
 /// Statistics of one source (RFC 3550, A.3 and A.8).
 #[derive(Debug)]

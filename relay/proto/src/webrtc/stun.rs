@@ -6,7 +6,7 @@ use aws_lc_rs::hmac;
 use is::stun::{StunMessage, TransId};
 
 /// Longest binding request taken, bytes. Real ones stay under 200.
-pub const MAX_REQUEST: usize = 548;
+const MAX_REQUEST: usize = 548;
 const HEADER: usize = 20;
 const BINDING_REQUEST: u16 = 0x0001;
 const MAGIC: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
