@@ -126,6 +126,11 @@ impl Receiver {
         self.ready.pop_front()
     }
 
+    /// Whether [`Self::poll_action`] has something: a stopped stream must not be read on.
+    pub fn is_stopping(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// The next thing to do on the connection.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
