@@ -5,14 +5,37 @@
 //! hands them out one by one. Nothing is queued per subscriber: a subscriber is a cursor into the
 //! stream's ring, so a slow one costs its own lag and nothing else.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use self::random::SplitMix;
+use self::schedule::{Place, Schedule};
+use self::slots::Slots;
+use self::stream::{Attached, Stream};
+use self::subscriber::Subscriber;
 use crate::codec::TrackInfo;
 use crate::frame::{Frame, Protection};
 use crate::ids::{StreamKey, TrackIndex};
+use crate::limits::{MAX_CACHE_BYTES, MAX_TRACKS, PUBLISHER_RESUME};
+
+mod catch_up;
+mod clock;
+mod flow;
+mod keyframe;
+mod random;
+mod ring;
+mod schedule;
+mod slots;
+mod stream;
+mod subscriber;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod track;
 
 /// A publisher's place in the hub. Never reused within one hub's life.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -158,27 +181,96 @@ pub struct HubStats {
 }
 
 /// Every stream of one worker.
-#[derive(Default)]
-pub struct Hub {}
+///
+/// Methods are of three kinds: those named after what a peer does (`publish`, `subscribe`,
+/// `handle_*`, `request_keyframe`, `resume`) change state; `poll_*` hand work out until `None`;
+/// the rest only look. After anything that changes state, poll `poll_event`, then `poll_ready`
+/// with `poll_delivery` for each subscriber it names, then arm a timer for `poll_timeout`.
+pub struct Hub {
+    streams: Slots<Stream>,
+    by_key: BTreeMap<StreamKey, u64>,
+    /// Stream that each live publisher feeds.
+    publishers: Slots<u64>,
+    subscribers: Slots<Subscriber>,
+    schedule: Schedule,
+    /// Streams by the bytes that they hold.
+    by_size: BTreeSet<(usize, u64)>,
+    cached_bytes: usize,
+    cache_budget: usize,
+    random: SplitMix,
+    events: VecDeque<HubEvent>,
+    counters: HubStats,
+}
 
-#[allow(unused_variables, reason = "signatures stand before their bodies")]
+impl Default for Hub {
+    /// An empty hub of seed 0.
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 impl Hub {
     /// An empty hub. `seed` drives every random choice (SSRCs, first sequence numbers).
     pub fn new(seed: u64) -> Self {
-        todo!()
+        Self::with_cache_budget(seed, MAX_CACHE_BYTES)
     }
-    /// Starts a publication, or resumes one whose stream waits for its publisher.
+
+    /// An empty hub whose streams hold at most `bytes` together: a worker's share of
+    /// [`crate::limits::MAX_CACHE_BYTES`].
+    pub fn with_cache_budget(seed: u64, bytes: usize) -> Self {
+        Self {
+            streams: Slots::default(),
+            by_key: BTreeMap::new(),
+            publishers: Slots::default(),
+            subscribers: Slots::default(),
+            schedule: Schedule::default(),
+            by_size: BTreeSet::new(),
+            cached_bytes: 0,
+            cache_budget: bytes,
+            random: SplitMix::new(seed),
+            events: VecDeque::new(),
+            counters: HubStats::default(),
+        }
+    }
+
+    /// Starts a publication, or resumes one whose stream waits for its publisher. While another
+    /// publisher of the same key is live, the newcomer takes over; the caller has authenticated
+    /// both as the same device. Viewers notice nothing if codecs, clocks and protection are the
+    /// same as before; else they end with [`EndReason::TracksChanged`].
     pub fn publish(
         &mut self,
         now: Instant,
         publication: Publication,
     ) -> Result<PublisherId, PublishError> {
-        todo!()
+        if publication.tracks.is_empty() || publication.tracks.len() > MAX_TRACKS {
+            return Err(PublishError::TrackCount);
+        }
+        let stream = self.stream_for(now, &publication);
+        let id = PublisherId(self.publishers.insert(stream));
+        let takes = publication.takes_keyframe_requests;
+        if let Some(entry) = self.streams.get_mut(stream) {
+            entry.publisher = Some(Attached { id, takes_keyframe_requests: takes });
+            entry.resume_until = None;
+        }
+        self.ask_waiting(now, stream);
+        self.reschedule(stream);
+        self.check_invariants();
+        Ok(id)
     }
-    /// The publisher's transport has ended; the stream waits [`crate::limits::PUBLISHER_RESUME`].
+
+    /// The publisher's transport has ended; the stream waits [`PUBLISHER_RESUME`].
     pub fn unpublish(&mut self, now: Instant, publisher: PublisherId) {
-        todo!()
+        let Some(id) = self.publishers.remove(publisher.0) else { return };
+        if let Some(stream) = self.streams.get_mut(id)
+            && stream.publisher.is_some_and(|attached| attached.id == publisher)
+        {
+            stream.publisher = None;
+            stream.resume_until = Some(now + PUBLISHER_RESUME);
+        }
+        self.reschedule(id);
+        self.check_invariants();
     }
+
     /// One RTP packet (header and payload) of a publisher's track.
     pub fn handle_rtp(
         &mut self,
@@ -187,8 +279,22 @@ impl Hub {
         track: TrackIndex,
         packet: Bytes,
     ) {
-        todo!()
+        self.counters.packets_in += 1;
+        let id = self.publishers.get(publisher.0).copied();
+        let entry = id.and_then(|id| self.streams.get_mut(id));
+        let Some((id, track_entry)) = id.zip(entry.and_then(|stream| stream.track_mut(track)))
+        else {
+            self.counters.packets_dropped += 1;
+            return;
+        };
+        if !track_entry.ingest.handle_rtp(now, packet) {
+            self.counters.packets_dropped += 1;
+        }
+        self.drain_track(now, id, track);
+        self.reschedule(id);
+        self.check_invariants();
     }
+
     /// A publisher's sender report for a track.
     pub fn handle_sender_report(
         &mut self,
@@ -197,43 +303,108 @@ impl Hub {
         track: TrackIndex,
         info: SenderInfo,
     ) {
-        todo!()
+        let Some(&id) = self.publishers.get(publisher.0) else { return };
+        let stream = self.streams.get_mut(id);
+        if let Some(track) = stream.and_then(|stream| stream.track_mut(track)) {
+            track.handle_sender_report(now, info);
+        }
     }
-    /// Tracks of a live stream.
+
+    /// Tracks of a live stream, or of one that waits for its publisher to come back.
     pub fn tracks(&self, key: &StreamKey) -> Option<&[TrackInfo]> {
-        todo!()
+        Some(&self.stream(key)?.infos)
     }
+
     /// SSRC of a track's canonical timeline.
     pub fn ssrc(&self, key: &StreamKey, track: TrackIndex) -> Option<u32> {
-        todo!()
+        Some(self.stream(key)?.track(track)?.ssrc)
     }
-    /// Attaches a viewer at the newest cached keyframe.
+
+    /// Attaches a viewer at the newest cached keyframe. Unknown and repeated tracks of the
+    /// selection are left out.
     pub fn subscribe(
         &mut self,
         now: Instant,
         key: &StreamKey,
         selection: Selection,
     ) -> Result<SubscriberId, SubscribeError> {
-        todo!()
+        let &id = self.by_key.get(key).ok_or(SubscribeError::NotLive)?;
+        let stream = self.streams.get_mut(id).ok_or(SubscribeError::NotLive)?;
+        let selected = selection.tracks.into_iter();
+        let (subscriber, waits_for) =
+            Subscriber::join(now, id, stream, selected).ok_or(SubscribeError::NoTrack)?;
+        let subscriber_id = SubscriberId(self.subscribers.insert(subscriber));
+        stream.subscribers.insert(subscriber_id);
+        if let Some(track) = waits_for {
+            self.ask_keyframe(now, id, track, true);
+        }
+        self.settle(now, subscriber_id);
+        self.reschedule(id);
+        self.check_invariants();
+        Ok(subscriber_id)
     }
+
     /// Detaches a viewer.
     pub fn unsubscribe(&mut self, subscriber: SubscriberId) {
-        todo!()
+        let Some(id) = self.remove_subscriber(subscriber) else { return };
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.subscribers.remove(&subscriber);
+            stream.prune_idle();
+            if stream.subscribers.is_empty() {
+                stream.clear_asks();
+            }
+        }
+        self.reschedule(id);
+        self.check_invariants();
     }
+
     /// A subscriber with frames due now; each is named once until it is polled dry and has new work.
     pub fn poll_ready(&mut self, now: Instant) -> Option<SubscriberId> {
-        todo!()
+        self.wake_timed(now);
+        while let Some(id) = self.schedule.pop_ready() {
+            let Some(subscriber) = self.subscribers.get_mut(id.0) else { continue };
+            if subscriber.place == Place::Queued {
+                self.schedule.set(id, &mut subscriber.place, Place::Named);
+                return Some(id);
+            }
+        }
+        None
     }
+
     /// The next due frame of a subscriber, skipping to a keyframe if it lags too far.
     pub fn poll_delivery(&mut self, now: Instant, subscriber: SubscriberId) -> Option<Delivery> {
-        todo!()
+        let entry = self.subscribers.get(subscriber.0)?;
+        if entry.place == Place::Idle {
+            return None;
+        }
+        self.skip_if_late(now, subscriber);
+        let entry = self.subscribers.get_mut(subscriber.0)?;
+        let stream = self.streams.get_mut(entry.stream)?;
+        let Some(frame) = entry.head(stream) else {
+            self.schedule.set(subscriber, &mut entry.place, Place::Idle);
+            stream.enter_idle(entry.mask, subscriber);
+            return None;
+        };
+        if let Some(due) = entry.due(frame).filter(|due| *due > now) {
+            self.schedule.set(subscriber, &mut entry.place, Place::Timed(due));
+            return None;
+        }
+        self.schedule.set(subscriber, &mut entry.place, Place::Named);
+        let frame = Arc::clone(frame);
+        entry.deliver(&frame)
     }
+
     /// A frame that a viewer's transport could not take wholly is not given back; a full transport
     /// simply stops polling and calls this when it is writable again.
     pub fn resume(&mut self, now: Instant, subscriber: SubscriberId) {
-        todo!()
+        let entry = self.subscribers.get(subscriber.0);
+        if entry.is_some_and(|entry| entry.place == Place::Named) {
+            self.settle(now, subscriber);
+        }
+        self.check_invariants();
     }
-    /// A packet that this subscriber was sent lately, by its own sequence number.
+
+    /// A packet that this subscriber was sent within the last second, by its own sequence number.
     pub fn resend(
         &self,
         now: Instant,
@@ -241,36 +412,63 @@ impl Hub {
         track: TrackIndex,
         seq: u16,
     ) -> Option<Resend> {
-        todo!()
+        let entry = self.subscribers.get(subscriber.0)?;
+        entry.resend(now, self.streams.get(entry.stream)?, track, seq)
     }
-    /// What an RTCP sender report to this subscriber says now; `unix_now` is the wall clock.
+
+    /// What an RTCP sender report to this subscriber says now; `unix_now` is the wall clock. All
+    /// tracks of a subscriber are on one clock: the publisher's when its sender reports cover all
+    /// of them, else `unix_now` at arrival. The same mapping holds while catching up, since the
+    /// squeezed timestamps follow the live edge.
     pub fn sender_info(
         &self,
         now: Instant,
-        unix_now: std::time::Duration,
+        unix_now: Duration,
         subscriber: SubscriberId,
         track: TrackIndex,
     ) -> Option<SenderInfo> {
-        todo!()
+        let entry = self.subscribers.get(subscriber.0)?;
+        let stream = self.streams.get(entry.stream)?;
+        stream.sender_info(now, unix_now, entry.selected(), track)
     }
-    /// A viewer asks for a keyframe of a track.
+
+    /// A viewer asks for a keyframe of a track that it takes.
     pub fn request_keyframe(&mut self, now: Instant, subscriber: SubscriberId, track: TrackIndex) {
-        todo!()
+        let Some(entry) = self.subscribers.get(subscriber.0) else { return };
+        let id = entry.stream;
+        if entry.selected().any(|selected| selected == track) {
+            self.ask_keyframe(now, id, track, false);
+            self.reschedule(id);
+        }
+        self.check_invariants();
     }
+
     /// Next thing the shell must know.
     pub fn poll_event(&mut self) -> Option<HubEvent> {
-        todo!()
+        self.events.pop_front()
     }
+
     /// When [`Hub::handle_timeout`] is next due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.schedule.poll_timeout()
     }
+
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        todo!()
+        self.wake_timed(now);
+        for id in self.schedule.due_streams(now) {
+            self.handle_stream_timeout(now, id);
+        }
+        self.check_invariants();
     }
+
     /// Counters.
     pub fn stats(&self) -> HubStats {
-        todo!()
+        HubStats {
+            streams: self.streams.len() as u64,
+            subscribers: self.subscribers.len() as u64,
+            cached_bytes: self.cached_bytes as u64,
+            ..self.counters
+        }
     }
 }

@@ -1,18 +1,83 @@
 //! From a publisher's RTP packets to canonical frames.
+//!
+//! Packets of a track are brought into sequence ([`reorder`]), joined to frames, cut to canonical
+//! payloads once ([`cut`]) and placed on the track's own timeline ([`timeline`]). What is lost makes
+//! no gap in the canonical sequence: the next frame says [`Descriptor::discontinuity`].
 
+mod cut;
+mod parameter_sets;
+mod reorder;
+mod timeline;
+
+use std::collections::VecDeque;
+use std::mem;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use self::cut::audio::AudioCutter;
+use self::cut::{Broken, Cut, VideoCutter};
+use self::reorder::{Ordered, Packet, Reorder};
+use self::timeline::Timeline;
 use crate::codec::TrackInfo;
-use crate::frame::{Frame, Protection};
+use crate::frame::{ArrivalTime, Descriptor, Frame, Protection};
 use crate::hub::SenderInfo;
 use crate::ids::TrackIndex;
+use crate::limits::{MAX_FRAME, MAX_INGEST_PACKET};
+use crate::wire::rtp;
+
+/// Packets of one frame, as they come in and as they go out. A frame of more is dropped.
+pub const MAX_FRAME_PACKETS: usize = 8192;
+/// Finished frames that wait to be polled. More are dropped and counted as lost.
+pub const MAX_PENDING_FRAMES: usize = 1024;
 
 /// Orders, joins and re-cuts the packets of one track.
-pub struct TrackIngest {}
+///
+/// The caller hands in RTP of the track's payload type only: retransmissions (RTX), forward error
+/// correction and comfort noise are sorted out before.
+#[derive(Debug)]
+pub struct TrackIngest {
+    track: TrackIndex,
+    info: TrackInfo,
+    protection: Protection,
+    reorder: Reorder,
+    timeline: Timeline,
+    assembly: Assembly,
+    ready: VecDeque<Frame>,
+    next_seq: u64,
+    discontinuity: bool,
+    frames_lost: u64,
+}
 
-#[allow(unused_variables, reason = "signatures stand before their bodies")]
+#[derive(Debug)]
+enum Assembly {
+    Video(Box<VideoAssembly>),
+    Audio(AudioCutter),
+}
+
+#[derive(Debug)]
+struct VideoAssembly {
+    cutter: VideoCutter,
+    state: State,
+    /// Payloads of the frame being built.
+    packets: Vec<Bytes>,
+    bytes: usize,
+    /// Whether the next packet must be seen to start a picture: packets before it are unknown.
+    unsure: bool,
+    /// Timestamp of the frame finished last.
+    finished: Option<u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Between frames.
+    Idle,
+    /// Packets of a frame are here.
+    Building { timestamp: u32, arrival: Instant },
+    /// The rest of a frame that cannot be completed is passed over.
+    Skipping { timestamp: u32 },
+}
+
 impl TrackIngest {
     /// Ingest of one track. `unordered`: the transport may lose or reorder (UDP). `first_seq` and
     /// `first_time` start the canonical timeline.
@@ -24,35 +89,280 @@ impl TrackIngest {
         first_seq: u16,
         first_time: u32,
     ) -> Self {
-        todo!()
+        Self {
+            track,
+            protection,
+            reorder: Reorder::new(unordered),
+            timeline: Timeline::new(info.clock_rate, first_time),
+            assembly: Assembly::new(&info),
+            info,
+            ready: VecDeque::new(),
+            next_seq: u64::from(first_seq),
+            discontinuity: false,
+            frames_lost: 0,
+        }
     }
-    /// One RTP packet with its header. `false`: refused as malformed.
+
+    /// One RTP packet with its header. `false`: refused as malformed or longer than
+    /// [`MAX_INGEST_PACKET`].
+    ///
+    /// A payload that is no part of a frame of the track's codec shows only once the frame is
+    /// complete: the frame is dropped and counted in [`Self::frames_lost`].
+    ///
+    /// Sealed media is refused, whatever it holds: nothing here may look into it, and what the
+    /// relay may know of it has to come from the camera.
     pub fn handle_rtp(&mut self, now: Instant, packet: Bytes) -> bool {
-        todo!()
+        match self.protection {
+            Protection::Sealed { .. } => false,
+            Protection::Open => self.handle_open_rtp(now, &packet),
+        }
     }
+
+    fn handle_open_rtp(&mut self, now: Instant, packet: &Bytes) -> bool {
+        if packet.len() > MAX_INGEST_PACKET {
+            return false;
+        }
+        let Some(header) = rtp::parse(packet) else { return false };
+        self.reorder.push(Packet {
+            ssrc: header.ssrc,
+            seq: header.seq,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            arrival: now,
+            payload: packet.slice(header.payload),
+        });
+        self.drain();
+        true
+    }
+
     /// The publisher's mapping of its RTP clock to wall time.
-    pub fn handle_sender_report(&mut self, now: Instant, info: SenderInfo) {
-        todo!()
+    pub fn handle_sender_report(&mut self, _now: Instant, info: SenderInfo) {
+        self.timeline.report(info);
     }
+
     /// The next finished frame, in order.
     pub fn poll_frame(&mut self, now: Instant) -> Option<Frame> {
-        todo!()
+        self.reorder.expire(now);
+        self.drain();
+        self.ready.pop_front()
     }
+
     /// When a missing packet is given up.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.reorder.deadline()
     }
+
     /// The publisher starts anew (another connection): its sequence, timestamps and SSRC may differ,
     /// the canonical timeline goes on without a step back; the gap in it is the real time passed.
-    pub fn resume(&mut self, now: Instant, info: TrackInfo, unordered: bool) {
-        todo!()
+    ///
+    /// What the old connection left unfinished is dropped. Parameter sets known so far stay, unless
+    /// `info` brings its own.
+    pub fn resume(&mut self, _now: Instant, info: TrackInfo, unordered: bool) {
+        self.reorder = Reorder::new(unordered);
+        self.restart();
+        match &mut self.assembly {
+            Assembly::Video(video) if info.codec == self.info.codec => video.cutter.restart(&info),
+            assembly => *assembly = Assembly::new(&info),
+        }
+        self.timeline.restart(info.clock_rate);
+        self.info = info;
     }
+
     /// Canonical time of a wall-clock NTP instant and back, once a sender report came.
     pub fn sender_info(&self) -> Option<SenderInfo> {
-        todo!()
+        self.timeline.sender_info()
     }
-    /// Frames lost so far.
+
+    /// Frames lost so far. Where whole frames are missing, their number is a guess from below.
     pub fn frames_lost(&self) -> u64 {
-        todo!()
+        self.frames_lost
+    }
+
+    fn drain(&mut self) {
+        while let Some(ordered) = self.reorder.pop() {
+            match ordered {
+                Ordered::Packet(packet) if packet.payload.is_empty() => {}
+                Ordered::Packet(packet) => self.join(packet),
+                Ordered::Gap(missing) => self.gap(missing),
+                Ordered::Restart => {
+                    self.restart();
+                    self.timeline.restart(self.info.clock_rate);
+                }
+            }
+        }
+    }
+
+    fn lose(&mut self, frames: u64) {
+        self.frames_lost += frames;
+        self.discontinuity = true;
+    }
+
+    fn gap(&mut self, missing: u64) {
+        match &mut self.assembly {
+            Assembly::Audio(cutter) => {
+                cutter.reset();
+                self.lose(missing);
+            }
+            Assembly::Video(video) => {
+                video.abandon();
+                video.unsure = true;
+                self.lose(1);
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        let unfinished = match &mut self.assembly {
+            Assembly::Audio(cutter) => cutter.reset(),
+            Assembly::Video(video) => {
+                let building = matches!(video.state, State::Building { .. });
+                video.abandon();
+                video.state = State::Idle;
+                video.finished = None;
+                video.unsure = true;
+                building
+            }
+        };
+        self.lose(u64::from(unfinished));
+    }
+
+    fn join(&mut self, packet: Packet) {
+        match &mut self.assembly {
+            Assembly::Audio(_) => self.join_audio(&packet),
+            Assembly::Video(_) => self.join_video(packet),
+        }
+    }
+
+    fn join_audio(&mut self, packet: &Packet) {
+        let Assembly::Audio(cutter) = &mut self.assembly else { return };
+        match cutter.cut(packet.timestamp, &packet.payload) {
+            Err(Broken) => self.lose(1),
+            Ok(frames) => {
+                for frame in frames {
+                    let timestamp = packet.timestamp.wrapping_add(frame.offset);
+                    let cut = Cut { payloads: frame.payloads, keyframe: true, discardable: true };
+                    self.emit(timestamp, packet.arrival, cut);
+                }
+            }
+        }
+    }
+
+    fn join_video(&mut self, packet: Packet) {
+        let Assembly::Video(video) = &mut self.assembly else { return };
+        if let State::Building { timestamp, .. } = video.state
+            && timestamp != packet.timestamp
+        {
+            // The end of a frame whose sender sets no marker.
+            self.finish();
+        }
+        let Assembly::Video(video) = &mut self.assembly else { return };
+        let marker = packet.marker;
+        let lost = video.join(packet);
+        if lost {
+            self.lose(1);
+        }
+        if marker {
+            self.finish();
+        }
+    }
+
+    /// Ends the frame being built or passed over.
+    fn finish(&mut self) {
+        let Assembly::Video(video) = &mut self.assembly else { return };
+        let state = mem::replace(&mut video.state, State::Idle);
+        video.bytes = 0;
+        let State::Building { timestamp, arrival } = state else { return };
+        let packets = mem::take(&mut video.packets);
+        let continued = video.finished == Some(timestamp);
+        match video.cutter.cut(&packets, continued) {
+            Err(Broken) => self.lose(1),
+            Ok(None) => {}
+            Ok(Some(cut)) => {
+                video.finished = Some(timestamp);
+                self.emit(timestamp, arrival, cut);
+            }
+        }
+    }
+
+    fn emit(&mut self, timestamp: u32, arrival: Instant, cut: Cut) {
+        let media_time = self.timeline.place(timestamp, arrival);
+        if cut.payloads.is_empty() || self.ready.len() >= MAX_PENDING_FRAMES {
+            return self.lose(1);
+        }
+        let first_seq = self.next_seq;
+        self.next_seq += cut.payloads.len() as u64;
+        self.ready.push_back(Frame {
+            descriptor: Descriptor {
+                track: self.track,
+                tier: self.info.tier,
+                codec: self.info.codec,
+                keyframe: cut.keyframe,
+                discardable: cut.discardable,
+                discontinuity: mem::take(&mut self.discontinuity),
+                protection: self.protection,
+                media_time,
+                capture: self.timeline.capture(timestamp),
+                arrival: ArrivalTime(arrival),
+            },
+            first_seq,
+            payloads: cut.payloads.into_boxed_slice(),
+        });
     }
 }
+
+impl Assembly {
+    fn new(info: &TrackInfo) -> Self {
+        match VideoCutter::new(info) {
+            Some(cutter) => Self::Video(Box::new(VideoAssembly {
+                cutter,
+                state: State::Idle,
+                packets: Vec::new(),
+                bytes: 0,
+                unsure: true,
+                finished: None,
+            })),
+            None => Self::Audio(AudioCutter::new(info.codec, info.channels)),
+        }
+    }
+}
+
+impl VideoAssembly {
+    /// Adds a packet to its frame; `true` if that frame is found to be lost.
+    fn join(&mut self, packet: Packet) -> bool {
+        let timestamp = packet.timestamp;
+        if self.state == (State::Skipping { timestamp }) {
+            return false;
+        }
+        let unsure = mem::take(&mut self.unsure);
+        if unsure && !self.cutter.starts_frame(&packet.payload) {
+            // Its head was lost with the packets before, which are counted.
+            self.abandon();
+            self.state = State::Skipping { timestamp };
+            return false;
+        }
+        let arrival = match self.state {
+            State::Building { arrival, .. } => arrival,
+            State::Idle | State::Skipping { .. } => packet.arrival,
+        };
+        self.state = State::Building { timestamp, arrival };
+        self.bytes += packet.payload.len();
+        if self.bytes > MAX_FRAME || self.packets.len() >= MAX_FRAME_PACKETS {
+            self.abandon();
+            return true;
+        }
+        self.packets.push(packet.payload);
+        false
+    }
+
+    /// Drops what is there of the frame being built and passes over its rest.
+    fn abandon(&mut self) {
+        self.packets.clear();
+        self.bytes = 0;
+        if let State::Building { timestamp, .. } = self.state {
+            self.state = State::Skipping { timestamp };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

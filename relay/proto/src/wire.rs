@@ -1,5 +1,14 @@
 //! Wire formats: pure parsing and writing, one format a file. Every parser is fuzzed.
 
+pub mod aac;
+pub mod annexb;
+pub mod av1;
+mod bits;
+mod cut;
+pub mod h264;
+pub mod h265;
+pub mod nal;
+pub mod packetize;
 pub mod rtcp;
 pub mod rtp;
 pub mod varint;

@@ -1,0 +1,1 @@
+//! Behaviour of the hub on frames made by hand.

@@ -1,0 +1,141 @@
+//! One track of a stream: its ingest and what the hub knows of its newest frames.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::SenderInfo;
+use super::clock::{self, ArrivalClock};
+use super::keyframe::KeyframeAsk;
+use crate::codec::{MediaKind, TrackInfo};
+use crate::frame::{Descriptor, MediaTime};
+use crate::ingest::TrackIngest;
+
+/// A keyframe in the ring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Keyframe {
+    pub(super) index: u64,
+    pub(super) media: MediaTime,
+    pub(super) arrival: Instant,
+}
+
+/// The live edge of a track.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Newest {
+    /// Ring index of the newest frame.
+    pub(super) index: u64,
+    /// Highest media time so far; the newest frame may lie before it (B-frames).
+    pub(super) media: MediaTime,
+    /// Arrival of the newest frame.
+    pub(super) arrival: Instant,
+}
+
+pub(super) struct Track {
+    pub(super) info: TrackInfo,
+    pub(super) ingest: TrackIngest,
+    pub(super) ssrc: u32,
+    pub(super) ask: KeyframeAsk,
+    pub(super) newest: Option<Newest>,
+    /// Video keyframes in the ring, oldest first.
+    keyframes: VecDeque<Keyframe>,
+    /// Frames after the newest keyframe.
+    since_keyframe: u64,
+    arrivals: ArrivalClock,
+    /// When the newest sender report came.
+    report_at: Option<Instant>,
+    lost_seen: u64,
+}
+
+impl Track {
+    pub(super) fn new(info: TrackInfo, ingest: TrackIngest, ssrc: u32) -> Self {
+        Self {
+            info,
+            ingest,
+            ssrc,
+            ask: KeyframeAsk::default(),
+            newest: None,
+            keyframes: VecDeque::new(),
+            since_keyframe: 0,
+            arrivals: ArrivalClock::default(),
+            report_at: None,
+            lost_seen: 0,
+        }
+    }
+
+    pub(super) fn is_video(&self) -> bool {
+        self.info.kind() == MediaKind::Video
+    }
+
+    /// Clock rate, never zero.
+    pub(super) fn rate(&self) -> u32 {
+        self.info.clock_rate.max(1)
+    }
+
+    /// A frame of this track is in the ring under `index`.
+    pub(super) fn stored(&mut self, index: u64, frame: &Descriptor) {
+        let arrival = frame.arrival.0;
+        self.arrivals.observe(frame.media_time, arrival, self.rate());
+        let media =
+            self.newest.map_or(frame.media_time, |newest| newest.media.max(frame.media_time));
+        self.newest = Some(Newest { index, media, arrival });
+        self.since_keyframe += 1;
+        if self.is_video() && frame.keyframe {
+            self.ask.clear();
+            self.since_keyframe = 0;
+            self.keyframes.push_back(Keyframe { index, media: frame.media_time, arrival });
+        }
+    }
+
+    /// The ring now starts at `start`.
+    pub(super) fn trimmed(&mut self, start: u64) {
+        while self.keyframes.front().is_some_and(|keyframe| keyframe.index < start) {
+            self.keyframes.pop_front();
+        }
+    }
+
+    /// The newest keyframe still in the ring.
+    pub(super) fn newest_keyframe(&self) -> Option<Keyframe> {
+        self.keyframes.back().copied()
+    }
+
+    /// The newest keyframe that arrived at `before` or earlier.
+    pub(super) fn keyframe_before(&self, before: Instant) -> Option<Keyframe> {
+        self.keyframes.iter().rev().find(|keyframe| keyframe.arrival <= before).copied()
+    }
+
+    /// Media ticks from the newest keyframe to the live edge; 0 when that is under two frames.
+    pub(super) fn backlog(&self, keyframe: Keyframe) -> u64 {
+        if self.since_keyframe < 2 {
+            return 0;
+        }
+        self.newest.map_or(0, |newest| newest.media.0.saturating_sub(keyframe.media.0))
+    }
+
+    /// A sender report came from the publisher.
+    pub(super) fn handle_sender_report(&mut self, now: Instant, info: SenderInfo) {
+        self.ingest.handle_sender_report(now, info);
+        self.report_at = Some(now);
+    }
+
+    /// The publisher is another one: its reports start anew.
+    pub(super) fn forget_reports(&mut self) {
+        self.report_at = None;
+    }
+
+    /// The publisher's own mapping, moved on to now.
+    pub(super) fn reported(&self, now: Instant) -> Option<SenderInfo> {
+        let passed = now.saturating_duration_since(self.report_at?);
+        Some(clock::advance(self.ingest.sender_info()?, passed, self.rate()))
+    }
+
+    /// The mapping learnt from arrivals.
+    pub(super) fn arrived(&self, now: Instant, unix_now: Duration) -> Option<SenderInfo> {
+        let media = self.arrivals.media_at(now, self.rate())?;
+        Some(SenderInfo { ntp: clock::ntp(unix_now), rtp: media.rtp() })
+    }
+
+    /// Frames that ingest lost since the last call.
+    pub(super) fn newly_lost(&mut self) -> u64 {
+        let lost = self.ingest.frames_lost();
+        lost - std::mem::replace(&mut self.lost_seen, lost).min(lost)
+    }
+}

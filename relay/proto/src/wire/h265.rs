@@ -1,0 +1,130 @@
+//! H.265 in RTP (RFC 7798, without DONL): single NAL unit, AP, FU.
+
+use bytes::Bytes;
+
+use super::annexb;
+use super::bits::BitReader;
+use super::cut::cut;
+use super::nal::{Fragment, NalClass, NalPayload, split_lengths};
+use crate::limits::MAX_CANONICAL_PAYLOAD;
+
+/// Video parameter set.
+pub const VPS: u8 = 32;
+/// Sequence parameter set.
+pub const SPS: u8 = 33;
+/// Picture parameter set.
+pub const PPS: u8 = 34;
+/// Access unit delimiter.
+pub const AUD: u8 = 35;
+/// Filler data.
+pub const FILLER: u8 = 38;
+/// Aggregation packet.
+pub const AP: u8 = 48;
+/// Fragmentation unit.
+pub const FU: u8 = 49;
+
+/// `nal_unit_type` of a header's first byte.
+pub fn nal_type(header: u8) -> u8 {
+    header >> 1 & 0x3f
+}
+
+fn with_type(header: [u8; 2], kind: u8) -> [u8; 2] {
+    [header[0] & 0x81 | kind << 1, header[1]]
+}
+
+/// Takes an RTP payload apart. A payload with a start code in front passes as a single unit.
+/// `None`: malformed, or a kind that is not used (PACI, reserved).
+pub fn parse(payload: &Bytes) -> Option<NalPayload> {
+    let header: [u8; 2] = *payload.first_chunk()?;
+    match nal_type(header[0]) {
+        0 if annexb::starts_with_code(payload) => Some(NalPayload::Single(payload.clone())),
+        _ if header[1] & 7 == 0 => None,
+        0..=47 => Some(NalPayload::Single(payload.clone())),
+        AP => split_lengths(payload, 2).map(NalPayload::Aggregate),
+        FU => {
+            let fu = *payload.get(2)?;
+            let body = payload.slice(3..);
+            if body.is_empty() || fu & 0x3f >= AP {
+                return None;
+            }
+            Some(NalPayload::Fragment(Fragment {
+                start: fu & 0x80 != 0,
+                end: fu & 0x40 != 0,
+                header: with_type(header, fu & 0x3f),
+                body,
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// Class of a NAL unit from its first three bytes.
+pub fn class(nal: &[u8]) -> NalClass {
+    let Some(&header) = nal.first() else { return NalClass::Delimiter };
+    match nal_type(header) {
+        kind @ 0..=31 => NalClass::Slice {
+            keyframe: (16..=21).contains(&kind),
+            // A picture that nothing of its own sub-layer refers to may still serve a higher
+            // one, which only the parameter sets would tell.
+            reference: true,
+            first: nal.get(2).is_some_and(|byte| byte & 0x80 != 0),
+        },
+        kind @ VPS..=PPS => NalClass::ParameterSet(kind - VPS),
+        AUD | FILLER => NalClass::Delimiter,
+        _ => NalClass::Other,
+    }
+}
+
+/// Number of a VPS, SPS or PPS among those of its kind.
+pub fn parameter_set_id(nal: &[u8]) -> Option<u32> {
+    let mut body = BitReader::new(nal.get(2..)?);
+    match nal_type(nal[0]) {
+        VPS => body.bits(4),
+        SPS => {
+            body.skip(4)?;
+            let sub_layers = body.bits(3)?;
+            body.skip(1)?;
+            skip_profile_tier_level(&mut body, sub_layers)?;
+            body.exp_golomb()
+        }
+        PPS => body.exp_golomb(),
+        _ => None,
+    }
+}
+
+/// Passes over `profile_tier_level(1, sub_layers)` (ITU-T H.265, 7.3.3).
+fn skip_profile_tier_level(body: &mut BitReader<'_>, sub_layers: u32) -> Option<()> {
+    const PROFILE: u32 = 88;
+    const LEVEL: u32 = 8;
+    body.skip(PROFILE + LEVEL)?;
+    if sub_layers == 0 {
+        return Some(());
+    }
+    let mut present = [(0, 0); 7];
+    for flags in present.iter_mut().take(sub_layers as usize) {
+        *flags = (body.bit()?, body.bit()?);
+    }
+    body.skip(2 * 8u32.saturating_sub(sub_layers))?;
+    present.iter().try_for_each(|(profile, level)| body.skip(profile * PROFILE + level * LEVEL))
+}
+
+/// Appends FU payloads of equal size.
+pub fn push_fragments(header: [u8; 2], body: &[Bytes], out: &mut Vec<Bytes>) {
+    let [high, low] = with_type(header, FU);
+    let kind = nal_type(header[0]);
+    let fu = |first, last| [high, low, kind | u8::from(first) << 7 | u8::from(last) << 6];
+    cut(body, MAX_CANONICAL_PAYLOAD, fu, out);
+}
+
+/// AP header over `nals`: lowest layer, lowest temporal id, any forbidden bit (RFC 7798, 4.4.2).
+pub fn aggregation_header(nals: &[Bytes]) -> [u8; 2] {
+    let mut forbidden = 0;
+    let (mut layer, mut temporal) = (0x3f, 7);
+    for nal in nals {
+        let Some(&[high, low]) = nal.first_chunk::<2>() else { continue };
+        forbidden |= high & 0x80;
+        layer = layer.min((high & 1) << 5 | low >> 3);
+        temporal = temporal.min(low & 7);
+    }
+    [forbidden | AP << 1 | layer >> 5, layer << 3 | temporal]
+}
