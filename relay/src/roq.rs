@@ -8,6 +8,8 @@ mod driver;
 mod publisher;
 mod sessions;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 mod tls;
 mod viewer;

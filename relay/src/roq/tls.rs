@@ -111,7 +111,7 @@ pub(super) fn thumbprint(connection: &Connection) -> Option<Thumbprint> {
     key_of(chain.first()?).map(|key| key.thumbprint())
 }
 
-fn key_of(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
+pub(super) fn key_of(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
     let parsed = webpki::EndEntityCert::try_from(certificate).ok()?;
     PublicKey::from_spki(&parsed.subject_public_key_info()).ok()
 }
