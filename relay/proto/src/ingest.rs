@@ -238,9 +238,10 @@ impl TrackIngest {
         match cutter.cut(packet.timestamp, &packet.payload) {
             Err(Broken) => self.lose(1),
             Ok(frames) => {
+                // Audio decoders carry state from frame to frame, so none is said to be discardable.
                 for frame in frames {
                     let timestamp = packet.timestamp.wrapping_add(frame.offset);
-                    let cut = Cut { payloads: frame.payloads, keyframe: true, discardable: true };
+                    let cut = Cut { payloads: frame.payloads, keyframe: true, discardable: false };
                     self.emit(timestamp, packet.arrival, cut);
                 }
             }
@@ -331,6 +332,8 @@ impl VideoAssembly {
     fn join(&mut self, packet: Packet) -> bool {
         let timestamp = packet.timestamp;
         if self.state == (State::Skipping { timestamp }) {
+            // In sequence again: where this frame ends the next one begins.
+            self.unsure = false;
             return false;
         }
         let unsure = mem::take(&mut self.unsure);

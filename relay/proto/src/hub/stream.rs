@@ -43,6 +43,9 @@ pub(super) struct Stream {
     pub(super) announced: bool,
     pub(super) ring: Ring,
     pub(super) subscribers: BTreeSet<SubscriberId>,
+    /// Arrival of the frame whose coming drove a track's last keyframe out of the ring. Viewers that
+    /// started at that keyframe are still catching up for [`RING_TAIL`].
+    keyframe_lost: Option<Instant>,
     /// Deadline as it stands in the schedule.
     pub(super) scheduled: Option<Instant>,
     /// Subscribers without work, by the set of tracks they take; may hold some that have left.
@@ -62,6 +65,7 @@ impl Stream {
             announced: false,
             ring: Ring::default(),
             subscribers: BTreeSet::new(),
+            keyframe_lost: None,
             scheduled: None,
             idle: BTreeMap::new(),
         }
@@ -93,6 +97,7 @@ impl Stream {
         if let Some(track) = self.track_mut(descriptor.track) {
             track.stored(index, &descriptor);
         }
+        self.forget_trimmed();
         self.trim(descriptor.arrival.0);
         self.forget_trimmed();
         index
@@ -108,6 +113,9 @@ impl Stream {
     /// track that is alive, and the tail itself.
     fn trim(&mut self, newest: Instant) {
         let Some(before) = newest.checked_sub(RING_TAIL) else { return };
+        if self.keyframe_lost.is_some_and(|lost| lost > before) {
+            return;
+        }
         let needed = self
             .tracks
             .iter()
@@ -126,7 +134,9 @@ impl Stream {
     fn forget_trimmed(&mut self) {
         let start = self.ring.start();
         for track in &mut self.tracks {
-            track.trimmed(start);
+            if track.trimmed(start) {
+                self.keyframe_lost = track.newest.map(|newest| newest.arrival);
+            }
         }
     }
 

@@ -85,11 +85,13 @@ impl Track {
         }
     }
 
-    /// The ring now starts at `start`.
-    pub(super) fn trimmed(&mut self, start: u64) {
+    /// The ring now starts at `start`. `true`: the newest keyframe has gone.
+    pub(super) fn trimmed(&mut self, start: u64) -> bool {
+        let had = !self.keyframes.is_empty();
         while self.keyframes.front().is_some_and(|keyframe| keyframe.index < start) {
             self.keyframes.pop_front();
         }
+        had && self.keyframes.is_empty()
     }
 
     /// The newest keyframe still in the ring.

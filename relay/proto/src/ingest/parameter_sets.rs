@@ -34,14 +34,14 @@ impl ParameterSets {
     }
 
     /// Takes a parameter set; anything else, and one too long, is passed over.
-    pub(super) fn update(&mut self, nal: &Bytes) {
+    pub(super) fn update(&mut self, nal: &[u8]) {
         let NalClass::ParameterSet(kind) = self.format.class(nal) else { return };
         let Some(id) = self.format.parameter_set_id(nal) else { return };
         if nal.len() > MAX_SET {
             return;
         }
         if let Some(set) = self.sets.iter_mut().find(|set| (set.kind, set.id) == (kind, id)) {
-            if set.bytes == nal {
+            if set.bytes == *nal {
                 return;
             }
             // A copy, so that a small set never keeps a large receive buffer alive.

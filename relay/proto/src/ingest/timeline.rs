@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use crate::frame::{CaptureTime, MediaTime};
 use crate::hub::SenderInfo;
-use crate::wire::rtp;
 
 /// A step of the publisher's timestamps backward, or ahead of the time that really passed, beyond
 /// which it is taken as a reset of its clock.

@@ -24,6 +24,9 @@ pub const TILE_LIST: u8 = 8;
 /// Padding.
 pub const PADDING: u8 = 15;
 
+/// Most OBU elements taken from one RTP payload.
+pub const MAX_ELEMENTS: usize = 512;
+
 /// An OBU in pieces that follow each other: fragments, or a rewritten header and the shared body.
 pub type Obu = SmallVec<[Bytes; 2]>;
 
@@ -69,7 +72,7 @@ impl Aggregation {
 }
 
 /// Takes an RTP payload apart: its header and its OBU elements, none empty, sharing its memory.
-/// `None`: malformed or without element.
+/// `None`: malformed, without element or with more than [`MAX_ELEMENTS`].
 pub fn parse(payload: &Bytes) -> Option<(Aggregation, Vec<Bytes>)> {
     let header = Aggregation::read(*payload.first()?);
     let mut at = 1;
@@ -86,7 +89,7 @@ pub fn parse(payload: &Bytes) -> Option<(Aggregation, Vec<Bytes>)> {
             at += used;
             len
         };
-        if len == 0 || len > payload.len() - at {
+        if len == 0 || len > payload.len() - at || elements.len() == MAX_ELEMENTS {
             return None;
         }
         elements.push(payload.slice(at..at + len));

@@ -166,15 +166,18 @@ impl NalFormat {
     }
 }
 
+/// Most NAL units taken from one aggregation packet.
+pub const MAX_AGGREGATED: usize = 512;
+
 /// Whole NAL units behind 16-bit lengths, as both aggregation packets hold them; `None` if a length
-/// is zero or goes beyond the end, or if there is no unit.
+/// is zero or goes beyond the end, if there is no unit or more than [`MAX_AGGREGATED`].
 pub(crate) fn split_lengths(payload: &Bytes, mut at: usize) -> Option<Vec<Bytes>> {
     let mut nals = Vec::new();
     while at < payload.len() {
         let head = payload.get(at..at + 2)?;
         let len = usize::from(u16::from_be_bytes([head[0], head[1]]));
         at += 2;
-        if len == 0 || len > payload.len() - at {
+        if len == 0 || len > payload.len() - at || nals.len() == MAX_AGGREGATED {
             return None;
         }
         nals.push(payload.slice(at..at + len));

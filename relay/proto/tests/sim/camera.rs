@@ -1,0 +1,184 @@
+//! A camera: pictures of one group length and steady sound, as RTP.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sightline_relay_proto::codec::{Codec, TrackInfo};
+use sightline_relay_proto::frame::Frame;
+use sightline_relay_proto::ids::TrackIndex;
+use sightline_relay_proto::wire::rtp;
+
+use crate::link::Random;
+
+pub(crate) const VIDEO: TrackIndex = TrackIndex(0);
+pub(crate) const AUDIO: TrackIndex = TrackIndex(1);
+const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What a camera sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Media {
+    pub(crate) fps: u32,
+    /// Pictures from one keyframe to the next.
+    pub(crate) gop: u32,
+    pub(crate) audio: bool,
+    /// Pictures between two references that are sent after the later one.
+    pub(crate) b_frames: u32,
+    pub(crate) codec: Codec,
+    /// Whether it sends a keyframe when asked.
+    pub(crate) obeys_requests: bool,
+}
+
+/// 25 pictures a second with sound, a keyframe every ten seconds.
+pub(crate) const LONG_GOP: Media = Media {
+    fps: 25,
+    gop: 250,
+    audio: true,
+    b_frames: 0,
+    codec: Codec::H264,
+    obeys_requests: false,
+};
+
+impl Media {
+    pub(crate) fn tracks(&self) -> Vec<TrackInfo> {
+        let mut tracks = vec![TrackInfo::video(self.codec)];
+        if self.audio {
+            tracks.push(TrackInfo::audio(Codec::Opus, 48_000, 2));
+        }
+        tracks
+    }
+
+    pub(crate) fn frame_interval(&self) -> Duration {
+        Duration::from_secs(1) / self.fps
+    }
+}
+
+/// Packets sent at one moment.
+pub(crate) struct Sent {
+    pub(crate) track: TrackIndex,
+    pub(crate) packets: Vec<Bytes>,
+}
+
+/// One run of a camera's encoder.
+pub(crate) struct Camera {
+    pub(crate) media: Media,
+    video: Line,
+    audio: Line,
+    picture: u32,
+    until_keyframe: u32,
+    sound: u32,
+    /// Capture time of the camera's start, on the simulation's clock: goes into the payloads.
+    origin: Duration,
+}
+
+#[derive(Clone, Copy)]
+struct Line {
+    ssrc: u32,
+    seq: u16,
+    time: u32,
+}
+
+impl Line {
+    fn new(random: &mut Random) -> Self {
+        Self { ssrc: random.next() as u32, seq: random.next() as u16, time: random.next() as u32 }
+    }
+
+    fn packet(&mut self, marker: bool, ticks: u64, payload: &[u8]) -> Bytes {
+        let timestamp = self.time.wrapping_add(ticks as u32);
+        let mut packet = rtp::header(96, marker, self.seq, timestamp, self.ssrc).to_vec();
+        self.seq = self.seq.wrapping_add(1);
+        packet.extend_from_slice(payload);
+        packet.into()
+    }
+}
+
+impl Camera {
+    pub(crate) fn new(media: Media, random: &mut Random, origin: Duration) -> Self {
+        Self {
+            media,
+            video: Line::new(random),
+            audio: Line::new(random),
+            picture: 0,
+            until_keyframe: 0,
+            sound: 0,
+            origin,
+        }
+    }
+
+    /// When it next sends, since its start.
+    pub(crate) fn next_at(&self) -> Duration {
+        let video = self.media.frame_interval() * self.picture;
+        let audio = AUDIO_INTERVAL * self.sound;
+        if self.media.audio { video.min(audio) } else { video }
+    }
+
+    /// The next picture will be a keyframe.
+    pub(crate) fn ask_keyframe(&mut self) {
+        if self.media.obeys_requests && self.media.b_frames == 0 {
+            self.until_keyframe = 0;
+        }
+    }
+
+    pub(crate) fn send(&mut self) -> Sent {
+        let at = self.next_at();
+        if self.media.audio && AUDIO_INTERVAL * self.sound <= at {
+            self.send_sound(at)
+        } else {
+            self.send_picture()
+        }
+    }
+
+    fn send_sound(&mut self, at: Duration) -> Sent {
+        let payload = stamped(&[0xfc], self.origin + at, 80);
+        let packet = self.audio.packet(false, u64::from(self.sound) * 960, &payload);
+        self.sound += 1;
+        Sent { track: AUDIO, packets: vec![packet] }
+    }
+
+    fn send_picture(&mut self) -> Sent {
+        let keyframe = self.until_keyframe == 0;
+        if keyframe {
+            self.until_keyframe = self.media.gop;
+        }
+        let shown = self.shown_place(self.media.gop - self.until_keyframe);
+        let ticks = u64::from(self.picture).saturating_add_signed(shown)
+            * (90_000 / u64::from(self.media.fps));
+        let captured = self.origin + Duration::from_micros(ticks * 100 / 9);
+        self.until_keyframe -= 1;
+        self.picture += 1;
+        let mut packets = Vec::new();
+        if keyframe {
+            packets.push(self.video.packet(false, ticks, &[0x67, 0x42, 0xe0, 0x1f, 0x95]));
+            packets.push(self.video.packet(false, ticks, &[0x68, 0xce, 0x3c, 0x80]));
+        }
+        let (head, len) = if keyframe { ([0x65, 0x88], 1100) } else { ([0x41, 0x9a], 700) };
+        packets.push(self.video.packet(true, ticks, &stamped(&head, captured, len)));
+        Sent { track: VIDEO, packets }
+    }
+
+    /// How far from its sending place a picture is shown: I P b b P b b ...
+    fn shown_place(&self, in_gop: u32) -> i64 {
+        let run = self.media.b_frames;
+        if run == 0 || in_gop == 0 {
+            return 0;
+        }
+        if (in_gop - 1).is_multiple_of(run + 1) { i64::from(run) } else { -1 }
+    }
+}
+
+/// `head`, then the capture time in 7-bit groups with the upper bit set, then filling.
+fn stamped(head: &[u8], captured: Duration, len: usize) -> Vec<u8> {
+    let micros = captured.as_micros() as u64;
+    let mut payload = head.to_vec();
+    payload.extend((0..8).rev().map(|group| 0x80 | (micros >> (7 * group) & 0x7f) as u8));
+    payload.resize(len, 0xaa);
+    payload
+}
+
+/// Capture time that a frame carries.
+pub(crate) fn captured(frame: &Frame, track: TrackIndex) -> Duration {
+    let payload = frame.payloads.last().expect("frames are not empty");
+    let head = if track == VIDEO { 2 } else { 1 };
+    let stamp = &payload[head..head + 8];
+    let micros = stamp.iter().fold(0_u64, |sum, byte| sum << 7 | u64::from(byte & 0x7f));
+    Duration::from_micros(micros)
+}

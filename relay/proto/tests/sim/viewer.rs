@@ -1,0 +1,88 @@
+//! A viewer: takes what the hub hands out, as fast as its network lets it.
+
+use std::time::{Duration, Instant};
+
+use sightline_relay_proto::hub::{Delivery, Hub, SubscriberId};
+use sightline_relay_proto::ids::TrackIndex;
+
+use crate::camera::{VIDEO, captured};
+
+/// One frame as the viewer got it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Got {
+    /// Since the start of the simulation.
+    pub(crate) at: Duration,
+    pub(crate) track: TrackIndex,
+    pub(crate) keyframe: bool,
+    pub(crate) seq: u16,
+    pub(crate) packets: u16,
+    pub(crate) timestamp: u32,
+    /// When the camera captured it, on the simulation's clock.
+    pub(crate) captured: Duration,
+}
+
+impl Got {
+    fn new(at: Duration, delivery: &Delivery) -> Self {
+        Self {
+            at,
+            track: delivery.track,
+            keyframe: delivery.frame.descriptor.keyframe,
+            seq: delivery.seq,
+            packets: delivery.frame.payloads.len() as u16,
+            timestamp: delivery.timestamp,
+            captured: captured(&delivery.frame, delivery.track),
+        }
+    }
+}
+
+pub(crate) struct Viewer {
+    pub(crate) id: SubscriberId,
+    pub(crate) joined: Duration,
+    pub(crate) got: Vec<Got>,
+    /// Its network takes nothing before this time.
+    pub(crate) blocked_until: Option<Duration>,
+    pub(crate) ended: bool,
+}
+
+impl Viewer {
+    pub(crate) fn new(id: SubscriberId, joined: Duration) -> Self {
+        Self { id, joined, got: Vec::new(), blocked_until: None, ended: false }
+    }
+
+    /// The hub has named it.
+    pub(crate) fn pump(&mut self, hub: &mut Hub, now: Instant, at: Duration) {
+        if self.blocked_until.is_some_and(|until| at < until) {
+            return;
+        }
+        while let Some(delivery) = hub.poll_delivery(now, self.id) {
+            self.got.push(Got::new(at, &delivery));
+        }
+    }
+
+    pub(crate) fn of(&self, track: TrackIndex) -> impl Iterator<Item = &Got> + Clone {
+        self.got.iter().filter(move |got| got.track == track)
+    }
+
+    pub(crate) fn pictures(&self) -> impl Iterator<Item = &Got> + Clone {
+        self.of(VIDEO)
+    }
+
+    /// No gap in the sequence numbers of any track, no timestamp goes back (in order of capture).
+    pub(crate) fn check_numbering(&self) {
+        for track in [TrackIndex(0), TrackIndex(1)] {
+            let mut expected = None;
+            for got in self.of(track) {
+                if let Some(expected) = expected {
+                    assert_eq!(got.seq, expected, "sequence numbers run on at {got:?}");
+                }
+                expected = Some(got.seq.wrapping_add(got.packets));
+            }
+            let mut shown: Vec<_> = self.of(track).collect();
+            shown.sort_by_key(|got| got.captured);
+            for pair in shown.windows(2) {
+                let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp).cast_signed();
+                assert!(step >= 0, "the timeline never runs back: {pair:?}");
+            }
+        }
+    }
+}
