@@ -14,11 +14,11 @@ use crate::plane::ClientAddress;
 use crate::problem::Problem;
 
 /// Longest SDP offer or fragment, bytes.
-pub const MAX_SDP_LEN: usize = 64 * 1024;
+pub(crate) const MAX_SDP_LEN: usize = 64 * 1024;
 /// Longest JSON body, bytes.
-pub const MAX_JSON_LEN: usize = 16 * 1024;
+pub(crate) const MAX_JSON_LEN: usize = 16 * 1024;
 /// Longest credential in an Authorization header, bytes.
-pub const MAX_CREDENTIAL_LEN: usize = 4096;
+pub(crate) const MAX_CREDENTIAL_LEN: usize = 4096;
 /// Longest device serial, bytes.
 const MAX_SERIAL_LEN: usize = 64;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::edge::{bounded, edge};
@@ -34,7 +34,7 @@ impl Signaling {
             .route("/v1/media-grants", post(media_grants::post))
             .route(
                 "/v1/whep/{serial}/{channel}",
-                post(whep::post).get(whep::head).options(whep::options),
+                post(whep::post).on(MethodFilter::HEAD, whep::head).options(whep::options),
             )
             .route("/v1/whip/{serial}/{channel}", post(whip::post).options(whip::options))
             .route(

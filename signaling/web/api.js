@@ -73,11 +73,16 @@ export async function call(method, path, body) {
   try {
     return await parsed(await send(method, path, { token, body }));
   } catch (problem) {
-    if (problem.name !== 'login-required') throw problem;
+    if (!isLoginOver(problem)) throw problem;
   }
   // The token may have died early (a restart, a clock): one renewal decides.
   const fresh = await session.accessToken(send, token);
   return parsed(await send(method, path, { token: fresh, body }));
+}
+
+/** Whether a refusal is about the access token, rather than a proof or a grant. */
+function isLoginOver({ name, status }) {
+  return status === 401 && !/^(proof|grant|dpop|wrong-terminal)/.test(name);
 }
 
 /** A request without a login, for facts and codes. */

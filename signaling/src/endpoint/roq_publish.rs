@@ -14,7 +14,7 @@ use crate::problem::Problem;
 use crate::state::Signaling;
 
 /// Most tracks of one publishing session.
-pub const MAX_TRACKS: usize = 8;
+pub(crate) const MAX_TRACKS: usize = 8;
 
 #[derive(Deserialize)]
 pub(crate) struct Offered {
