@@ -77,13 +77,18 @@ export async function call(method, path, body) {
   }
   // The token may have died early (a restart, a clock): one renewal decides.
   const fresh = await session.accessToken(send, token);
-  return parsed(await send(method, path, { token: fresh, body }));
+  try {
+    return await parsed(await send(method, path, { token: fresh, body }));
+  } catch (problem) {
+    if (isLoginOver(problem)) await session.end();
+    throw problem;
+  }
 }
 
-/** Whether a refusal is about the access token, rather than a proof or a grant. */
-function isLoginOver({ name, status }) {
-  return status === 401 && !/^(proof|grant|dpop|wrong-terminal)/.test(name);
-}
+/** Refusals of the access token. Others, such as a wrong code, must never be tried twice. */
+const LOGIN_OVER = ['login-required', 'wrong-terminal', 'session-ended', 'token-expired', 'status-401'];
+
+const isLoginOver = ({ name }) => LOGIN_OVER.includes(name);
 
 /** A request without a login, for facts and codes. */
 export const open = async (method, path, body) => parsed(await send(method, path, { body }));

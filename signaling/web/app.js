@@ -39,6 +39,8 @@ async function start() {
   context.server = await open('GET', '/v1/server');
   if (context.server.development) banner();
   addEventListener('hashchange', show);
+  addEventListener('pagehide', () => view?.leave?.());
+  addEventListener('pageshow', (event) => event.persisted && show());
   session.onEnd(() => {
     toast('signin.ended');
     show();
@@ -50,11 +52,12 @@ async function start() {
 async function show() {
   view?.leave?.();
   view = null;
+  document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
   const signedIn = await session.isSignedIn();
   const [name = '', ...rest] = location.hash.replace(/^#\//, '').split('/').map(decodeURIComponent);
   nav.hidden = !signedIn;
   for (const link of nav.children) {
-    const here = link.getAttribute('href') === `#/${name || 'devices'}`;
+    const here = link.getAttribute('href') === `#/${name === 'account' ? name : 'devices'}`;
     if (here) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }

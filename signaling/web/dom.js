@@ -48,6 +48,12 @@ export function say(element, key, parameters) {
   translate(element);
 }
 
+/** Sets the key of an element's accessible name. */
+export function relabel(element, key) {
+  element.dataset.tLabel = key;
+  translate(element);
+}
+
 /** Puts all texts under `root` into the language of now. */
 export function translateAll(root = document) {
   root.querySelectorAll('[data-t], [data-t-label], [data-t-placeholder]').forEach(translate);

@@ -60,3 +60,9 @@ function over(problem) {
   ended.dispatchEvent(new Event('end'));
   throw problem;
 }
+
+/** Gives up a login that the server no longer takes. */
+export async function end() {
+  await forget();
+  ended.dispatchEvent(new Event('end'));
+}

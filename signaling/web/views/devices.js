@@ -93,7 +93,7 @@ export function modeLabel(sealed) {
   const mode = sealed ? 'sealed' : 'open';
   return h('span', { class: `tag ${mode}`, testid: 'mode' },
     sealed ? icons.lock() : icons.unlocked(),
-    h('span', { t: `devices.${mode}Hint` }));
+    h('span', { t: `live.${mode}` }));
 }
 
 function watchLinks(serial, channels) {

@@ -1,7 +1,7 @@
 // The live picture: through the gate, to the relay, and back again when the connection drops.
 
 import { call } from '../api.js';
-import { announce, h, say } from '../dom.js';
+import { announce, h, relabel, say } from '../dom.js';
 import { has } from '../i18n.js';
 import * as icons from '../icons.js';
 import { pause, through } from '../flow.js';
@@ -307,9 +307,7 @@ class Live {
     this.video.muted = !this.video.muted;
     const { muted } = this.video;
     this.sound.replaceChildren(muted ? icons.soundOff() : icons.soundOn());
-    this.sound.dataset.tLabel = muted ? 'live.sound' : 'live.mute';
-    say(this.sound.appendChild(h('span', { class: 'visually-hidden' })), this.sound.dataset.tLabel);
-    this.sound.removeAttribute('aria-label');
+    relabel(this.sound, muted ? 'live.sound' : 'live.mute');
     this.sound.dataset.muted = String(muted);
     if (!muted) this.video.play().catch(() => {});
   }
