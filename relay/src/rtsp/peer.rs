@@ -201,8 +201,10 @@ impl Peer {
         }
         match (role, std::mem::replace(&mut self.who, Who::Nobody)) {
             (Role::Viewer, _) => {
-                if let Some(admitted) = shared.handles.take(cx.now, user) {
-                    self.who = Who::Viewer(Box::new(Viewer::open(cx, self.id, admitted)));
+                let admitted = shared.handles.take(cx.now, user);
+                let viewer = admitted.and_then(|admitted| Viewer::open(cx, self.id, admitted));
+                if let Some(viewer) = viewer {
+                    self.who = Who::Viewer(Box::new(viewer));
                 }
             }
             (Role::Publisher, Who::Candidate(Some(publisher))) => {

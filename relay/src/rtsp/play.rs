@@ -42,12 +42,14 @@ struct Track {
 }
 
 impl Viewer {
-    /// The handle is used up: the lease starts.
-    pub(super) fn open(cx: &mut Cx<'_>, peer: PeerId, admitted: Admitted) -> Self {
-        let lease = cx.leases.open(cx.now, admitted.terms);
+    /// The handle is used up: the lease starts. `None` if the admission ended meanwhile, or nobody
+    /// is let in now.
+    pub(super) fn open(cx: &mut Cx<'_>, peer: PeerId, admitted: Admitted) -> Option<Self> {
+        let lease = cx.leases.open(cx.now, admitted.terms).ok()?;
         cx.directory.leases.insert(lease, (PortKind::Rtsp, peer));
         let key = admitted.key;
-        Self { peer, key, lease, subscriber: None, tracks: Vec::new(), next_report: cx.now }
+        let tracks = Vec::new();
+        Some(Self { peer, key, lease, subscriber: None, tracks, next_report: cx.now })
     }
 
     fn track(&mut self, index: TrackIndex) -> Option<&mut Track> {
