@@ -423,3 +423,27 @@ fn viewers_that_come_and_go_on_a_still_stream_leave_nothing_behind() {
     assert!(stream.idle_entries() <= 65, "{}", stream.idle_entries());
     assert!(bench.ready().is_empty());
 }
+
+#[test]
+fn the_longest_ring_pays_for_the_budget_of_all() {
+    let now = start();
+    let mut hub = Hub::with_cache_budget(1, 1000);
+    let keys =
+        ["CAM-1", "CAM-2"].map(|serial| StreamKey::up(DeviceId::new(serial).unwrap(), Channel(0)));
+    for key in &keys {
+        hub.publish(now, Publication { key: key.clone(), ..publication(&[video()]) }).unwrap();
+    }
+    let store = |hub: &mut Hub, stream: usize, bytes: usize| {
+        let id = hub.by_key[&keys[stream]];
+        let spec = FrameSpec { keyframe: true, bytes, arrival: Some(now), ..FrameSpec::default() };
+        hub.handle_frame(now, id, video_frame(spec));
+        hub.check_invariants();
+        [0, 1].map(|stream| hub.streams.get(hub.by_key[&keys[stream]]).unwrap().ring.bytes())
+    };
+    assert_eq!(store(&mut hub, 0, 400), [400, 0]);
+    assert_eq!(store(&mut hub, 0, 300), [700, 0]);
+    assert_eq!(store(&mut hub, 1, 300), [700, 300], "at the bound");
+    assert_eq!(store(&mut hub, 1, 1), [300, 301], "beyond it");
+    assert_eq!(store(&mut hub, 1, 1001), [300, 0], "a frame beyond the budget is not kept");
+    assert_eq!(hub.stats().cached_bytes, 300);
+}
