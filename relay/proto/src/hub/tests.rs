@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::stream::RING_TAIL;
 use super::subscriber::RESEND_WINDOW;
 use super::testing::{FrameSpec, start, video_frame};
+use super::track::REPORT_LIFE;
 use super::*;
 use crate::codec::Codec;
 use crate::ids::{Channel, DeviceId};
@@ -356,6 +357,21 @@ fn a_keyframe_is_asked_for_after_a_loss_only_if_somebody_watches() {
 }
 
 #[test]
+fn a_keyframe_is_asked_for_when_another_publisher_goes_on_without_one() {
+    for keyframe in [true, false] {
+        let mut bench = Bench::new(&[video()]);
+        bench.pictures(2, true);
+        let id = bench.subscribe(&[0]);
+        bench.publisher = bench.hub.publish(bench.now, publication(&[video()])).unwrap();
+        assert_eq!(bench.asks(), 0);
+        bench.frame(0, keyframe);
+        bench.frame(0, false);
+        assert_eq!(bench.asks(), usize::from(!keyframe));
+        assert_eq!(bench.drain(id).len(), 4);
+    }
+}
+
+#[test]
 fn packets_are_sent_again_up_to_the_window_and_only_if_sent_before() {
     let mut bench = Bench::new(&[video()]);
     bench.pictures(2, true);
@@ -398,6 +414,10 @@ fn reports_use_the_publishers_clock_only_when_it_covers_all_selected_tracks() {
     bench.now += Duration::from_secs(1);
     let seconds = (camera.ntp >> 32) + 1;
     assert_eq!([says(&bench, 0), says(&bench, 1)], [seconds; 2], "the camera's clock for both");
+    bench.now += REPORT_LIFE - Duration::from_secs(1);
+    assert_eq!(says(&bench, 0), (camera.ntp >> 32) + REPORT_LIFE.as_secs(), "old, but true");
+    bench.now += STEP;
+    assert_eq!([says(&bench, 0), says(&bench, 1)], [4_008_988_800; 2], "too old");
 }
 
 #[test]
