@@ -281,6 +281,43 @@ fn a_skip_to_a_keyframe_far_behind_catches_up_again() {
 }
 
 #[test]
+fn a_viewer_late_in_its_catch_up_never_runs_backward_when_the_camera_has_stopped() {
+    let mut bench = Bench::new(&[video()]);
+    bench.pictures(101, true);
+    let id = bench.subscribe(&[0]);
+    bench.pictures(4, true);
+    bench.now += Duration::from_millis(400);
+    let mut got = bench.drain(id);
+    let sent = got.len();
+    bench.now += MAX_LAG + Duration::from_millis(500);
+    bench.hub.resume(bench.now, id);
+    got.extend(bench.drain(id));
+    assert!(got.is_sorted_by_key(|delivery| delivery.timestamp));
+    assert!(sent > 50, "half of the way");
+    assert_eq!(got.len(), 105, "it goes on, late");
+    assert_eq!(bench.hub.stats().skips, 0);
+}
+
+#[test]
+fn a_viewer_late_in_its_catch_up_skips_to_a_newer_keyframe() {
+    let mut bench = Bench::new(&[video()]);
+    bench.pictures(101, true);
+    let id = bench.subscribe(&[0]);
+    let mut got = bench.drain(id);
+    bench.pictures(50, true);
+    bench.hub.resume(bench.now, id);
+    for _ in 0..40 {
+        bench.pictures(1, false);
+        got.extend(bench.drain(id));
+    }
+    assert_eq!(bench.hub.stats().skips, 1);
+    assert!(got.is_sorted_by_key(|delivery| delivery.timestamp));
+    assert_eq!(got.len(), 1 + 50 + 40, "nothing of the old group but its first picture");
+    let newest = got.last().unwrap();
+    assert_eq!(newest.timestamp, newest.frame.descriptor.media_time.rtp());
+}
+
+#[test]
 fn a_viewer_of_sound_alone_starts_at_the_next_frame() {
     let mut bench = Bench::new(&[video(), audio()]);
     bench.pictures(10, true);
