@@ -479,6 +479,12 @@ fn viewers_that_come_and_go_on_a_still_stream_leave_nothing_behind() {
     let stream = bench.hub.streams.get(bench.hub.by_key[&key()]).unwrap();
     assert!(stream.idle_entries() <= 65, "{}", stream.idle_entries());
     assert!(bench.ready().is_empty());
+    bench.frame(0, true);
+    for _ in 0..1000 {
+        let id = bench.subscribe(&[0]);
+        bench.hub.unsubscribe(id);
+    }
+    assert!(bench.hub.schedule.ready_entries() <= 65, "{}", bench.hub.schedule.ready_entries());
 }
 
 #[test]
