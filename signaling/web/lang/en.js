@@ -134,7 +134,6 @@ export const en = {
   'account.noConsents': 'Nothing is consented to.',
   'account.withdraw': 'Withdraw',
   'account.withdrawn': 'Consent withdrawn',
-  'account.since2': 'Since {when}',
   'account.keys': 'Device keys in this browser',
   'account.keysLead': 'Forgetting one means that the device secret is asked for again.',
   'account.noKeys': 'None yet.',

@@ -134,7 +134,6 @@ export const zh = {
   'account.noConsents': '目前没有任何同意。',
   'account.withdraw': '撤回',
   'account.withdrawn': '已撤回同意',
-  'account.since2': '自 {when}',
   'account.keys': '此浏览器中的设备密钥',
   'account.keysLead': '忘记后，下次观看需要重新输入设备密钥。',
   'account.noKeys': '暂无。',
