@@ -4,6 +4,8 @@
 //! connection. See `peer.rs` for one connection, `play.rs` and `record.rs` for its two roles.
 
 mod admission;
+#[cfg(test)]
+mod foreign;
 mod handles;
 mod output;
 mod peer;
@@ -82,15 +84,6 @@ mod place {
     pub(super) const BITS: u32 = 16;
 }
 
-/// Where the port listens.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RtspAddresses {
-    pub(crate) rtsp: SocketAddr,
-    pub(crate) rtsps: SocketAddr,
-    /// RTP and RTCP ports of media over UDP.
-    pub(crate) udp: (u16, u16),
-}
-
 /// What all peers share.
 pub(super) struct Shared {
     udp: Udp,
@@ -103,7 +96,15 @@ pub(super) struct Shared {
 /// A listener that must be tried again, because it was not drained.
 struct Listener {
     tcp: TcpListener,
+    address: SocketAddr,
     again: Option<Instant>,
+}
+
+impl Listener {
+    fn bind(address: SocketAddr) -> io::Result<Self> {
+        let tcp = TcpListener::bind(address)?;
+        Ok(Self { address: tcp.local_addr()?, tcp, again: None })
+    }
 }
 
 /// Every RTSP connection of one worker.
@@ -126,9 +127,10 @@ pub(crate) struct RtspPort {
 impl RtspPort {
     /// Binds every socket and registers it.
     pub(crate) fn bind(config: &RelayConfig, registry: &Registry) -> io::Result<Self> {
-        let mut listeners = [TcpListener::bind(config.rtsp)?, TcpListener::bind(config.rtsps)?];
+        let mut listeners = [Listener::bind(config.rtsp)?, Listener::bind(config.rtsps)?];
         for (index, listener) in listeners.iter_mut().enumerate() {
-            registry.register(listener, PortKind::Rtsp.token(index), Interest::READABLE)?;
+            let token = PortKind::Rtsp.token(index);
+            registry.register(&mut listener.tcp, token, Interest::READABLE)?;
         }
         let mut udp = Udp::bind(config.rtsp_udp)?;
         for (index, socket) in udp.sources().into_iter().enumerate() {
@@ -140,7 +142,7 @@ impl RtspPort {
         let scratch = vec![0; SCRATCH].into_boxed_slice();
         let (handles, admission) = (Handles::default(), Admission::default());
         Ok(Self {
-            listeners: listeners.map(|tcp| Listener { tcp, again: None }),
+            listeners,
             tls: tls_config(&config.tls)?,
             plain_play: config.plain_rtsp_play,
             udp_ports,
@@ -153,11 +155,14 @@ impl RtspPort {
         })
     }
 
-    /// Where the port listens, with the real ports.
-    pub(crate) fn addresses(&self) -> io::Result<RtspAddresses> {
-        let [rtsp, rtsps] = &self.listeners;
-        let udp = self.udp_ports;
-        Ok(RtspAddresses { rtsp: rtsp.tcp.local_addr()?, rtsps: rtsps.tcp.local_addr()?, udp })
+    /// Where plain RTSP is listened for, with the real port.
+    pub(crate) fn rtsp_addr(&self) -> SocketAddr {
+        self.listeners[place::RTSP].address
+    }
+
+    /// Where RTSP over TLS is listened for, with the real port.
+    pub(crate) fn rtsps_addr(&self) -> SocketAddr {
+        self.listeners[place::RTSPS].address
     }
 
     /// A socket is ready.

@@ -26,10 +26,6 @@ impl Wire {
         Self { tcp, tls: Some(Box::new(tls)) }
     }
 
-    pub(super) fn is_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
     /// Reads plaintext. `WouldBlock` when the socket is dry, 0 at the end.
     pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else { return self.tcp.read(into) };
