@@ -26,7 +26,6 @@ use mio::{Interest, Registry, Token};
 use rustls::{ServerConfig, ServerConnection};
 use sightline_grant::Redacted;
 use sightline_relay_proto::hub::SubscriberId;
-use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::rtsp::{RtspConnection, Settings, digest::Secret};
 use slab::Slab;
 
@@ -121,6 +120,8 @@ pub(crate) struct RtspPort {
     busy: Vec<PeerId>,
     /// UDP sockets with more datagrams than one turn takes: RTP, RTCP.
     udp_busy: [bool; 2],
+    /// Since when peers or sockets are busy.
+    urgent: Option<Instant>,
     next_tick: Option<Instant>,
 }
 
@@ -151,6 +152,7 @@ impl RtspPort {
             born: 0,
             busy: Vec::new(),
             udp_busy: [false; 2],
+            urgent: None,
             next_tick: None,
         })
     }
@@ -213,7 +215,7 @@ impl RtspPort {
     /// When [`Self::handle_timeout`] is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let again = self.listeners.iter().filter_map(|listener| listener.again);
-        again.chain(self.next_tick).min()
+        again.chain(self.urgent).chain(self.next_tick).min()
     }
 
     /// Time has passed.
@@ -223,6 +225,7 @@ impl RtspPort {
                 self.accept(cx, index);
             }
         }
+        self.urgent = None;
         for rtcp in [false, true] {
             if std::mem::take(&mut self.udp_busy[usize::from(rtcp)]) {
                 self.receive(cx, rtcp);
@@ -239,10 +242,6 @@ impl RtspPort {
     /// The hub has frames for a viewer.
     pub(crate) fn deliver(&mut self, cx: &mut Cx<'_>, peer: PeerId, subscriber: SubscriberId) {
         self.with_peer(cx, peer, |peer, cx, shared| peer.deliver(cx, shared, subscriber));
-    }
-
-    /// RTSP publishers do not act on feedback; the hub is told so at RECORD.
-    pub(crate) fn request_keyframe(&mut self, _cx: &mut Cx<'_>, _peer: PeerId, _track: TrackIndex) {
     }
 
     /// Ends a peer at once. What is queued is thrown away, with a reset, so that nothing more
@@ -263,8 +262,8 @@ impl RtspPort {
         });
     }
 
-    /// Connections open now.
-    pub(crate) fn connections(&self) -> usize {
+    #[cfg(test)]
+    fn connections(&self) -> usize {
         self.peers.len()
     }
 
@@ -279,7 +278,7 @@ impl RtspPort {
         let fate = act(peer, cx, &mut self.shared);
         if fate == Fate::Busy && !self.busy.contains(&id) {
             self.busy.push(id);
-            self.next_tick = Some(cx.now);
+            self.urgent.get_or_insert(cx.now);
         }
         if matches!(fate, Fate::Finished | Fate::Broken) {
             let mut peer = self.peers.remove(place);
@@ -369,7 +368,7 @@ impl RtspPort {
         });
         self.udp_busy[usize::from(rtcp)] = more;
         if more {
-            self.next_tick = Some(cx.now);
+            self.urgent.get_or_insert(cx.now);
         }
     }
 
@@ -381,9 +380,6 @@ impl RtspPort {
         }
         let idle = self.peers.is_empty() && self.shared.handles.is_empty();
         self.next_tick = if idle { None } else { Some(cx.now + TICK) };
-        if !self.busy.is_empty() || self.udp_busy.contains(&true) {
-            self.next_tick = Some(cx.now);
-        }
     }
 }
 

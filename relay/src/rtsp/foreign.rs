@@ -115,6 +115,31 @@ fn ffmpeg_pushes_by_tcp_and_pulls_both_ways() {
 
 #[test]
 #[ignore = "needs ffmpeg"]
+fn ffmpeg_pushes_and_pulls_by_tls() {
+    let mut harness = Harness::new();
+    let password = PASSWORD.replace(' ', "%20");
+    let port = harness.port.rtsps_addr().port();
+    let mut camera = run(&format!(
+        "ffmpeg -v verbose -re -f lavfi -i testsrc2=size=640x360:rate=25 -c:v libx264 -g 25 \
+         -preset ultrafast -tune zerolatency -t 20 -f rtsp -rtsp_transport tcp \
+         rtsps://{SERIAL}:{password}@127.0.0.1:{port}/{SERIAL}/0"
+    ));
+    live(&mut harness, &mut camera, 30);
+    harness.add_handle("t", Duration::from_secs(30));
+    let text = play(
+        &mut harness,
+        &format!(
+            "ffmpeg -v info -rtsp_transport tcp -i rtsps://t:pw-t@127.0.0.1:{port}/{SERIAL}/0 \
+             -frames:v 50 -f framecrc -"
+        ),
+    );
+    let pictures = text.lines().filter(|line| line.starts_with("0,")).count();
+    assert!(pictures >= 45, "{text}");
+    println!("pictures by TLS: {pictures}");
+}
+
+#[test]
+#[ignore = "needs ffmpeg"]
 fn ffmpeg_pushes_by_udp() {
     let mut harness = Harness::new();
     let mut camera = ffmpeg_camera(&harness, "udp", "libx264");

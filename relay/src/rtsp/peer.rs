@@ -175,7 +175,13 @@ impl Peer {
             }
             Event::LoggedIn { role, user } => self.enter(cx, shared, role, &user),
             Event::Lookup { path } => self.look_up(cx, &path),
-            Event::Announce { path, .. } => self.announce(&path),
+            Event::Announce { path, ignored, .. } => {
+                if !ignored.is_empty() {
+                    let why = ignored.join("; ");
+                    tracing::info!(device = %path.device, why, "announced tracks are left out");
+                }
+                self.announce(&path);
+            }
             Event::SetupUdp(setup) => {
                 if shared.udp.enter(self.id, self.ip(), &setup) {
                     self.connection.accept();

@@ -120,7 +120,7 @@ pub(super) fn send_rtcp(
     address: SocketAddr,
 ) {
     match lower {
-        Lower::Interleaved { rtcp, .. } if output.is_empty() || !output.is_overfull() => {
+        Lower::Interleaved { rtcp, .. } if output.takes_reports() => {
             output.push_interleaved(rtcp, packet);
         }
         Lower::Interleaved { .. } => {}

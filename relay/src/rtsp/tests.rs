@@ -11,7 +11,7 @@ use sightline_relay_proto::hub::{Hub, HubEvent};
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey};
 use sightline_relay_proto::rtsp::digest::{Algorithm, Challenge};
 use sightline_relay_proto::transmit::Arena;
-use sightline_relay_proto::wire::rtp;
+use sightline_relay_proto::wire::{rtcp, rtp};
 
 use crate::api::{LeaseTerms, Publisher};
 use crate::lease::LeaseTable;
@@ -110,17 +110,26 @@ impl Harness {
             self.act(|port, cx| port.handle_command(cx, RtspCommand::Credential { peer, answer }));
         }
         self.act(|port, cx| {
-            port.handle_timeout(cx);
+            if port.poll_timeout().is_some_and(|due| due <= cx.now) {
+                port.handle_timeout(cx);
+            }
             cx.hub.handle_timeout(cx.now);
             while let Some(subscriber) = cx.hub.poll_ready(cx.now) {
                 let (_, peer) = cx.directory.subscribers[&subscriber];
                 port.deliver(cx, peer, subscriber);
             }
             while let Some(event) = cx.hub.poll_event() {
-                if let HubEvent::SubscriberEnded { subscriber, .. } = event
-                    && let Some((_, peer)) = cx.directory.subscribers.get(&subscriber).copied()
-                {
-                    port.close(cx, peer, CloseReason::StreamEnded);
+                let (who, reason) = match event {
+                    HubEvent::SubscriberEnded { subscriber, .. } => {
+                        (cx.directory.subscribers.get(&subscriber), CloseReason::StreamEnded)
+                    }
+                    HubEvent::PublisherReplaced { publisher } => {
+                        (cx.directory.publishers.get(&publisher), CloseReason::Replaced)
+                    }
+                    _ => (None, CloseReason::Shutdown),
+                };
+                if let Some((_, peer)) = who.copied() {
+                    port.close(cx, peer, reason);
                 }
             }
         });
@@ -504,6 +513,127 @@ fn udp_goes_to_the_ports_of_setup_alone_and_comes_from_them_alone() {
     });
     thief.set_nonblocking(true).unwrap();
     assert!(thief.recv_from(&mut buffer).is_err());
+}
+
+#[test]
+fn a_camera_that_comes_back_takes_its_stream_over_and_viewers_stay() {
+    let mut harness = Harness::new();
+    let mut lost = harness.camera();
+    lost.send_picture(1, 1000);
+    let mut viewer = harness.viewer("v", TCP);
+    assert_eq!(viewer.ask(&mut harness, "PLAY", "", "", ""), 200);
+    let mut back = harness.camera();
+    until(&mut harness, |_| {
+        lost.read();
+        lost.ended.is_some()
+    });
+    viewer.received.clear();
+    for number in 100..103 {
+        back.send_picture(number, 1000);
+    }
+    until(&mut harness, |_| {
+        viewer.read();
+        viewer.received.len() > 1000
+    });
+    assert_eq!(viewer.ask(&mut harness, "GET_PARAMETER", "", "", ""), 200);
+    assert_eq!(harness.directory.publishers.len(), 1);
+}
+
+#[test]
+fn the_end_of_a_stream_is_said_and_the_connection_closes() {
+    let mut harness = Harness::new();
+    let mut camera = harness.camera();
+    camera.send_picture(1, 1000);
+    let mut viewer = harness.viewer("v", TCP);
+    assert_eq!(viewer.ask(&mut harness, "PLAY", "", "", ""), 200);
+    assert_eq!(camera.ask(&mut harness, "TEARDOWN", "", "", ""), 200);
+    until(&mut harness, |harness| harness.port.connections() == 1);
+    harness.skew = sightline_relay_proto::limits::PUBLISHER_RESUME + Duration::from_secs(1);
+    until(&mut harness, |_| {
+        viewer.read();
+        viewer.ended.is_some()
+    });
+    assert_eq!(viewer.ended, Some(io::ErrorKind::UnexpectedEof));
+    let mut byes = 0;
+    while let Some((channel, packet)) = viewer.frame() {
+        if channel == 1 {
+            rtcp::parse(&packet, |part| {
+                byes += usize::from(matches!(part, rtcp::Rtcp::Bye { .. }))
+            });
+        }
+    }
+    assert_eq!((byes, harness.directory.leases.len()), (1, 0));
+}
+
+#[test]
+fn a_udp_viewer_lives_by_its_reports_and_ends_without_them() {
+    let mut harness = Harness::new();
+    let mut camera = harness.camera();
+    camera.send_picture(1, 1000);
+    let socket = || UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (media, control) = (socket(), socket());
+    let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+    let transport =
+        format!("Transport: RTP/AVP;unicast;client_port={}-{}\r\n", port(&media), port(&control));
+    let mut viewer = harness.viewer("v", &transport);
+    assert_eq!(viewer.ask(&mut harness, "PLAY", "", "", ""), 200);
+    let idle = sightline_relay_proto::rtsp::IDLE_TIMEOUT;
+    harness.skew = idle - Duration::from_secs(5);
+    let mut report = Vec::new();
+    rtcp::write_receiver_report(&mut report, 1, None, "x");
+    let server = SocketAddr::from(([127, 0, 0, 1], harness.port.udp_ports.1));
+    control.send_to(&report, server).unwrap();
+    camera.send_picture(2, 1000);
+    for _ in 0..100 {
+        harness.turn();
+    }
+    harness.skew += idle - Duration::from_secs(1);
+    camera.send_picture(3, 1000);
+    for _ in 0..100 {
+        harness.turn();
+    }
+    assert_eq!(harness.directory.subscribers.len(), 1);
+    harness.skew += Duration::from_secs(5);
+    until(&mut harness, |harness| harness.directory.subscribers.is_empty());
+    assert!(harness.directory.leases.is_empty());
+}
+
+#[test]
+fn waiting_handles_are_bounded_on_both_sides_and_expire() {
+    let mut harness = Harness::new();
+    for number in 0..handles::MAX_HANDLES {
+        harness.add_handle(&format!("h{number}"), Duration::from_secs(30));
+    }
+    harness.add_handle("over", Duration::from_secs(30));
+    let now = Instant::now();
+    let handles = &mut harness.port.shared.handles;
+    let last = format!("h{}", handles::MAX_HANDLES - 1);
+    assert!(handles.secret(now, &last, &key()).is_some());
+    assert!(handles.secret(now, "over", &key()).is_none());
+    let elsewhere = StreamKey::up(DeviceId::new(SERIAL).unwrap(), Channel(1));
+    assert!(handles.secret(now, &last, &elsewhere).is_none());
+    harness.skew = Duration::from_secs(31);
+    until(&mut harness, |harness| harness.port.shared.handles.is_empty());
+}
+
+#[test]
+fn a_pipelining_client_that_never_reads_is_bounded() {
+    let mut harness = Harness::new();
+    let mut camera = harness.camera();
+    let request = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n".repeat(1000);
+    let mut sent = 0;
+    let mut full = 0;
+    while full < 200 && sent < 200_000_000 {
+        match camera.tcp.write(request.as_bytes()) {
+            Ok(written) => sent += written,
+            Err(_) => full += 1,
+        }
+        harness.turn();
+    }
+    assert_eq!(full, 200, "the server reads on without end");
+    let (_, peer) = harness.port.peers.iter().next().unwrap();
+    assert!(peer.output.is_overfull());
+    assert!(!harness.directory.publishers.is_empty());
 }
 
 #[test]
