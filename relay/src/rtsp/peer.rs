@@ -102,7 +102,11 @@ impl Peer {
                 return self.settle(cx);
             }
             match self.wire.read(&mut shared.scratch) {
-                Ok(0) => return Fate::Broken,
+                // Answers to what came before the end still go out.
+                Ok(0) => {
+                    let drained = self.output.pump(&mut self.wire).unwrap_or(false);
+                    return if drained { Fate::Finished } else { Fate::Broken };
+                }
                 Ok(len) => self.connection.handle_input(&shared.scratch[..len]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -18,8 +18,8 @@ use super::login::Login;
 use super::url::StreamPath;
 use super::{IDLE_TIMEOUT, LOGIN_TIMEOUT};
 
-/// What the connection may do, fixed when it is accepted.
-#[derive(Clone, Debug)]
+/// What the connection may do, fixed when it is accepted. Never printed: the seed is secret.
+#[derive(Clone)]
 pub struct Settings {
     /// Digest realm.
     pub realm: &'static str,
@@ -304,8 +304,8 @@ impl RtspConnection {
         self.state == State::Recording
     }
 
-    fn take_step(&mut self, fits: impl Fn(&Step) -> bool) -> Option<Box<Waiting>> {
-        self.waiting.take_if(|waiting| fits(&waiting.step))
+    fn take_step(&mut self, fits: impl Fn(&Step) -> bool) -> Option<Waiting> {
+        self.waiting.take_if(|waiting| fits(&waiting.step)).map(|waiting| *waiting)
     }
 
     fn handle_item(&mut self, now: Instant, item: Item) {
