@@ -1,1 +1,25 @@
-fn main() {}
+//! Sightline: a camera cloud whose relay cannot look. One binary does everything; see `cli.rs`.
+
+mod admin;
+mod camera;
+mod cli;
+mod config;
+mod data_dir;
+mod demo;
+mod http;
+mod pki;
+mod serve;
+mod telemetry;
+mod watch;
+
+/// Session set-up allocates in many small sizes on several threads; mimalloc keeps that from
+/// fragmenting over months of uptime.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .expect("no other provider is installed this early");
+    cli::run()
+}

@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod api;
 pub mod config;
+mod feed;
 mod handle;
 pub mod lease;
 mod port;
@@ -17,4 +18,4 @@ mod worker;
 
 pub use api::*;
 pub use config::RelayConfig;
-pub use handle::{Relay, RelayHandle};
+pub use handle::{Feed, Relay, RelayHandle, RelayStats, StartError, ViewError};

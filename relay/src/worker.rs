@@ -1,1 +1,349 @@
-//! worker
+//! The worker: one thread that owns its sockets, its streams, its viewers and its timers.
+//!
+//! One turn of the loop, in order:
+//! 1. wait for a socket, a command or the next deadline;
+//! 2. sockets: publishers' packets go into the hub, viewers' feedback is answered;
+//! 3. commands from the rest of the process;
+//! 4. deadlines;
+//! 5. frames: every subscriber with work gets its due frames;
+//! 6. what the hub and the leases have decided: keyframe requests, ends, renewals.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+use sightline_grant::Revocation;
+use sightline_relay_proto::hub::{Hub, HubEvent, HubStats};
+use sightline_relay_proto::ids::StreamKey;
+use sightline_relay_proto::transmit::Arena;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::api::{LeaseTerms, LeaseVerdict};
+use crate::feed::{FeedCommand, FeedPort};
+use crate::lease::{LeaseId, LeaseTable};
+use crate::port::{CloseReason, Cx, Directory, PeerId, PortKind, Questions};
+use crate::roq::{RoqCommand, RoqPort};
+use crate::rtsp::{RtspCommand, RtspPort};
+use crate::webrtc::{WebRtcCommand, WebRtcPort};
+
+/// Token of the waker that commands ring.
+pub(crate) const WAKER: Token = Token(0);
+/// Readiness events taken in one turn.
+const EVENTS: usize = 256;
+/// Commands handled in one turn, so that a flood of them cannot starve the sockets.
+const COMMANDS_PER_TURN: usize = 256;
+/// Longest wait without a deadline: bounds how stale exported counters can be.
+const IDLE_WAIT: Duration = Duration::from_millis(500);
+/// First size of the send arena, bytes. It stays inside the second-level cache.
+const ARENA_BYTES: usize = 512 * 1024;
+
+/// What the rest of the process asks of a worker.
+pub(crate) enum Command {
+    WebRtc(WebRtcCommand),
+    Rtsp(RtspCommand),
+    Roq(RoqCommand),
+    Feed(FeedCommand),
+    /// An act of the control plane that ends sessions.
+    Revoke(Revocation),
+    /// The revocation feed is alive.
+    FeedBeat,
+    /// Answer to a renewal batch; `None` when the authority was silent.
+    Renewed(Option<Vec<(LeaseId, LeaseVerdict)>>),
+    /// Whether a stream is live.
+    Live {
+        key: StreamKey,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Ends every peer, then the thread.
+    Shutdown,
+}
+
+/// Counters of a worker, for the exporter.
+#[derive(Default)]
+pub(crate) struct SharedStats {
+    pub(crate) streams: AtomicU64,
+    pub(crate) subscribers: AtomicU64,
+    pub(crate) packets_in: AtomicU64,
+    pub(crate) packets_dropped: AtomicU64,
+    pub(crate) frames_in: AtomicU64,
+    pub(crate) frames_lost: AtomicU64,
+    pub(crate) frames_out: AtomicU64,
+    pub(crate) skips: AtomicU64,
+    pub(crate) cached_bytes: AtomicU64,
+    pub(crate) turns: AtomicU64,
+}
+
+impl SharedStats {
+    fn store(&self, stats: HubStats, turns: u64) {
+        let cells = [
+            (&self.streams, stats.streams),
+            (&self.subscribers, stats.subscribers),
+            (&self.packets_in, stats.packets_in),
+            (&self.packets_dropped, stats.packets_dropped),
+            (&self.frames_in, stats.frames_in),
+            (&self.frames_lost, stats.frames_lost),
+            (&self.skips, stats.skips),
+            (&self.cached_bytes, stats.cached_bytes),
+            (&self.turns, turns),
+        ];
+        for (cell, value) in cells {
+            cell.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The ports, apart from the rest of the worker so that a port can be borrowed beside a [`Cx`].
+pub(crate) struct Ports {
+    pub(crate) webrtc: WebRtcPort,
+    pub(crate) rtsp: RtspPort,
+    pub(crate) roq: RoqPort,
+    pub(crate) feed: FeedPort,
+}
+
+/// Everything of one worker thread.
+pub(crate) struct Worker {
+    poll: Poll,
+    ports: Ports,
+    core: Core,
+    commands: Receiver<Command>,
+    renewals: mpsc::Sender<Vec<(LeaseId, LeaseTerms)>>,
+    stats: Arc<SharedStats>,
+    turns: u64,
+}
+
+struct Core {
+    hub: Hub,
+    leases: LeaseTable,
+    directory: Directory,
+    arena: Arena,
+    questions: Questions,
+}
+
+/// What a worker is made of.
+pub(crate) struct WorkerParts {
+    pub(crate) poll: Poll,
+    pub(crate) ports: Ports,
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) renewals: mpsc::Sender<Vec<(LeaseId, LeaseTerms)>>,
+    pub(crate) questions: Questions,
+    pub(crate) stats: Arc<SharedStats>,
+    pub(crate) seed: u64,
+}
+
+impl Worker {
+    pub(crate) fn new(parts: WorkerParts) -> Self {
+        Self {
+            poll: parts.poll,
+            ports: parts.ports,
+            core: Core {
+                hub: Hub::new(parts.seed),
+                leases: LeaseTable::default(),
+                directory: Directory::default(),
+                arena: Arena::with_capacity(ARENA_BYTES),
+                questions: parts.questions,
+            },
+            commands: parts.commands,
+            renewals: parts.renewals,
+            stats: parts.stats,
+            turns: 0,
+        }
+    }
+
+    /// Runs until it is told to stop.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            let wait = self.wait(Instant::now());
+            match self.poll.poll(&mut events, Some(wait)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            let now = Instant::now();
+            for event in events.iter().filter(|event| event.token() != WAKER) {
+                let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+                self.handle_io(now, event.token(), readable, event.is_writable());
+            }
+            if !self.handle_commands(now) {
+                self.shut_down(now);
+                return Ok(());
+            }
+            self.handle_timeouts(now);
+            self.deliver(now);
+            self.decide(now);
+            self.turns += 1;
+            self.stats.store(self.core.hub.stats(), self.turns);
+        }
+    }
+
+    fn wait(&self, now: Instant) -> Duration {
+        let deadlines = [
+            self.ports.webrtc.poll_timeout(),
+            self.ports.rtsp.poll_timeout(),
+            self.ports.roq.poll_timeout(),
+            self.core.hub.poll_timeout(),
+            self.core.leases.poll_timeout(),
+        ];
+        let next = deadlines.into_iter().flatten().min();
+        next.map_or(IDLE_WAIT, |at| at.saturating_duration_since(now).min(IDLE_WAIT))
+    }
+
+    fn split(&mut self, now: Instant) -> (&mut Ports, Cx<'_>) {
+        let core = &mut self.core;
+        let cx = Cx {
+            now,
+            hub: &mut core.hub,
+            leases: &mut core.leases,
+            directory: &mut core.directory,
+            registry: self.poll.registry(),
+            arena: &mut core.arena,
+            questions: &core.questions,
+        };
+        (&mut self.ports, cx)
+    }
+
+    fn handle_io(&mut self, now: Instant, token: Token, readable: bool, writable: bool) {
+        let (ports, mut cx) = self.split(now);
+        match PortKind::of(token) {
+            Some((PortKind::WebRtc, _)) => {
+                ports.webrtc.handle_io(&mut cx, token, readable, writable);
+            }
+            Some((PortKind::Rtsp, _)) => ports.rtsp.handle_io(&mut cx, token, readable, writable),
+            Some((PortKind::Roq, _)) => ports.roq.handle_io(&mut cx, token, readable, writable),
+            Some((PortKind::Feed, _)) | None => {}
+        }
+    }
+
+    /// Handles what waits; `false` when the worker must stop.
+    fn handle_commands(&mut self, now: Instant) -> bool {
+        for _ in 0..COMMANDS_PER_TURN {
+            match self.commands.try_recv() {
+                Ok(Command::Shutdown) | Err(TryRecvError::Disconnected) => return false,
+                Ok(command) => self.handle_command(now, command),
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+        true
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Command) {
+        let (ports, mut cx) = self.split(now);
+        match command {
+            Command::WebRtc(command) => ports.webrtc.handle_command(&mut cx, command),
+            Command::Rtsp(command) => ports.rtsp.handle_command(&mut cx, command),
+            Command::Roq(command) => ports.roq.handle_command(&mut cx, command),
+            Command::Feed(command) => ports.feed.handle_command(&mut cx, command),
+            Command::Revoke(revocation) => cx.leases.revoke(now, &revocation),
+            Command::FeedBeat => cx.leases.feed_beat(now),
+            Command::Renewed(Some(verdicts)) => cx.leases.handle_renewed(now, verdicts),
+            Command::Renewed(None) => cx.leases.handle_silence(now),
+            Command::Live { key, reply } => {
+                let _ = reply.send(cx.hub.tracks(&key).is_some());
+            }
+            Command::Shutdown => {}
+        }
+    }
+
+    fn handle_timeouts(&mut self, now: Instant) {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let (ports, mut cx) = self.split(now);
+        if due(ports.webrtc.poll_timeout()) {
+            ports.webrtc.handle_timeout(&mut cx);
+        }
+        if due(ports.rtsp.poll_timeout()) {
+            ports.rtsp.handle_timeout(&mut cx);
+        }
+        if due(ports.roq.poll_timeout()) {
+            ports.roq.handle_timeout(&mut cx);
+        }
+        if due(cx.hub.poll_timeout()) {
+            cx.hub.handle_timeout(now);
+        }
+        if due(cx.leases.poll_timeout()) {
+            cx.leases.handle_timeout(now);
+        }
+    }
+
+    fn deliver(&mut self, now: Instant) {
+        let (ports, mut cx) = self.split(now);
+        while let Some(subscriber) = cx.hub.poll_ready(now) {
+            match cx.directory.subscribers.get(&subscriber).copied() {
+                Some((PortKind::WebRtc, peer)) => ports.webrtc.deliver(&mut cx, peer, subscriber),
+                Some((PortKind::Rtsp, peer)) => ports.rtsp.deliver(&mut cx, peer, subscriber),
+                Some((PortKind::Roq, peer)) => ports.roq.deliver(&mut cx, peer, subscriber),
+                Some((PortKind::Feed, _)) | None => cx.hub.unsubscribe(subscriber),
+            }
+        }
+    }
+
+    fn decide(&mut self, now: Instant) {
+        while let Some(event) = self.core.hub.poll_event() {
+            self.handle_hub_event(now, event);
+        }
+        while let Some((lease, _cause)) = self.core.leases.poll_ended() {
+            if let Some((port, peer)) = self.core.directory.leases.get(&lease).copied() {
+                self.close(now, port, peer, CloseReason::LeaseEnded);
+            }
+        }
+        while let Some(batch) = self.core.leases.poll_renewals(now) {
+            if self.renewals.try_send(batch).is_err() {
+                self.core.leases.handle_silence(now);
+                break;
+            }
+        }
+    }
+
+    fn handle_hub_event(&mut self, now: Instant, event: HubEvent) {
+        match event {
+            HubEvent::KeyframeNeeded { publisher, track } => {
+                let (ports, mut cx) = self.split(now);
+                match cx.directory.publishers.get(&publisher).copied() {
+                    Some((PortKind::WebRtc, peer)) => {
+                        ports.webrtc.request_keyframe(&mut cx, peer, track);
+                    }
+                    Some((PortKind::Roq, peer)) => {
+                        ports.roq.request_keyframe(&mut cx, peer, track);
+                    }
+                    Some((PortKind::Rtsp | PortKind::Feed, _)) | None => {}
+                }
+            }
+            HubEvent::SubscriberEnded { subscriber, .. } => {
+                if let Some((port, peer)) =
+                    self.core.directory.subscribers.get(&subscriber).copied()
+                {
+                    self.close(now, port, peer, CloseReason::StreamEnded);
+                }
+            }
+            HubEvent::PublisherReplaced { publisher } => {
+                if let Some((port, peer)) = self.core.directory.publishers.get(&publisher).copied()
+                {
+                    self.close(now, port, peer, CloseReason::Replaced);
+                }
+            }
+            HubEvent::Presence { key, live } => {
+                tracing::info!(device = %key.device, channel = key.channel.0, live, "presence");
+            }
+        }
+    }
+
+    fn close(&mut self, now: Instant, port: PortKind, peer: PeerId, reason: CloseReason) {
+        let (ports, mut cx) = self.split(now);
+        match port {
+            PortKind::WebRtc => ports.webrtc.close(&mut cx, peer, reason),
+            PortKind::Rtsp => ports.rtsp.close(&mut cx, peer, reason),
+            PortKind::Roq => ports.roq.close(&mut cx, peer, reason),
+            PortKind::Feed => ports.feed.close(&mut cx, peer),
+        }
+    }
+
+    fn shut_down(&mut self, now: Instant) {
+        let directory = &self.core.directory;
+        let mut peers: Vec<_> = directory.subscribers.values().copied().collect();
+        peers.extend(directory.publishers.values().copied());
+        for (port, peer) in peers {
+            self.close(now, port, peer, CloseReason::Shutdown);
+        }
+    }
+}

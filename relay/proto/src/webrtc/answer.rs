@@ -1,0 +1,169 @@
+//! Writing SDP answers (RFC 8829, 5.3; RFC 9725, 4.4).
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use super::ice::Credentials;
+use super::negotiate::{ABS_CAPTURE_TIME, Agreed, PLAYOUT_DELAY};
+use super::sdp::{Offer, Section, write_digest};
+
+/// Canonical name of everything that we send.
+pub const CNAME: &str = "sightline";
+
+/// What an answer says of the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Server<'a> {
+    /// Session id of the `o=` line.
+    pub session: u64,
+    /// Our ICE credentials.
+    pub credentials: &'a Credentials,
+    /// SHA-256 of our certificate.
+    pub fingerprint: &'a [u8; 32],
+    /// Host candidates, UDP; the first is the default. Not empty.
+    pub candidates: &'a [SocketAddr],
+}
+
+/// SSRCs of an agreed section that we send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sources {
+    /// Of the media.
+    pub media: u32,
+    /// Of its retransmissions.
+    pub rtx: Option<u32>,
+}
+
+/// The answer to `offer`. `sources` gives the SSRCs for each agreed section of a viewer; it is
+/// empty for a publisher. Sections not agreed on are rejected in place.
+pub fn write(offer: &Offer, agreed: &[Agreed], sources: &[Sources], server: Server<'_>) -> String {
+    let mut out = String::with_capacity(2048);
+    let mids = agreed.iter().filter_map(|agreed| offer.sections.get(agreed.section));
+    let mids: Vec<&str> =
+        mids.map(|section| section.mid.as_str()).filter(|mid| !mid.is_empty()).collect();
+    line(&mut out, format_args!("v=0"));
+    line(&mut out, format_args!("o=- {} 1 IN IP4 0.0.0.0", server.session));
+    line(&mut out, format_args!("s=-"));
+    line(&mut out, format_args!("t=0 0"));
+    line(&mut out, format_args!("a=ice-lite"));
+    if !mids.is_empty() {
+        line(&mut out, format_args!("a=group:BUNDLE {}", mids.join(" ")));
+    }
+    line(&mut out, format_args!("a=msid-semantic: WMS *"));
+    let mut first = true;
+    for (place, section) in offer.sections.iter().enumerate() {
+        match agreed.iter().position(|agreed| agreed.section == place) {
+            Some(at) => {
+                accepted(&mut out, offer, section, &agreed[at], sources.get(at), server);
+                if std::mem::take(&mut first) {
+                    candidates(&mut out, server.candidates);
+                }
+            }
+            None => rejected(&mut out, section),
+        }
+    }
+    out
+}
+
+fn accepted(
+    out: &mut String,
+    offer: &Offer,
+    section: &Section,
+    agreed: &Agreed,
+    sources: Option<&Sources>,
+    server: Server<'_>,
+) {
+    let default = server.candidates.first();
+    let port = default.map_or(9, SocketAddr::port);
+    let payload_type = agreed.codec.payload_type;
+    let rtx = agreed.rtx.map(|rtx| format!(" {rtx}")).unwrap_or_default();
+    let (media, protocol) = (&section.media, &section.protocol);
+    line(out, format_args!("m={media} {port} {protocol} {payload_type}{rtx}"));
+    match default {
+        Some(address) if address.is_ipv6() => line(out, format_args!("c=IN IP6 {}", address.ip())),
+        Some(address) => line(out, format_args!("c=IN IP4 {}", address.ip())),
+        None => line(out, format_args!("c=IN IP4 0.0.0.0")),
+    }
+    if !section.mid.is_empty() {
+        line(out, format_args!("a=mid:{}", section.mid));
+    }
+    line(out, format_args!("a={}", if sources.is_some() { "sendonly" } else { "recvonly" }));
+    line(out, format_args!("a=rtcp-mux"));
+    if section.reduced_size {
+        line(out, format_args!("a=rtcp-rsize"));
+    }
+    line(out, format_args!("a=ice-ufrag:{}", server.credentials.ufrag()));
+    line(out, format_args!("a=ice-pwd:{}", server.credentials.pwd()));
+    line(out, format_args!("a=fingerprint:sha-256 {}", write_digest(server.fingerprint)));
+    let setup = if offer.transport.peer_is_server { "active" } else { "passive" };
+    line(out, format_args!("a=setup:{setup}"));
+    for (id, uri) in
+        [(agreed.capture_time, ABS_CAPTURE_TIME), (agreed.playout_delay, PLAYOUT_DELAY)]
+    {
+        if let Some(id) = id {
+            line(out, format_args!("a=extmap:{id} {uri}"));
+        }
+    }
+    codec(out, agreed);
+    if let Some(sources) = sources {
+        our_sources(out, section, sources);
+    }
+}
+
+fn codec(out: &mut String, agreed: &Agreed) {
+    let codec = &agreed.codec;
+    let payload_type = codec.payload_type;
+    let channels = if codec.channels > 1 { format!("/{}", codec.channels) } else { String::new() };
+    let (name, clock) = (&codec.name, codec.clock_rate);
+    line(out, format_args!("a=rtpmap:{payload_type} {name}/{clock}{channels}"));
+    if !codec.fmtp.is_empty() {
+        line(out, format_args!("a=fmtp:{payload_type} {}", codec.fmtp));
+    }
+    let feedback = agreed.feedback;
+    for (on, kind) in
+        [(feedback.nack, "nack"), (feedback.pli, "nack pli"), (feedback.fir, "ccm fir")]
+    {
+        if on {
+            line(out, format_args!("a=rtcp-fb:{payload_type} {kind}"));
+        }
+    }
+    if let Some(rtx) = agreed.rtx {
+        line(out, format_args!("a=rtpmap:{rtx} rtx/{clock}"));
+        line(out, format_args!("a=fmtp:{rtx} apt={payload_type}"));
+    }
+}
+
+fn our_sources(out: &mut String, section: &Section, sources: &Sources) {
+    let msid = format!("{CNAME} {CNAME}-{}", section.media);
+    line(out, format_args!("a=msid:{msid}"));
+    if let Some(rtx) = sources.rtx {
+        line(out, format_args!("a=ssrc-group:FID {} {rtx}", sources.media));
+    }
+    for ssrc in std::iter::once(sources.media).chain(sources.rtx) {
+        line(out, format_args!("a=ssrc:{ssrc} cname:{CNAME}"));
+        line(out, format_args!("a=ssrc:{ssrc} msid:{msid}"));
+    }
+}
+
+fn rejected(out: &mut String, section: &Section) {
+    line(out, format_args!("m={} 0 {} {}", section.media, section.protocol, section.formats));
+    line(out, format_args!("c=IN IP4 0.0.0.0"));
+    if !section.mid.is_empty() {
+        line(out, format_args!("a=mid:{}", section.mid));
+    }
+    line(out, format_args!("a=inactive"));
+}
+
+/// Host candidates (RFC 8839, 5.1), the first with the highest priority.
+pub(super) fn candidates(out: &mut String, addresses: &[SocketAddr]) {
+    for (at, address) in addresses.iter().enumerate() {
+        let priority = (126u32 << 24) | (65_535 - at as u32) << 8 | 255;
+        let (ip, port) = (address.ip(), address.port());
+        let foundation = at + 1;
+        line(out, format_args!("a=candidate:{foundation} 1 udp {priority} {ip} {port} typ host"));
+    }
+    line(out, format_args!("a=end-of-candidates"));
+}
+
+pub(super) fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing into a String cannot fail.
+    let _ = write!(out, "{text}\r\n");
+}

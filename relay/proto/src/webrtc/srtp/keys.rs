@@ -1,0 +1,351 @@
+//! Key derivation and the transforms: AES-GCM, and AES-CM with HMAC-SHA1.
+
+use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::cipher::{self, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::hmac;
+use aws_lc_rs::iv::FixedLength;
+use subtle::ConstantTimeEq;
+
+/// Clear bytes at the start of an SRTCP compound.
+pub(super) const RTCP_HEADER: usize = 8;
+const GCM_TAG: usize = 16;
+const SHA1_TAG: usize = 10;
+const GCM_SALT: usize = 12;
+const CM_SALT: usize = 14;
+/// The E flag of SRTCP: the compound is encrypted.
+const ENCRYPTED: u32 = 1 << 31;
+
+/// A protection profile (RFC 5764, 4.1.2; RFC 7714, 14.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Profile {
+    /// `SRTP_AEAD_AES_128_GCM`.
+    AeadAes128Gcm,
+    /// `SRTP_AEAD_AES_256_GCM`.
+    AeadAes256Gcm,
+    /// `SRTP_AES128_CM_HMAC_SHA1_80`.
+    Aes128CmSha1,
+}
+
+/// The keying material does not fit the profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the SRTP keying material does not fit its profile")]
+pub struct KeyingError;
+
+impl From<aws_lc_rs::error::Unspecified> for KeyingError {
+    fn from(_: aws_lc_rs::error::Unspecified) -> Self {
+        Self
+    }
+}
+
+impl Profile {
+    /// Bytes of a master key.
+    pub fn key_len(self) -> usize {
+        match self {
+            Self::AeadAes256Gcm => 32,
+            Self::AeadAes128Gcm | Self::Aes128CmSha1 => 16,
+        }
+    }
+
+    /// Bytes of a master salt.
+    pub fn salt_len(self) -> usize {
+        match self {
+            Self::Aes128CmSha1 => CM_SALT,
+            Self::AeadAes128Gcm | Self::AeadAes256Gcm => GCM_SALT,
+        }
+    }
+}
+
+/// Session keys of one direction.
+pub(super) struct Keys {
+    pub(super) rtp: Transform,
+    pub(super) rtcp: Transform,
+}
+
+impl Keys {
+    /// Session keys of a master key and salt (RFC 3711, 4.3; key derivation rate 0).
+    pub(super) fn derive(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, KeyingError> {
+        let prf = Prf::new(key, salt)?;
+        Ok(Self {
+            rtp: Transform::derive(profile, &prf, 0)?,
+            rtcp: Transform::derive(profile, &prf, 3)?,
+        })
+    }
+}
+
+/// AES in counter mode as a key derivation function (RFC 3711, 4.3.3; RFC 6188).
+pub(super) struct Prf {
+    key: EncryptingKey,
+    salt: [u8; 16],
+}
+
+impl Prf {
+    pub(super) fn new(key: &[u8], salt: &[u8]) -> Result<Self, KeyingError> {
+        let mut padded = [0; 16];
+        padded.get_mut(..salt.len()).ok_or(KeyingError)?.copy_from_slice(salt);
+        Ok(Self { key: counter_mode(key)?, salt: padded })
+    }
+
+    /// Key bytes for a label, `out.len()` of them.
+    pub(super) fn fill(&self, label: u8, out: &mut [u8]) -> Result<(), KeyingError> {
+        let mut iv = self.salt;
+        iv[7] ^= label;
+        out.fill(0);
+        apply(&self.key, iv, out).then_some(()).ok_or(KeyingError)
+    }
+}
+
+/// One keyed transform, for SRTP or for SRTCP. Keys are expanded once.
+pub(super) enum Transform {
+    Gcm { key: Box<LessSafeKey>, salt: [u8; GCM_SALT] },
+    Cm { key: Box<EncryptingKey>, auth: Box<hmac::Key>, salt: [u8; CM_SALT] },
+}
+
+impl Transform {
+    fn derive(profile: Profile, prf: &Prf, label: u8) -> Result<Self, KeyingError> {
+        let mut key = [0; 32];
+        let key = &mut key[..profile.key_len()];
+        prf.fill(label, key)?;
+        if profile != Profile::Aes128CmSha1 {
+            let mut salt = [0; GCM_SALT];
+            prf.fill(label + 2, &mut salt)?;
+            return Self::gcm(key, salt);
+        }
+        let mut auth = [0; 20];
+        let mut salt = [0; CM_SALT];
+        prf.fill(label + 1, &mut auth)?;
+        prf.fill(label + 2, &mut salt)?;
+        Ok(Self::Cm {
+            key: Box::new(counter_mode(key)?),
+            auth: Box::new(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &auth)),
+            salt,
+        })
+    }
+
+    /// A GCM transform of a session key and salt.
+    pub(super) fn gcm(key: &[u8], salt: [u8; GCM_SALT]) -> Result<Self, KeyingError> {
+        let algorithm = if key.len() == 32 { &aead::AES_256_GCM } else { &aead::AES_128_GCM };
+        let key = LessSafeKey::new(UnboundKey::new(algorithm, key)?);
+        Ok(Self::Gcm { key: Box::new(key), salt })
+    }
+
+    /// Appends a sealed packet. `out` holds rubbish behind its old end if this fails.
+    pub(super) fn seal_rtp(
+        &self,
+        header: &[u8],
+        prefix: &[u8],
+        payload: &[u8],
+        ssrc: u32,
+        index: u64,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let start = out.len();
+        let body = start + header.len();
+        let plain = prefix.len() + payload.len();
+        match self {
+            Self::Gcm { key, salt } if prefix.is_empty() => {
+                out.extend_from_slice(header);
+                out.resize(body + plain + GCM_TAG, 0);
+                let (sealed, tag) = out[body..].split_at_mut(plain);
+                let nonce = rtp_nonce(salt, ssrc, index);
+                let aad = Aad::from(header);
+                key.seal_out_of_place_scatter(nonce, aad, payload, sealed, &[], tag).is_ok()
+            }
+            Self::Gcm { key, salt } => {
+                out.reserve(header.len() + plain + GCM_TAG);
+                for part in [header, prefix, payload] {
+                    out.extend_from_slice(part);
+                }
+                let nonce = rtp_nonce(salt, ssrc, index);
+                let sealed =
+                    key.seal_in_place_separate_tag(nonce, Aad::from(header), &mut out[body..]);
+                sealed.map(|tag| out.extend_from_slice(tag.as_ref())).is_ok()
+            }
+            Self::Cm { key, auth, salt } => {
+                out.reserve(header.len() + plain + SHA1_TAG);
+                for part in [header, prefix, payload] {
+                    out.extend_from_slice(part);
+                }
+                if !apply(key, counter(salt, ssrc, index), &mut out[body..]) {
+                    return false;
+                }
+                let tag = sha1_tag(auth, &out[start..], index);
+                out.extend_from_slice(&tag);
+                true
+            }
+        }
+    }
+
+    /// Opens `packet` into `out`, which is empty; `false` if the tag is wrong.
+    pub(super) fn open_rtp(
+        &self,
+        packet: &[u8],
+        header_len: usize,
+        ssrc: u32,
+        index: u64,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Some(end) = packet.len().checked_sub(self.tag_len()) else { return false };
+        if end < header_len {
+            return false;
+        }
+        let (sealed, tag) = packet.split_at(end);
+        let (header, body) = sealed.split_at(header_len);
+        match self {
+            Self::Gcm { key, salt } => {
+                out.extend_from_slice(header);
+                out.resize(end, 0);
+                let nonce = rtp_nonce(salt, ssrc, index);
+                let plain = &mut out[header_len..];
+                key.open_separate_gather(nonce, Aad::from(header), body, tag, plain).is_ok()
+            }
+            Self::Cm { key, auth, salt } => {
+                let expected = sha1_tag(auth, sealed, index);
+                if !bool::from(expected[..].ct_eq(tag)) {
+                    return false;
+                }
+                out.extend_from_slice(sealed);
+                apply(key, counter(salt, ssrc, index), &mut out[header_len..])
+            }
+        }
+    }
+
+    /// Seals the compound from `start` on in place; it holds at least [`RTCP_HEADER`] bytes.
+    pub(super) fn seal_rtcp(&self, out: &mut Vec<u8>, start: usize, index: u32) -> bool {
+        let Some(ssrc) = rtcp_ssrc(&out[start..]) else { return false };
+        let word = (index | ENCRYPTED).to_be_bytes();
+        let body = start + RTCP_HEADER;
+        match self {
+            Self::Gcm { key, salt } => {
+                let aad = rtcp_aad(&out[start..], word);
+                let nonce = rtcp_nonce(salt, ssrc, index);
+                let sealed =
+                    key.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut out[body..]);
+                let Ok(tag) = sealed else { return false };
+                out.extend_from_slice(tag.as_ref());
+                out.extend_from_slice(&word);
+            }
+            Self::Cm { key, auth, salt } => {
+                let iv = counter(salt, ssrc, u64::from(index));
+                if !apply(key, iv, &mut out[body..]) {
+                    return false;
+                }
+                out.extend_from_slice(&word);
+                let tag = hmac::sign(auth, &out[start..]);
+                out.extend_from_slice(&tag.as_ref()[..SHA1_TAG]);
+            }
+        }
+        true
+    }
+
+    /// The index that a sealed compound claims; `None` if it is cut short or not encrypted.
+    pub(super) fn rtcp_index(&self, packet: &[u8]) -> Option<u32> {
+        let end = match self {
+            Self::Gcm { .. } => packet.len(),
+            Self::Cm { .. } => packet.len().checked_sub(SHA1_TAG)?,
+        };
+        let at = end.checked_sub(4)?;
+        let shortest = match self {
+            Self::Gcm { .. } => RTCP_HEADER + GCM_TAG,
+            Self::Cm { .. } => RTCP_HEADER,
+        };
+        let word = u32::from_be_bytes(*packet.get(at..end)?.first_chunk()?);
+        (at >= shortest && word & ENCRYPTED != 0).then_some(word & !ENCRYPTED)
+    }
+
+    /// Opens a compound that [`Self::rtcp_index`] accepted into `out`, which is empty.
+    pub(super) fn open_rtcp(&self, packet: &[u8], ssrc: u32, out: &mut Vec<u8>) -> bool {
+        let Some(index) = self.rtcp_index(packet) else { return false };
+        match self {
+            Self::Gcm { key, salt } => {
+                let (sealed, word) = packet.split_at(packet.len() - 4);
+                let (compound, tag) = sealed.split_at(sealed.len() - GCM_TAG);
+                let (header, body) = compound.split_at(RTCP_HEADER);
+                let aad = rtcp_aad(header, [word[0], word[1], word[2], word[3]]);
+                out.extend_from_slice(header);
+                out.resize(compound.len(), 0);
+                let nonce = rtcp_nonce(salt, ssrc, index);
+                let plain = &mut out[RTCP_HEADER..];
+                key.open_separate_gather(nonce, Aad::from(aad), body, tag, plain).is_ok()
+            }
+            Self::Cm { key, auth, salt } => {
+                let (signed, tag) = packet.split_at(packet.len() - SHA1_TAG);
+                let expected = hmac::sign(auth, signed);
+                if !bool::from(expected.as_ref()[..SHA1_TAG].ct_eq(tag)) {
+                    return false;
+                }
+                out.extend_from_slice(&signed[..signed.len() - 4]);
+                apply(key, counter(salt, ssrc, u64::from(index)), &mut out[RTCP_HEADER..])
+            }
+        }
+    }
+
+    fn tag_len(&self) -> usize {
+        match self {
+            Self::Gcm { .. } => GCM_TAG,
+            Self::Cm { .. } => SHA1_TAG,
+        }
+    }
+}
+
+fn counter_mode(key: &[u8]) -> Result<EncryptingKey, KeyingError> {
+    let algorithm = if key.len() == 32 { &cipher::AES_256 } else { &cipher::AES_128 };
+    Ok(EncryptingKey::ctr(UnboundCipherKey::new(algorithm, key)?)?)
+}
+
+/// XORs the key stream onto `data`: encrypts and decrypts alike.
+fn apply(key: &EncryptingKey, iv: [u8; 16], data: &mut [u8]) -> bool {
+    let context = EncryptionContext::Iv128(FixedLength::from(iv));
+    data.is_empty() || key.less_safe_encrypt(data, context).is_ok()
+}
+
+/// Initial counter block of AES-CM (RFC 3711, 4.1.1).
+fn counter(salt: &[u8; CM_SALT], ssrc: u32, index: u64) -> [u8; 16] {
+    let mut iv = [0; 16];
+    iv[..CM_SALT].copy_from_slice(salt);
+    xor(&mut iv[4..8], &ssrc.to_be_bytes());
+    xor(&mut iv[8..14], &index.to_be_bytes()[2..]);
+    iv
+}
+
+/// `00 00 SSRC ROC SEQ` XOR salt (RFC 7714, 8.1).
+fn rtp_nonce(salt: &[u8; GCM_SALT], ssrc: u32, index: u64) -> Nonce {
+    let mut nonce = *salt;
+    xor(&mut nonce[2..6], &ssrc.to_be_bytes());
+    xor(&mut nonce[6..12], &index.to_be_bytes()[2..]);
+    Nonce::assume_unique_for_key(nonce)
+}
+
+/// `00 00 SSRC 00 00 index` XOR salt (RFC 7714, 9.1).
+fn rtcp_nonce(salt: &[u8; GCM_SALT], ssrc: u32, index: u32) -> Nonce {
+    let mut nonce = *salt;
+    xor(&mut nonce[2..6], &ssrc.to_be_bytes());
+    xor(&mut nonce[8..12], &index.to_be_bytes());
+    Nonce::assume_unique_for_key(nonce)
+}
+
+fn rtcp_aad(compound: &[u8], word: [u8; 4]) -> [u8; RTCP_HEADER + 4] {
+    let mut aad = [0; RTCP_HEADER + 4];
+    aad[..RTCP_HEADER].copy_from_slice(&compound[..RTCP_HEADER]);
+    aad[RTCP_HEADER..].copy_from_slice(&word);
+    aad
+}
+
+fn rtcp_ssrc(compound: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(*compound.get(4..8)?.first_chunk()?))
+}
+
+/// Tag over the packet and its rollover counter (RFC 3711, 4.2).
+fn sha1_tag(auth: &hmac::Key, packet: &[u8], index: u64) -> [u8; SHA1_TAG] {
+    let mut context = hmac::Context::with_key(auth);
+    context.update(packet);
+    context.update(&((index >> 16) as u32).to_be_bytes());
+    let mut tag = [0; SHA1_TAG];
+    tag.copy_from_slice(&context.sign().as_ref()[..SHA1_TAG]);
+    tag
+}
+
+fn xor(target: &mut [u8], with: &[u8]) {
+    for (byte, other) in target.iter_mut().zip(with) {
+        *byte ^= other;
+    }
+}

@@ -1,0 +1,79 @@
+//! The demo camera: our own binary as a child process that ends with the server.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+/// First pause before a demo camera that ended is started again; doubles up to the last one.
+const RESTART_FIRST: Duration = Duration::from_secs(1);
+/// Longest pause.
+const RESTART_LAST: Duration = Duration::from_secs(30);
+
+/// What the demo camera needs to reach its server.
+#[derive(Clone, Debug)]
+pub(crate) struct DemoCamera {
+    /// Its own folder, with its identity.
+    pub(crate) folder: PathBuf,
+    /// Its serial.
+    pub(crate) serial: String,
+    /// Base URL of the API.
+    pub(crate) server: String,
+    /// CA certificate to pin.
+    pub(crate) ca: PathBuf,
+}
+
+impl DemoCamera {
+    /// Keeps the camera running until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut pause = RESTART_FIRST;
+        loop {
+            match self.spawn() {
+                Ok(mut child) => {
+                    tokio::select! {
+                        () = stop.cancelled() => return end(child).await,
+                        status = child.wait() => {
+                            tracing::warn!(?status, "the demo camera ended; it starts again");
+                        }
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "cannot start the demo camera"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(RESTART_LAST);
+        }
+    }
+
+    fn spawn(&self) -> std::io::Result<Child> {
+        let path = |path: &Path| path.as_os_str().to_owned();
+        Command::new(std::env::current_exe()?)
+            .arg("camera")
+            .arg("--testcard")
+            .arg("--until-stdin-ends")
+            .arg("--serial")
+            .arg(&self.serial)
+            .arg("--server")
+            .arg(&self.server)
+            .arg("--ca")
+            .arg(path(&self.ca))
+            .arg("--folder")
+            .arg(path(&self.folder))
+            // The camera stops when this pipe closes, so it never outlives a server that is killed.
+            .stdin(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+    }
+}
+
+/// Asks the camera to end by closing its input, then makes sure.
+async fn end(mut child: Child) {
+    drop(child.stdin.take());
+    if tokio::time::timeout(Duration::from_secs(2), child.wait()).await.is_err() {
+        let _ = child.kill().await;
+    }
+}

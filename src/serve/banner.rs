@@ -1,0 +1,44 @@
+//! What the operator reads when the server has started.
+
+use std::io::Write;
+
+use super::DoorAddresses;
+use crate::config::Raw;
+use crate::data_dir::DataDir;
+
+/// File with the demo device's bind text, for people who start the server in the background.
+pub(crate) const BIND_FILE: &str = "demo-bind.txt";
+
+/// Prints where everything is. Standard output, so that logs can go elsewhere.
+pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool) {
+    let mut out = std::io::stdout().lock();
+    let state = if data.is_new() { "new" } else { "existing" };
+    let mut line = |text: String| {
+        let _ = writeln!(out, "{text}");
+    };
+    line(format!("Sightline {} is ready.", env!("CARGO_PKG_VERSION")));
+    line(format!("  data     {} ({state})", data.path().display()));
+    if lan {
+        for address in super::public_addresses(raw).iter().filter(|ip| !ip.is_loopback()) {
+            let url = std::net::SocketAddr::new(*address, at.https.port());
+            line(format!("  page     https://{url}/"));
+        }
+        line(format!("  trust    {} (the local CA)", data.path().join("pki/ca.pem").display()));
+    } else {
+        line(format!("  page     http://localhost:{}/", at.http.port()));
+    }
+    line(format!("  metrics  http://{}/metrics", at.metrics));
+    line("  SMS      DEVELOPMENT SMS: codes appear here and in dev-sms.txt of the data folder".into());
+    if raw.demo.camera
+        && let Ok(text) = std::fs::read_to_string(data.path().join(BIND_FILE))
+        && let Some((serial, code)) = split_bind_text(text.trim())
+    {
+        line(format!("  demo     serial {serial}, verification code {code}   ({})", text.trim()));
+    }
+    let _ = out.flush();
+}
+
+/// Serial and code of `SL1:<serial>:<code>`.
+fn split_bind_text(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix("SL1:")?.split_once(':')
+}
