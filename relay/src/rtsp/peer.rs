@@ -8,6 +8,7 @@ use sightline_relay_proto::ids::StreamKey;
 use sightline_relay_proto::rtsp::{Event, Refusal, Role, RtspConnection, StreamPath};
 
 use crate::api::Publisher;
+use crate::lease::LeaseRefused;
 use crate::port::{Cx, PeerId, Question};
 
 use super::Shared;
@@ -49,6 +50,8 @@ pub(super) struct Peer {
     pub(super) wire: Wire,
     pub(super) output: Output,
     pub(super) who: Who,
+    /// Why an admitted viewer got no lease.
+    pub(super) refused: Option<Refusal>,
     /// Still counted among the unauthenticated of its source.
     pub(super) counted: bool,
     /// The socket is full; the hub is not asked until it is writable.
@@ -71,6 +74,7 @@ impl Peer {
             wire,
             output: Output::default(),
             who: Who::Nobody,
+            refused: None,
             counted: true,
             blocked: false,
             readable: true,
@@ -147,7 +151,10 @@ impl Peer {
         self.connection.handle_timeout(cx.now);
         self.act(cx, shared);
         match &mut self.who {
-            Who::Viewer(viewer) => viewer.report(cx, &mut self.output, &shared.udp, self.address),
+            Who::Viewer(viewer) => {
+                cx.leases.set_alive(viewer.lease, self.connection.is_alive(cx.now));
+                viewer.report(cx, &mut self.output, &shared.udp, self.address);
+            }
             Who::Publisher(recorder) => {
                 recorder.report(cx, &self.connection, &mut self.output, &shared.udp, self.address);
             }
@@ -211,8 +218,13 @@ impl Peer {
         }
         match (role, std::mem::replace(&mut self.who, Who::Nobody)) {
             (Role::Viewer, _) => {
-                if let Some(admitted) = shared.handles.take(cx.now, user) {
-                    self.who = Who::Viewer(Box::new(Viewer::open(cx, self.id, admitted)));
+                let Some(admitted) = shared.handles.take(cx.now, user) else { return };
+                match Viewer::open(cx, self.id, admitted) {
+                    Ok(viewer) => self.who = Who::Viewer(Box::new(viewer)),
+                    Err(error) => {
+                        let status = if error == LeaseRefused::Revoked { 403 } else { 503 };
+                        self.refused = Some(Refusal::new(status, error.to_string()));
+                    }
                 }
             }
             (Role::Publisher, Who::Candidate(Some(publisher))) => {

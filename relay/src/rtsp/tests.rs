@@ -38,6 +38,8 @@ pub(super) struct Harness {
     asked: tokio::sync::mpsc::Receiver<Question>,
     certificate: rustls_pki_types::CertificateDer<'static>,
     sealed: bool,
+    /// Whether the revocation feed is heard.
+    beats: bool,
     skew: Duration,
 }
 
@@ -79,6 +81,7 @@ impl Harness {
             asked,
             certificate: key.cert.der().clone(),
             sealed: false,
+            beats: true,
             skew: Duration::ZERO,
         }
     }
@@ -93,6 +96,9 @@ impl Harness {
             arena: &mut self.arena,
             questions: &self.questions,
         };
+        if self.beats {
+            cx.leases.feed_beat(cx.now);
+        }
         let done = act(&mut self.port, &mut cx);
         assert!(self.arena.is_empty());
         done
@@ -401,6 +407,20 @@ fn a_handle_opens_one_connection_and_no_second_one() {
     let mut late = harness.client();
     late.login("late");
     assert_eq!(late.ask(&mut harness, "DESCRIBE", "", "", ""), 401);
+}
+
+#[test]
+fn nobody_is_let_in_while_the_authority_is_silent() {
+    let mut harness = Harness::new();
+    let mut camera = harness.camera();
+    camera.send_picture(1, 100);
+    harness.beats = false;
+    harness.leases = LeaseTable::default();
+    harness.add_handle("v", Duration::from_secs(30));
+    let mut viewer = harness.client();
+    viewer.login("v");
+    assert_eq!(viewer.ask(&mut harness, "DESCRIBE", "", "", ""), 503);
+    assert!(harness.directory.leases.is_empty());
 }
 
 #[test]

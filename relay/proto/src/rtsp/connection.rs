@@ -16,7 +16,7 @@ use super::digest::Secret;
 use super::framer::{FrameError, Framer, Item};
 use super::login::Login;
 use super::url::StreamPath;
-use super::{IDLE_TIMEOUT, LOGIN_TIMEOUT};
+use super::{IDLE_TIMEOUT, LOGIN_TIMEOUT, SESSION_TIMEOUT};
 
 /// What the connection may do, fixed when it is accepted. Never printed: the seed is secret.
 #[derive(Clone)]
@@ -246,6 +246,11 @@ impl RtspConnection {
     /// RTCP of this client came by UDP, or media made progress: the session lives on.
     pub fn note_activity(&mut self, now: Instant) {
         self.active = now;
+    }
+
+    /// Whether the session has shown life within [`SESSION_TIMEOUT`].
+    pub fn is_alive(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.active) < SESSION_TIMEOUT
     }
 
     /// The secrets of the user that [`Event::Login`] named; `None` if there is no such login.
