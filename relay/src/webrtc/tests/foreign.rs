@@ -1,0 +1,75 @@
+//! A second implementation against the port: aiortc publishes over WHIP and watches over WHEP.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use super::rig::Rig;
+
+/// Longest time for the whole round trip.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Frames that the viewer must have decoded.
+const FRAMES: u64 = 50;
+
+/// The next message of the client: a word, and text with its line ends as `\n`.
+fn message(rig: &mut Rig, lines: &Receiver<String>, until: Instant) -> (String, String) {
+    loop {
+        assert!(Instant::now() < until, "the client went silent");
+        rig.turn(Duration::from_millis(20));
+        if let Ok(line) = lines.try_recv() {
+            let (word, text) = line.split_once(' ').unwrap_or((&line, ""));
+            return (word.to_owned(), text.replace("\\r\\n", "\r\n"));
+        }
+    }
+}
+
+fn answer(to: &mut ChildStdin, sdp: &str) {
+    writeln!(to, "{}", sdp.replace("\r\n", "\\r\\n")).expect("the client reads");
+}
+
+fn round_trip(publisher_setup: &str, profile: &str) {
+    let ip = std::env::var("SIGHTLINE_TEST_IP").expect("an address other than loopback");
+    let mut rig = Rig::new(ip.parse().expect("an address"));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/webrtc/tests/aiortc_client.py");
+    let mut client = Command::new("python3")
+        .args([script, publisher_setup, profile])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 with aiortc");
+    let mut to = client.stdin.take().expect("piped");
+    let from = BufReader::new(client.stdout.take().expect("piped"));
+    let (sender, lines) = channel();
+    std::thread::spawn(move || from.lines().map_while(Result::ok).try_for_each(|l| sender.send(l)));
+    let until = Instant::now() + PATIENCE;
+    let (word, offer) = message(&mut rig, &lines, until);
+    assert_eq!(word, "whip");
+    let whip = rig.publish(&offer, false).expect("a good offer");
+    answer(&mut to, &whip.sdp);
+    let (word, offer) = message(&mut rig, &lines, until);
+    assert_eq!(word, "whep");
+    let whep = rig.view(&offer).expect("live by now");
+    answer(&mut to, &whep.sdp);
+    let (word, facts) = message(&mut rig, &lines, until);
+    println!("{word} {facts} {:?}", rig.hub.stats());
+    assert_eq!(word, "frames");
+    assert!(facts.parse::<u64>().expect("a number") >= FRAMES);
+    rig.delete(whep.session).expect("still there");
+    let (word, facts) = message(&mut rig, &lines, until);
+    assert_eq!((&word[..], &facts[..]), ("closed", "viewer"));
+    drop(to);
+    client.wait().expect("the client ends");
+}
+
+#[test]
+#[ignore = "needs python3 with aiortc, and SIGHTLINE_TEST_IP"]
+fn aiortc_publishes_and_watches() {
+    round_trip("actpass", "any");
+}
+
+#[test]
+#[ignore = "needs python3 with aiortc, and SIGHTLINE_TEST_IP"]
+fn a_publisher_that_insists_on_the_server_role_and_sha1_works() {
+    round_trip("passive", "sha1");
+}
