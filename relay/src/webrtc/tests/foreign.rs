@@ -1,4 +1,5 @@
-//! A second implementation against the port: aiortc publishes over WHIP and watches over WHEP.
+//! Other implementations against the port: aiortc publishes over WHIP; aiortc and Chromium watch
+//! over WHEP.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, Command, Stdio};
@@ -28,12 +29,13 @@ fn answer(to: &mut ChildStdin, sdp: &str) {
     writeln!(to, "{}", sdp.replace("\r\n", "\\r\\n")).expect("the client reads");
 }
 
-fn round_trip(publisher_setup: &str, profile: &str) {
+fn round_trip(script: &str, arguments: &[&str]) {
     let ip = std::env::var("SIGHTLINE_TEST_IP").expect("an address other than loopback");
     let mut rig = Rig::new(ip.parse().expect("an address"));
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/webrtc/tests/aiortc_client.py");
+    let script = format!("{}/src/webrtc/tests/{script}", env!("CARGO_MANIFEST_DIR"));
     let mut client = Command::new("python3")
-        .args([script, publisher_setup, profile])
+        .arg(script)
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -65,11 +67,17 @@ fn round_trip(publisher_setup: &str, profile: &str) {
 #[test]
 #[ignore = "needs python3 with aiortc, and SIGHTLINE_TEST_IP"]
 fn aiortc_publishes_and_watches() {
-    round_trip("actpass", "any");
+    round_trip("aiortc_client.py", &["actpass", "any"]);
 }
 
 #[test]
 #[ignore = "needs python3 with aiortc, and SIGHTLINE_TEST_IP"]
 fn a_publisher_that_insists_on_the_server_role_and_sha1_works() {
-    round_trip("passive", "sha1");
+    round_trip("aiortc_client.py", &["passive", "sha1"]);
+}
+
+#[test]
+#[ignore = "needs python3 with aiortc, chromium, and SIGHTLINE_TEST_IP"]
+fn chromium_watches() {
+    round_trip("chromium_client.py", &[]);
 }
