@@ -1,4 +1,7 @@
-"""aiortc publishes; Chromium watches in a page of its own. Offers go to stdout, answers come on stdin."""
+"""Chromium watches what aiortc or, given a codec's name, Chromium itself publishes.
+
+Offers go to stdout, answers come on stdin.
+"""
 
 import asyncio
 import http.server
@@ -13,7 +16,23 @@ from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 PAGE = """<!doctype html><video id=v autoplay muted playsinline></video><script>
 const post = (path, body) => fetch(path, {method: 'POST', body}).then(r => r.text());
+const publish = async codec => {
+  const camera = await navigator.mediaDevices.getUserMedia({video: true, audio: true});
+  const pc = new RTCPeerConnection();
+  const wanted = RTCRtpSender.getCapabilities('video').codecs
+    .filter(c => c.mimeType === 'video/' + codec || c.mimeType === 'video/rtx');
+  for (const track of camera.getTracks()) {
+    const transceiver = pc.addTransceiver(track, {direction: 'sendonly', streams: [camera]});
+    if (track.kind === 'video') transceiver.setCodecPreferences(wanted);
+  }
+  await pc.setLocalDescription(await pc.createOffer());
+  const sdp = await post('/whip', pc.localDescription.sdp);
+  await pc.setRemoteDescription({type: 'answer', sdp});
+  while (pc.connectionState !== 'connected') await new Promise(r => setTimeout(r, 50));
+  await new Promise(r => setTimeout(r, 2000));
+};
 (async () => {
+  if (location.hash) await publish(location.hash.slice(1));
   const pc = new RTCPeerConnection();
   pc.addTransceiver('video', {direction: 'recvonly'});
   pc.addTransceiver('audio', {direction: 'recvonly'});
@@ -63,8 +82,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        if self.path == "/offer":
-            tell("whep", body)
+        if self.path in ("/whip", "/offer"):
+            tell("whep" if self.path == "/offer" else "whip", body)
             return self.reply(hear())
         facts = json.loads(body)
         print(body, file=sys.stderr, flush=True)
@@ -92,18 +111,24 @@ async def publish():
     while pc.connectionState != "connected":
         await asyncio.sleep(0.1)
     await asyncio.sleep(1)
+    return pc
+
+
+async def main(codec):
+    pc = None if codec else await publish()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    profile = tempfile.mkdtemp()
     browser = subprocess.Popen(
         ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--autoplay-policy=no-user-gesture-required", "--user-data-dir=" + profile,
-         f"http://127.0.0.1:{server.server_port}/"],
+         "--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream",
+         "--use-fake-ui-for-media-stream", "--user-data-dir=" + tempfile.mkdtemp(),
+         f"http://127.0.0.1:{server.server_port}/#{codec}"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     await asyncio.get_running_loop().run_in_executor(None, Handler.done.wait, 45)
     browser.terminate()
-    await pc.close()
+    if pc:
+        await pc.close()
 
 
-asyncio.run(publish())
+asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else ""))

@@ -81,3 +81,11 @@ fn a_publisher_that_insists_on_the_server_role_and_sha1_works() {
 fn chromium_watches() {
     round_trip("chromium_client.py", &[]);
 }
+
+#[test]
+#[ignore = "needs python3 with aiortc, chromium, and SIGHTLINE_TEST_IP"]
+fn chromium_publishes_and_watches() {
+    for codec in ["H264", "AV1"] {
+        round_trip("chromium_client.py", &[codec]);
+    }
+}
