@@ -1,7 +1,7 @@
 //! `sightline serve`: the one place where the parts are built and joined.
 
 mod banner;
-mod facts;
+pub(crate) mod facts;
 mod plane;
 mod pull;
 
@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::ServeArgs;
 use crate::config::Raw;
-use crate::data_dir::{DataDir, secret_file};
+use crate::data_dir::{DataDir, make_private_dir, secret_file};
 use crate::demo::DemoCamera;
 use crate::http::{Door, redirect_to_https};
 use crate::pki::{self, Pki, WebTransportLeaves};
@@ -98,6 +98,8 @@ impl Server {
         let addresses = public_addresses(&raw);
         let pki = pki::load(&data.path().join("pki"), &raw.server.name, &addresses, now)
             .map_err(|error| format!("cannot prepare the certificates: {error}"))?;
+        make_private_dir(&data.path().join("keys"))
+            .map_err(|error| format!("cannot make the folder of keys: {error}"))?;
         let seed: [u8; 32] = secret_file(&data.path().join("keys/grant.seed"))
             .map_err(|error| format!("cannot read the signing key: {error}"))?;
         let signer = GrantSigner::from_seed(&seed).expect("a seed has 32 bytes");
@@ -112,7 +114,9 @@ impl Server {
         let leaves = Arc::new(Mutex::new(leaves));
         let server = Self { relay, data, stop, tasks };
         let handle = server.relay.handle();
-        let facts = facts::server_facts(&raw, &pki, &doors.addresses(), leaves.clone());
+        let at = doors.addresses();
+        let facts =
+            facts::server_facts(&raw, &pki, at, server.relay.addresses(), leaves.clone());
         let signaling = Signaling::new(
             Arc::new(facts::ControlDirectory { control: control.clone() }),
             Arc::new(plane::RelayPlane {
@@ -124,7 +128,6 @@ impl Server {
             facts,
         );
         let app = signaling.router().merge(control.router());
-        let at = doors.addresses();
         server.open(doors, app, metrics, &pki, lan)?;
         server.spawn_background(&control, &handle, leaves);
         server.spawn_cameras(&raw, &control, &handle, at).await?;

@@ -1,1 +1,323 @@
-//! roq
+//! The RoQ port: RTP over QUIC on one UDP socket, driven by the worker loop.
+//!
+//! A session is set up over HTTP first and names the only key that may connect. The peer then
+//! connects with that session's server name and proves the key with its client certificate; until
+//! both are checked its streams and datagrams are not read.
+
+mod driver;
+mod publisher;
+mod sessions;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+mod tls;
+mod viewer;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use aws_lc_rs::rand;
+use bytes::Bytes;
+use mio::Token;
+use quinn_proto::{Connection, Endpoint, VarInt};
+use sightline_grant::Thumbprint;
+use sightline_relay_proto::codec::{MediaKind, TrackInfo};
+use sightline_relay_proto::hub::SubscriberId;
+use sightline_relay_proto::ids::{Tier, TrackIndex};
+use sightline_relay_proto::limits::MAX_TRACKS;
+use sightline_relay_proto::roq::{Code, write};
+use tokio::sync::oneshot;
+
+use self::driver::{Connections, Half};
+use self::sessions::{Purpose, Session, Sessions};
+use self::socket::Socket;
+pub use self::tls::TlsSetupError;
+use crate::api::{Admitted, MediaError, Publisher, RoqSession, RoqTrack, SessionId};
+use crate::config::RelayConfig;
+use crate::port::{CloseReason, Cx, PeerId, PortKind};
+
+/// First dynamic RTP payload type; tracks take it and the following ones.
+const FIRST_PAYLOAD_TYPE: u8 = 96;
+
+/// What the rest of the process asks of the port.
+pub(crate) enum RoqCommand {
+    /// Lets a viewer in. Its lease starts at once; it has 30 s to connect.
+    View {
+        /// Name of the session, drawn by the caller.
+        id: SessionId,
+        /// The viewer.
+        admitted: Admitted,
+        /// The answer.
+        reply: oneshot::Sender<Result<RoqSession, MediaError>>,
+    },
+    /// Lets a device in to publish.
+    Publish {
+        /// Name of the session, drawn by the caller.
+        id: SessionId,
+        /// The device.
+        publisher: Publisher,
+        /// Thumbprint of its identity key.
+        identity: Thumbprint,
+        /// Its tracks.
+        tracks: Vec<TrackInfo>,
+        /// The answer.
+        reply: oneshot::Sender<Result<RoqSession, MediaError>>,
+    },
+    /// Ends a session.
+    End {
+        /// Which.
+        id: SessionId,
+    },
+}
+
+/// The port cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RoqError {
+    /// The certificate does not fit.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
+    /// The socket cannot be bound.
+    #[error("the RoQ socket: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The port.
+pub(crate) struct RoqPort {
+    socket: Socket,
+    endpoint: Endpoint,
+    connections: Connections,
+    sessions: Sessions,
+    local: SocketAddr,
+    /// A turn of receiving ended before the socket was empty.
+    unread: Option<Instant>,
+    /// Outgoing datagrams of one transmit.
+    buffer: Vec<u8>,
+    received: Vec<socket::Datagram>,
+}
+
+impl RoqPort {
+    /// Binds the socket and registers it.
+    pub(crate) fn new(config: &RelayConfig, registry: &mio::Registry) -> Result<Self, RoqError> {
+        let (endpoint, server) = tls::server_config(&config.tls)?;
+        let socket = Socket::bind(config.roq, registry, PortKind::Roq.token(0))?;
+        let local = socket.local_addr()?;
+        let endpoint = Endpoint::new(endpoint, Some(server), !socket.may_fragment(), None);
+        Ok(Self {
+            socket,
+            endpoint,
+            connections: Connections::default(),
+            sessions: Sessions::default(),
+            local,
+            unread: None,
+            buffer: Vec::with_capacity(16 * 1024),
+            received: Vec::new(),
+        })
+    }
+
+    /// Address of the socket.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The socket is ready.
+    pub(crate) fn handle_io(
+        &mut self,
+        cx: &mut Cx<'_>,
+        _token: Token,
+        readable: bool,
+        writable: bool,
+    ) {
+        if writable && self.socket.flush() {
+            self.drive_waiting(cx);
+        }
+        if readable {
+            self.receive(cx);
+        }
+    }
+
+    /// Does what the rest of the process asks.
+    pub(crate) fn handle_command(&mut self, cx: &mut Cx<'_>, command: RoqCommand) {
+        match command {
+            RoqCommand::View { id, admitted, reply } => {
+                // A caller that has gone leaves a session that expires.
+                let _ = reply.send(self.view(cx, id, admitted));
+            }
+            RoqCommand::Publish { id, publisher, identity, tracks, reply } => {
+                let _ = reply.send(self.publish(cx, id, publisher, identity, tracks));
+            }
+            RoqCommand::End { id } => {
+                if let Some(peer) = self.sessions.by_id(id) {
+                    self.end(cx, peer, Code::NoError, "the session was ended");
+                }
+            }
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is next due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        [self.connections.poll_timeout(), self.sessions.poll_timeout(), self.unread]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Time has passed.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        if self.unread.is_some() {
+            self.receive(cx);
+        }
+        while let Some(peer) = self.sessions.poll_expired(cx.now) {
+            self.end(cx, peer, Code::NoError, "nobody connected in time");
+        }
+        for handle in self.connections.take_due(cx.now) {
+            self.with_connection(handle, |port, connection| {
+                port.connection_timeout(cx, connection);
+                port.drive(cx, connection);
+            });
+        }
+    }
+
+    /// The hub has frames due for a viewer.
+    pub(crate) fn deliver(&mut self, cx: &mut Cx<'_>, peer: PeerId, subscriber: SubscriberId) {
+        self.with_peer(peer, |port, connection| {
+            if let Half::Viewer(viewer) = &mut connection.half
+                && viewer.subscriber == subscriber
+            {
+                viewer.deliver(cx.now, cx.hub, &mut connection.quic);
+                port.drive(cx, connection);
+            }
+        });
+    }
+
+    /// Asks a publisher for a keyframe.
+    pub(crate) fn request_keyframe(&mut self, cx: &mut Cx<'_>, peer: PeerId, track: TrackIndex) {
+        self.with_peer(peer, |port, connection| {
+            if let Half::Publisher(feed) = &connection.half {
+                feed.request_keyframe(&mut connection.quic, track);
+                port.drive(cx, connection);
+            }
+        });
+    }
+
+    /// Ends a peer at once; its queued bytes are discarded.
+    pub(crate) fn close(&mut self, cx: &mut Cx<'_>, peer: PeerId, reason: CloseReason) {
+        let (code, text) = match reason {
+            CloseReason::LeaseEnded => (Code::General, "the permission has ended"),
+            CloseReason::StreamEnded => (Code::NoError, "the stream has ended"),
+            CloseReason::Replaced => (Code::General, "another connection took over"),
+            CloseReason::Shutdown => (Code::NoError, "the server stops"),
+        };
+        self.end(cx, peer, code, text);
+    }
+
+    fn view(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        admitted: Admitted,
+    ) -> Result<RoqSession, MediaError> {
+        if self.sessions.is_full() {
+            return Err(MediaError::Full);
+        }
+        let infos = cx.hub.tracks(&admitted.key).ok_or(MediaError::NotLive)?.to_vec();
+        let flows = random_flows(infos.len())?;
+        let track = |(at, info): (usize, TrackInfo)| {
+            let ssrc = cx.hub.ssrc(&admitted.key, TrackIndex(at as u8)).unwrap_or(0);
+            RoqTrack { flow: flows[at], payload_type: payload_type(at), ssrc, info }
+        };
+        let tracks: Vec<_> = infos.into_iter().enumerate().map(track).collect();
+        let peer = self.sessions.allot();
+        let lease = cx.leases.open(cx.now, admitted.terms);
+        cx.directory.leases.insert(lease, (PortKind::Roq, peer));
+        let purpose = Purpose::View { key: admitted.key, lease };
+        let offered: Vec<_> = tracks.iter().filter(|track| watched(&track.info)).cloned().collect();
+        self.sessions.insert(cx.now, peer, id, purpose, admitted.terminal, tracks);
+        Ok(self.answer(id, offered))
+    }
+
+    fn publish(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        publisher: Publisher,
+        identity: Thumbprint,
+        tracks: Vec<TrackInfo>,
+    ) -> Result<RoqSession, MediaError> {
+        if self.sessions.is_full() {
+            return Err(MediaError::Full);
+        }
+        if tracks.is_empty() || tracks.len() > MAX_TRACKS {
+            return Err(MediaError::BadOffer(format!("a stream has 1 to {MAX_TRACKS} tracks")));
+        }
+        let flows = random_flows(tracks.len())?;
+        let track = |(at, info): (usize, TrackInfo)| RoqTrack {
+            flow: flows[at],
+            payload_type: payload_type(at),
+            ssrc: 0,
+            info,
+        };
+        let tracks: Vec<_> = tracks.into_iter().enumerate().map(track).collect();
+        let peer = self.sessions.allot();
+        let purpose = Purpose::Publish { publisher };
+        self.sessions.insert(cx.now, peer, id, purpose, identity, tracks.clone());
+        Ok(self.answer(id, tracks))
+    }
+
+    fn answer(&self, id: SessionId, tracks: Vec<RoqTrack>) -> RoqSession {
+        let server_name = sessions::server_name(id);
+        RoqSession { session: id, server_name, port: self.local.port(), tracks }
+    }
+
+    /// Ends a session with its connection.
+    fn end(&mut self, cx: &mut Cx<'_>, peer: PeerId, code: Code, reason: &'static str) {
+        let Some(session) = self.sessions.remove(peer) else { return };
+        if let Purpose::View { lease, .. } = session.purpose {
+            cx.leases.close(lease);
+            cx.directory.leases.remove(&lease);
+        }
+        let Some(handle) = session.connection else { return };
+        self.with_connection(handle, |port, connection| {
+            port.detach(cx, connection);
+            close_connection(cx.now, &mut connection.quic, code, reason);
+            port.drive(cx, connection);
+        });
+    }
+
+    fn session(&self, peer: PeerId) -> Option<&Session> {
+        self.sessions.get(peer)
+    }
+}
+
+/// Whether a viewer gets the track: the main picture and the sound.
+fn watched(info: &TrackInfo) -> bool {
+    info.kind() == MediaKind::Audio || info.tier == Tier::Main
+}
+
+fn payload_type(at: usize) -> u8 {
+    FIRST_PAYLOAD_TYPE + (at % (128 - usize::from(FIRST_PAYLOAD_TYPE))) as u8
+}
+
+/// CONNECTION_CLOSE at once; queued data is discarded.
+fn close_connection(now: Instant, quic: &mut Connection, code: Code, reason: &'static str) {
+    quic.close(now, VarInt::from_u32(code.wire()), Bytes::from_static(reason.as_bytes()));
+}
+
+/// Random, distinct flow identifiers: a peer can name no flow but those it was told.
+fn random_flows(count: usize) -> Result<Vec<u64>, MediaError> {
+    let mut flows: Vec<u64> = Vec::with_capacity(count);
+    while flows.len() < count {
+        let flow = u64::from(random_u32()?) % write::FLOW_BOUND;
+        if !flows.contains(&flow) {
+            flows.push(flow);
+        }
+    }
+    Ok(flows)
+}
+
+fn random_u32() -> Result<u32, MediaError> {
+    let mut bytes = [0; 4];
+    rand::fill(&mut bytes).map_err(|_| MediaError::Unavailable)?;
+    Ok(u32::from_be_bytes(bytes))
+}

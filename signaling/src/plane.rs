@@ -69,6 +69,21 @@ pub trait Directory: Send + Sync + 'static {
         action: Action,
     ) -> Result<Admission, GateRefusal>;
 
+    /// Whether the caller may know if this device is live: login and binding or share, nothing
+    /// more. An implementation that counts [`Self::admit`] as use of the SMS window must answer
+    /// this without it.
+    async fn may_see(&self, caller: &Caller, serial: &str) -> Result<(), GateRefusal> {
+        match self.admit(caller, serial, 0, Action::Live).await {
+            Ok(_)
+            | Err(
+                GateRefusal::KeyProofRequired
+                | GateRefusal::SmsRequired
+                | GateRefusal::ConsentRequired,
+            ) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     /// The device whose publishing credential (bearer token of WHIP) this is.
     async fn publisher_by_token(&self, token: &Redacted<String>) -> Option<PublisherFacts>;
 

@@ -1,7 +1,7 @@
 //! From a publisher's RTP packets to canonical frames.
 //!
-//! Packets of a track are brought into sequence ([`reorder`]), joined to frames, cut to canonical
-//! payloads once ([`cut`]) and placed on the track's own timeline ([`timeline`]). What is lost makes
+//! Packets of a track are brought into sequence (`reorder`), joined to frames, cut to canonical
+//! payloads once (`cut`) and placed on the track's own timeline (`timeline`). What is lost makes
 //! no gap in the canonical sequence: the next frame says [`Descriptor::discontinuity`].
 
 mod cut;
@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use self::cut::audio::AudioCutter;
+use self::cut::audio::{AudioCutter, AudioFrame};
 use self::cut::{Broken, Cut, VideoCutter};
 use self::reorder::{Ordered, Packet, Reorder};
 use self::timeline::Timeline;
@@ -155,10 +155,12 @@ impl TrackIngest {
     /// The publisher starts anew (another connection): its sequence, timestamps and SSRC may differ,
     /// the canonical timeline goes on without a step back; the gap in it is the real time passed.
     ///
-    /// What the old connection left unfinished is dropped. Parameter sets known so far stay, unless
+    /// Frames that the old connection left unfinished are dropped. Parameter sets known so far stay, unless
     /// `info` brings its own.
     pub fn resume(&mut self, _now: Instant, info: TrackInfo, unordered: bool) {
-        self.reorder = Reorder::new(unordered);
+        self.reorder.flush();
+        self.drain();
+        self.reorder.reset(unordered);
         self.restart();
         match &mut self.assembly {
             Assembly::Video(video) if info.codec == self.info.codec => video.cutter.restart(&info),
@@ -176,6 +178,11 @@ impl TrackIngest {
     /// Frames lost so far. Where whole frames are missing, their number is a guess from below.
     pub fn frames_lost(&self) -> u64 {
         self.frames_lost
+    }
+
+    /// Packets dropped so far because they came twice or too late.
+    pub fn packets_dropped(&self) -> u64 {
+        self.reorder.dropped()
     }
 
     fn drain(&mut self) {
@@ -235,16 +242,15 @@ impl TrackIngest {
 
     fn join_audio(&mut self, packet: &Packet) {
         let Assembly::Audio(cutter) = &mut self.assembly else { return };
-        match cutter.cut(packet.timestamp, &packet.payload) {
-            Err(Broken) => self.lose(1),
-            Ok(frames) => {
-                // Audio decoders carry state from frame to frame, so none is said to be discardable.
-                for frame in frames {
-                    let timestamp = packet.timestamp.wrapping_add(frame.offset);
-                    let cut = Cut { payloads: frame.payloads, keyframe: true, discardable: false };
-                    self.emit(timestamp, packet.arrival, cut);
-                }
-            }
+        let cut = cutter.cut(packet.timestamp, &packet.payload);
+        if cut.lost > 0 {
+            self.lose(cut.lost);
+        }
+        // Audio decoders carry state from frame to frame, so none is said to be discardable.
+        for AudioFrame { offset, payloads } in cut.frames {
+            let timestamp = packet.timestamp.wrapping_add(offset);
+            let cut = Cut { payloads, keyframe: true, discardable: false };
+            self.emit(timestamp, packet.arrival, cut);
         }
     }
 
@@ -273,9 +279,10 @@ impl TrackIngest {
         let state = mem::replace(&mut video.state, State::Idle);
         video.bytes = 0;
         let State::Building { timestamp, arrival } = state else { return };
-        let packets = mem::take(&mut video.packets);
         let continued = video.finished == Some(timestamp);
-        match video.cutter.cut(&packets, continued) {
+        let cut = video.cutter.cut(&video.packets, continued);
+        video.packets.clear();
+        match cut {
             Err(Broken) => self.lose(1),
             Ok(None) => {}
             Ok(Some(cut)) => {

@@ -4,7 +4,7 @@ pub mod aac;
 pub mod annexb;
 pub mod av1;
 mod bits;
-mod cut;
+pub(crate) mod cut;
 pub mod h264;
 pub mod h265;
 pub mod nal;

@@ -214,6 +214,11 @@ impl Stream {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn idle_entries(&self) -> usize {
+        self.idle.values().map(Vec::len).sum()
+    }
+
     /// Sender report facts of a track for a viewer of `selected`: the publisher's own clock when
     /// each of them has it, else arrivals, so that they never mix.
     pub(super) fn sender_info(

@@ -44,7 +44,7 @@ pub(super) struct Subscriber {
 struct SubTrack {
     track: TrackIndex,
     video: bool,
-    /// Nothing is sent until a keyframe.
+    /// Nothing is sent until a keyframe, or until the live edge for sound.
     awaiting: bool,
     /// Frames were passed over: the next one continues the viewer's numbering.
     renumber: bool,
@@ -120,12 +120,14 @@ impl Subscriber {
 
     /// Whether this frame is to be sent when the cursor comes to it.
     pub(super) fn wants(&self, frame: &Frame) -> bool {
-        self.sub_track(frame.descriptor.track).is_some_and(|track| {
-            if track.video {
-                !track.awaiting || frame.descriptor.keyframe
+        let descriptor = &frame.descriptor;
+        self.sub_track(descriptor.track).is_some_and(|track| {
+            let starts = if track.video {
+                descriptor.keyframe
             } else {
-                self.audio_from.is_none_or(|from| frame.descriptor.arrival.0 >= from)
-            }
+                self.audio_from.is_none_or(|from| descriptor.arrival.0 >= from)
+            };
+            !track.awaiting || starts
         })
     }
 
@@ -262,7 +264,7 @@ impl Subscriber {
     fn jump(&mut self, index: u64) {
         self.cursor = index;
         for track in &mut self.tracks {
-            track.awaiting = track.video;
+            track.awaiting |= track.video;
             track.renumber = true;
         }
     }
@@ -275,10 +277,13 @@ impl Subscriber {
         }
         let rate = track.rate();
         let plan = CatchUp::new(now, keyframe.index, backlog, rate);
-        for sub in self.tracks.iter_mut().filter(|sub| sub.video) {
-            let newest = stream.track(sub.track).and_then(|track| track.newest);
-            let ahead = ticks(plan.ahead(rate), sub.rate);
-            sub.live_from = newest.map_or(MediaTime(0), |newest| MediaTime(newest.media.0 + ahead));
+        for sub in &mut self.tracks {
+            sub.awaiting = true;
+            if sub.video {
+                let newest = stream.track(sub.track).and_then(|track| track.newest);
+                let newest = newest.map_or(MediaTime(0), |newest| newest.media);
+                sub.live_from = MediaTime(newest.0 + ticks(plan.ahead(rate), sub.rate));
+            }
         }
         self.audio_from = Some(plan.end);
         self.last_due = None;

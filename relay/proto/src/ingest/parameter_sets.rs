@@ -36,7 +36,7 @@ impl ParameterSets {
     /// Takes a parameter set; anything else, and one too long, is passed over.
     pub(super) fn update(&mut self, nal: &[u8]) {
         let NalClass::ParameterSet(kind) = self.format.class(nal) else { return };
-        let Some(id) = self.format.parameter_set_id(nal) else { return };
+        let id = self.format.parameter_set_id(nal).unwrap_or(0);
         if nal.len() > MAX_SET {
             return;
         }

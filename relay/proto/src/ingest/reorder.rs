@@ -11,8 +11,12 @@ use crate::wire::rtp;
 /// Payload bytes held while a missing packet is awaited. A packet that does not fit makes the wait
 /// end at once.
 pub(super) const REORDER_BYTES: usize = 2 * MAX_FRAME;
-/// Distance of a sequence number, either way, beyond which it is no loss but another numbering.
+/// Distance of a sequence number behind the next one, or ahead of the newest, beyond which it is no
+/// loss but another numbering.
 const WINDOW: i64 = REORDER_PACKETS as i64;
+/// Most sequence numbers between the next packet and the newest held one; far less than half the
+/// 16-bit circle, so that none is ambiguous.
+const SPAN: i64 = 16 * WINDOW;
 
 /// One packet with what ingest needs of its header.
 #[derive(Clone, Debug)]
@@ -52,6 +56,7 @@ pub(super) struct Reorder {
     /// that one stray packet moves nothing.
     candidate: Option<Packet>,
     out: VecDeque<Ordered>,
+    dropped: u64,
 }
 
 impl Reorder {
@@ -65,6 +70,7 @@ impl Reorder {
             oldest: None,
             candidate: None,
             out: VecDeque::new(),
+            dropped: 0,
         }
     }
 
@@ -74,17 +80,20 @@ impl Reorder {
             self.start(&packet);
             return self.emit(packet);
         };
-        let seq = rtp::extend_seq(next, packet.seq);
+        let newest = self.held.last_key_value().map_or(next, |(&newest, _)| newest);
+        let seq = rtp::extend_seq(newest, packet.seq);
         let ahead = seq.cast_signed() - next.cast_signed();
+        let beyond = seq.cast_signed() - newest.cast_signed();
         if !self.unordered {
             return self.push_ordered(packet, ahead);
         }
-        if packet.ssrc != self.ssrc || ahead.abs() > WINDOW {
+        let foreign = !(-WINDOW..=SPAN).contains(&ahead) || beyond > WINDOW;
+        if packet.ssrc != self.ssrc || foreign {
             return self.push_foreign(packet);
         }
         self.candidate = None;
         match ahead {
-            ..0 => {}
+            ..0 => self.dropped += 1,
             0 if self.held.is_empty() => self.emit(packet),
             _ => self.hold(seq, packet),
         }
@@ -141,6 +150,7 @@ impl Reorder {
 
     fn hold(&mut self, seq: u64, packet: Packet) {
         if self.held.contains_key(&seq) {
+            self.dropped += 1;
             return;
         }
         let arrival = packet.arrival;
@@ -180,10 +190,21 @@ impl Reorder {
         self.release();
     }
 
-    fn flush(&mut self) {
+    /// Gives out all that is held, whatever is missing.
+    pub(super) fn flush(&mut self) {
         while !self.held.is_empty() {
             self.give_up();
         }
+    }
+
+    /// Starts anew with the next packet, whatever its numbering.
+    pub(super) fn reset(&mut self, unordered: bool) {
+        *self = Self { dropped: self.dropped, ..Self::new(unordered) };
+    }
+
+    /// Packets that came twice or too late.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// When the wait for the first missing packet ends.
@@ -202,6 +223,3 @@ impl Reorder {
         self.out.pop_front()
     }
 }
-
-#[cfg(test)]
-mod tests;

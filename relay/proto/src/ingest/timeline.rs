@@ -87,7 +87,7 @@ impl Timeline {
     pub(super) fn capture(&self, timestamp: u32) -> Option<CaptureTime> {
         let report = self.report?;
         let seconds = (report.ntp >> 32).checked_sub(NTP_TO_UNIX)?;
-        let micros = seconds * 1_000_000 + ((report.ntp & 0xffff_ffff) * 1_000_000 >> 32);
+        let micros = seconds * 1_000_000 + (((report.ntp & 0xffff_ffff) * 1_000_000) >> 32);
         let since = i64::from(timestamp.wrapping_sub(report.rtp).cast_signed());
         let since = since * 1_000_000 / i64::from(self.rate);
         micros.checked_add_signed(since).map(CaptureTime)
@@ -103,6 +103,3 @@ impl Timeline {
         Some(SenderInfo { ntp: report.ntp, rtp: last.media.rtp().wrapping_add(since) })
     }
 }
-
-#[cfg(test)]
-mod tests;

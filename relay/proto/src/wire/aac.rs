@@ -135,3 +135,52 @@ pub fn to_adts(unit: &[u8], sampling_rate: u32, channels: u8) -> Option<Bytes> {
     frame.put_slice(unit);
     Some(frame.freeze())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(payload: &[u8]) -> Option<AacPayload> {
+        parse(&Bytes::copy_from_slice(payload))
+    }
+
+    #[test]
+    fn units_and_fragments_are_taken_apart() {
+        let units = vec![Bytes::from_static(&[1, 2]), Bytes::from_static(&[3])];
+        assert_eq!(read(&[0, 32, 0, 16, 0, 8, 1, 2, 3]), Some(AacPayload::Units(units)));
+        let fragment = AacPayload::Fragment { size: 5, body: Bytes::from_static(&[1, 2]) };
+        assert_eq!(read(&[0, 16, 0, 40, 1, 2]), Some(fragment));
+    }
+
+    #[test]
+    fn malformed_payloads_are_refused() {
+        let bad: [&[u8]; 8] = [
+            &[],
+            &[0],
+            &[0, 0],
+            &[0, 15, 0, 8, 1],
+            &[0, 16, 0],
+            &[0, 16, 0, 40],
+            &[0, 16, 0, 0, 1],
+            &[0, 32, 0, 8, 0, 16, 1, 2],
+        ];
+        for payload in bad {
+            assert_eq!(read(payload), None, "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn adts_frames_survive_a_round_trip_and_refuse_what_they_cannot_tell() {
+        for (len, legal) in [(1, true), (MAX_ACCESS_UNIT - 7, true), (MAX_ACCESS_UNIT - 6, false)] {
+            let unit = vec![5; len];
+            let adts = to_adts(&unit, 44_100, 2);
+            assert_eq!(adts.is_some(), legal);
+            if let Some(adts) = adts {
+                assert_eq!(adts_units(&adts), Some(vec![Bytes::from(unit)]));
+                assert_eq!(adts_units(&adts.slice(..adts.len() - 1)), None);
+            }
+        }
+        assert_eq!(to_adts(&[1], 44_000, 2), None);
+        assert_eq!(to_adts(&[1], 44_100, 8), None);
+    }
+}

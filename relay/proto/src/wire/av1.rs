@@ -219,3 +219,56 @@ pub fn put_leb128(mut value: usize, out: &mut BytesMut) {
 fn leb128_len(value: usize) -> usize {
     (value.max(1).ilog2() as usize) / 7 + 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn elements(payload: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let (_, elements) = parse(&Bytes::copy_from_slice(payload))?;
+        Some(elements.iter().map(|element| element.to_vec()).collect())
+    }
+
+    #[test]
+    fn elements_with_and_without_count_are_taken_apart() {
+        assert_eq!(elements(&[0x10, 0x30, 9]), Some(vec![vec![0x30, 9]]));
+        assert_eq!(elements(&[0x20, 1, 8, 0x30, 9]), Some(vec![vec![8], vec![0x30, 9]]));
+        assert_eq!(elements(&[0x00, 1, 8, 2, 0x30, 9]), Some(vec![vec![8], vec![0x30, 9]]));
+        let (header, _) = parse(&Bytes::from_static(&[0xd8, 1])).expect("well-formed");
+        assert!(header.continues && header.unfinished && header.new_sequence);
+        assert_eq!((header.count, header.write()), (1, 0xd8));
+    }
+
+    #[test]
+    fn malformed_payloads_are_refused() {
+        let bad: [&[u8]; 7] =
+            [&[], &[0x10], &[0x20, 1, 8], &[0x20, 0, 8], &[0, 5, 1], &[0, 0x80], &[0x30, 1, 8, 9]];
+        for payload in bad {
+            assert_eq!(elements(payload), None, "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_every_length_survive_a_round_trip() {
+        for value in [0, 1, 127, 128, 16_383, 16_384, u32::MAX as usize] {
+            let mut out = BytesMut::new();
+            put_leb128(value, &mut out);
+            assert_eq!(read_leb128(&out), Some((value, out.len())));
+            assert_eq!(out.len(), leb128_len(value));
+            assert_eq!(read_leb128(&out[..out.len() - 1]), None);
+        }
+        assert_eq!(read_leb128(&[0xff, 0xff, 0xff, 0xff, 0x1f]), None);
+        assert_eq!(read_leb128(&[0x80; 9]), None);
+    }
+
+    #[test]
+    fn obu_streams_lose_sizes_and_delimiters_and_keep_extensions() {
+        let stream = Bytes::from_static(&[0x12, 0, 0x36, 0x20, 1, 7, 0x30, 8, 9]);
+        let found: Vec<_> =
+            obus(&stream).expect("well-formed").iter().map(|obu| obu.concat()).collect();
+        assert_eq!(found, [vec![0x34, 0x20, 7], vec![0x30, 8, 9]]);
+        for bad in [&[0x80][..], &[0x32], &[0x32, 2, 1], &[0x36], &[0x34]] {
+            assert_eq!(obus(&Bytes::copy_from_slice(bad)), None, "{bad:?}");
+        }
+    }
+}

@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn exp_golomb_numbers_read_as_the_standard_lists_them() {
-        let mut reader = BitReader::new(&[0b1_010_011_0, 0b0100_0010, 0b1_0000000]);
+        let mut reader = BitReader::new(&[0b1010_0110, 0b0100_0010, 0b1000_0000]);
         let found: Vec<_> = (0..5).map_while(|_| reader.exp_golomb()).collect();
         assert_eq!(found, [0, 1, 2, 3, 4]);
         assert_eq!(BitReader::new(&[0; 9]).exp_golomb(), None);

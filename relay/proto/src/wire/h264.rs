@@ -104,3 +104,69 @@ pub fn aggregation_header(nals: &[Bytes]) -> u8 {
     let reference = headers().map(|header| header & 0x60).max().unwrap_or(0);
     headers().fold(0, |bits, header| bits | header & 0x80) | reference | STAP_A
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(data: &[u8]) -> Bytes {
+        Bytes::copy_from_slice(data)
+    }
+
+    #[test]
+    fn payloads_of_each_kind_are_taken_apart() {
+        let single = bytes(&[0x65, 0x88]);
+        assert_eq!(parse(&single), Some(NalPayload::Single(single.clone())));
+        let nals = vec![bytes(&[0x67, 1]), bytes(&[0x68])];
+        assert_eq!(
+            parse(&bytes(&[0x78, 0, 2, 0x67, 1, 0, 1, 0x68])),
+            Some(NalPayload::Aggregate(nals))
+        );
+        let part = Fragment { start: true, end: false, header: [0x65, 0], body: bytes(&[9]) };
+        assert_eq!(parse(&bytes(&[0x7c, 0x85, 9])), Some(NalPayload::Fragment(part)));
+    }
+
+    #[test]
+    fn malformed_and_interleaved_payloads_are_refused() {
+        let bad: [&[u8]; 10] = [
+            &[],
+            &[0],
+            &[0x78],
+            &[0x78, 0],
+            &[0x78, 0, 0],
+            &[0x78, 0, 2, 0x67],
+            &[0x7c, 0x85],
+            &[0x7c, 0x9c, 1],
+            &[0x79, 0, 0, 0, 1, 9],
+            &[0x7d, 0x85, 0, 0, 9],
+        ];
+        for payload in bad {
+            assert_eq!(parse(&bytes(payload)), None, "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn slices_tell_keyframe_reference_and_first() {
+        let slice = |keyframe, reference, first| NalClass::Slice { keyframe, reference, first };
+        assert_eq!(class(&[0x65, 0x88]), slice(true, true, true));
+        assert_eq!(class(&[0x41, 0x48]), slice(false, true, false));
+        assert_eq!(class(&[0x01, 0x80]), slice(false, false, true));
+        assert_eq!(class(&[0x09, 0xf0]), NalClass::Delimiter);
+        assert_eq!(class(&[0x06, 5]), NalClass::Other);
+        assert_eq!(class(&[]), NalClass::Delimiter);
+    }
+
+    #[test]
+    fn parameter_sets_tell_their_numbers() {
+        assert_eq!(parameter_set_id(&[0x67, 0x42, 0xc0, 30, 0x95]), Some(0));
+        assert_eq!(parameter_set_id(&[0x68, 0b0110_0000]), Some(2));
+        assert_eq!(parameter_set_id(&[0x67, 0x42]), None);
+        assert_eq!(profile_level_id(&[0x67, 0x42, 0xc0, 30]), Some([0x42, 0xc0, 30]));
+        assert_eq!(profile_level_id(&[0x68, 0x42, 0xc0, 30]), None);
+    }
+
+    #[test]
+    fn an_aggregate_takes_the_highest_importance() {
+        assert_eq!(aggregation_header(&[bytes(&[0x06]), bytes(&[0x41])]), 0x58);
+    }
+}

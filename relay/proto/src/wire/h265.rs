@@ -128,3 +128,77 @@ pub fn aggregation_header(nals: &[Bytes]) -> [u8; 2] {
     }
     [forbidden | AP << 1 | layer >> 5, layer << 3 | temporal]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(data: &[u8]) -> Bytes {
+        Bytes::copy_from_slice(data)
+    }
+
+    #[test]
+    fn payloads_of_each_kind_are_taken_apart() {
+        let single = bytes(&[0x26, 1, 0x88]);
+        assert_eq!(parse(&single), Some(NalPayload::Single(single.clone())));
+        let nals = vec![bytes(&[0x40, 1]), bytes(&[0x42, 1, 7])];
+        assert_eq!(
+            parse(&bytes(&[0x60, 1, 0, 2, 0x40, 1, 0, 3, 0x42, 1, 7])),
+            Some(NalPayload::Aggregate(nals))
+        );
+        let part = Fragment { start: false, end: true, header: [0x26, 1], body: bytes(&[9]) };
+        assert_eq!(parse(&bytes(&[0x62, 1, 0x53, 9])), Some(NalPayload::Fragment(part)));
+    }
+
+    #[test]
+    fn malformed_and_unused_payloads_are_refused() {
+        let bad: [&[u8]; 8] = [
+            &[],
+            &[0x26],
+            &[0x26, 0, 1],
+            &[0x60, 1],
+            &[0x60, 1, 0, 9, 1],
+            &[0x62, 1, 0x93],
+            &[0x62, 1, 0xb1, 9],
+            &[0x64, 1, 0, 0],
+        ];
+        for payload in bad {
+            assert_eq!(parse(&bytes(payload)), None, "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn every_irap_type_is_a_keyframe_and_no_other() {
+        for kind in 0..32u8 {
+            let found = class(&[kind << 1, 1, 0x80]);
+            let keyframe = (16..=21).contains(&kind);
+            assert_eq!(found, NalClass::Slice { keyframe, reference: true, first: true });
+        }
+        assert_eq!(class(&[PPS << 1, 1]), NalClass::ParameterSet(2));
+        assert_eq!(class(&[AUD << 1, 1]), NalClass::Delimiter);
+        assert_eq!(class(&[39 << 1, 1]), NalClass::Other);
+    }
+
+    #[test]
+    fn an_sps_tells_its_number_behind_its_sub_layers() {
+        // One sub-layer more with profile and level: 88 + 8 bits; 16 bits of flags.
+        for (sub_layers, extra) in [(0u8, 0), (1, 2 + 12)] {
+            let mut sps = vec![0x42, 1, sub_layers << 1 | 1];
+            sps.extend([0x11; 12]);
+            if sub_layers == 1 {
+                sps.extend([0xc0, 0]);
+                sps.extend([0x11; 12]);
+            }
+            assert_eq!(sps.len(), 15 + extra);
+            sps.push(0b0101_0000);
+            assert_eq!(parameter_set_id(&sps), Some(1));
+            assert_eq!(parameter_set_id(&sps[..sps.len() - 1]), None);
+        }
+    }
+
+    #[test]
+    fn an_aggregate_takes_the_lowest_layer_and_temporal_id() {
+        let nals = [bytes(&[0x03, 0x0a]), bytes(&[0x02, 0x13])];
+        assert_eq!(aggregation_header(&nals), [0x60, 0x12]);
+    }
+}

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use super::Broken;
 use crate::codec::Codec;
 use crate::limits::MAX_CANONICAL_PAYLOAD;
 use crate::wire::aac::{self, AacPayload};
@@ -12,6 +11,14 @@ use crate::wire::packetize::push_samples;
 pub(in crate::ingest) const MAX_G711: usize = 64_000;
 /// Most access units taken from one AAC packet.
 pub(in crate::ingest) const MAX_AAC_UNITS: usize = 64;
+
+/// What comes out with one packet.
+#[derive(Debug, Default)]
+pub(in crate::ingest) struct AudioCut {
+    /// Frames found to be lost.
+    pub(in crate::ingest) lost: u64,
+    pub(in crate::ingest) frames: Vec<AudioFrame>,
+}
 
 /// One audio frame.
 #[derive(Debug)]
@@ -50,18 +57,14 @@ impl AudioCutter {
     }
 
     /// The frames that are complete with this payload.
-    pub(in crate::ingest) fn cut(
-        &mut self,
-        timestamp: u32,
-        payload: &Bytes,
-    ) -> Result<Vec<AudioFrame>, Broken> {
+    pub(in crate::ingest) fn cut(&mut self, timestamp: u32, payload: &Bytes) -> AudioCut {
         match self.codec {
             Codec::Aac => self.cut_aac(timestamp, payload),
-            Codec::Pcmu | Codec::Pcma if payload.len() > MAX_G711 => Err(Broken),
-            Codec::Pcmu | Codec::Pcma => Ok(self.cut_samples(payload)),
+            Codec::Pcmu | Codec::Pcma if payload.len() > MAX_G711 => AudioCut::lost(1),
+            Codec::Pcmu | Codec::Pcma => self.cut_samples(payload).into(),
             // An Opus packet cannot be parted, and no video comes here.
-            _ if payload.len() > MAX_CANONICAL_PAYLOAD => Err(Broken),
-            _ => Ok(vec![AudioFrame { offset: 0, payloads: vec![payload.clone()] }]),
+            _ if payload.len() > MAX_CANONICAL_PAYLOAD => AudioCut::lost(1),
+            _ => vec![AudioFrame { offset: 0, payloads: vec![payload.clone()] }].into(),
         }
     }
 
@@ -78,53 +81,47 @@ impl AudioCutter {
         parts.into_iter().map(place).collect()
     }
 
-    fn cut_aac(&mut self, timestamp: u32, payload: &Bytes) -> Result<Vec<AudioFrame>, Broken> {
-        let parsed = aac::parse(payload).ok_or(Broken)?;
-        let units = match parsed {
-            AacPayload::Fragment { size, body } => {
+    fn cut_aac(&mut self, timestamp: u32, payload: &Bytes) -> AudioCut {
+        let units = match aac::parse(payload) {
+            Some(AacPayload::Fragment { size, body }) => {
                 return self.join(timestamp, size, payload, body);
             }
-            AacPayload::Units(units) => units,
+            Some(AacPayload::Units(units)) if units.len() <= MAX_AAC_UNITS => units,
+            Some(AacPayload::Units(_)) | None => return AudioCut::lost(1),
         };
-        if self.reset() || units.len() > MAX_AAC_UNITS {
-            return Err(Broken);
-        }
+        // A unit that was not complete when the next one came never will be.
+        let lost = u64::from(self.reset());
         let carried: usize = units.iter().map(|unit| unit.len() + 2).sum();
         if payload.len() <= MAX_CANONICAL_PAYLOAD && payload.len() == carried + 2 {
-            return Ok(vec![AudioFrame { offset: 0, payloads: vec![payload.clone()] }]);
+            let frames = vec![AudioFrame { offset: 0, payloads: vec![payload.clone()] }];
+            return AudioCut { lost, frames };
         }
         let place = |(index, unit): (usize, Bytes)| {
             let mut payloads = Vec::new();
             aac::push_unit(&unit, &mut payloads);
             AudioFrame { offset: index as u32 * aac::SAMPLES_PER_UNIT, payloads }
         };
-        Ok(units.into_iter().enumerate().map(place).collect())
+        AudioCut { lost, frames: units.into_iter().enumerate().map(place).collect() }
     }
 
-    fn join(
-        &mut self,
-        timestamp: u32,
-        size: usize,
-        payload: &Bytes,
-        body: Bytes,
-    ) -> Result<Vec<AudioFrame>, Broken> {
-        let fresh = Partial { timestamp, size, got: 0, packets: Vec::new(), bodies: Vec::new() };
-        let mut partial = match self.partial.take() {
-            Some(partial) if (partial.timestamp, partial.size) != (timestamp, size) => {
-                // The unit before never became whole; this one may.
-                self.partial = Some(fresh.with(payload, body));
-                return Err(Broken);
+    fn join(&mut self, timestamp: u32, size: usize, payload: &Bytes, body: Bytes) -> AudioCut {
+        let (mut partial, lost) = match self.partial.take() {
+            Some(partial) if (partial.timestamp, partial.size) == (timestamp, size) => (partial, 0),
+            other => {
+                let fresh =
+                    Partial { timestamp, size, got: 0, packets: Vec::new(), bodies: Vec::new() };
+                (fresh, u64::from(other.is_some()))
             }
-            Some(partial) => partial,
-            None => fresh,
         };
-        partial = partial.with(payload, body);
-        if partial.got < partial.size {
+        partial.got += body.len();
+        partial.packets.push(payload.clone());
+        partial.bodies.push(body);
+        if partial.got < size {
             self.partial = Some(partial);
-            return Ok(Vec::new());
+            return AudioCut::lost(lost);
         }
-        if partial.got > partial.size {
-            return Err(Broken);
+        if partial.got > size {
+            return AudioCut::lost(lost + 1);
         }
         let fits = partial.packets.iter().all(|packet| packet.len() <= MAX_CANONICAL_PAYLOAD);
         let payloads = if fits {
@@ -134,15 +131,18 @@ impl AudioCutter {
             aac::push_pieces(&partial.bodies, &mut out);
             out
         };
-        Ok(vec![AudioFrame { offset: 0, payloads }])
+        AudioCut { lost, frames: vec![AudioFrame { offset: 0, payloads }] }
     }
 }
 
-impl Partial {
-    fn with(mut self, packet: &Bytes, body: Bytes) -> Self {
-        self.got += body.len();
-        self.packets.push(packet.clone());
-        self.bodies.push(body);
-        self
+impl AudioCut {
+    fn lost(lost: u64) -> Self {
+        Self { lost, frames: Vec::new() }
+    }
+}
+
+impl From<Vec<AudioFrame>> for AudioCut {
+    fn from(frames: Vec<AudioFrame>) -> Self {
+        Self { lost: 0, frames }
     }
 }

@@ -19,10 +19,10 @@ pub(super) fn cut(
     let mut cutter = Cutter {
         format,
         sets,
-        out: Vec::with_capacity(packets.len() + 1),
+        out: Vec::with_capacity(packets.len()),
         lone_sets: Vec::new(),
         kinds: 0,
-        slices: false,
+        first_slice: None,
         keyframe: false,
         referenced: false,
         run: Vec::new(),
@@ -41,7 +41,8 @@ struct Cutter<'a> {
     lone_sets: Vec<usize>,
     /// Bit set of the kinds of parameter sets in the frame.
     kinds: u8,
-    slices: bool,
+    /// Whether the frame's first slice is the first of its picture; `None` without slice.
+    first_slice: Option<bool>,
     keyframe: bool,
     referenced: bool,
     /// Fragments of the NAL unit that is not complete yet, each with its whole payload.
@@ -141,8 +142,8 @@ impl Cutter<'_> {
 
     fn note(&mut self, class: NalClass, nal: &[u8]) {
         match class {
-            NalClass::Slice { keyframe, reference, .. } => {
-                self.slices = true;
+            NalClass::Slice { keyframe, reference, first } => {
+                self.first_slice.get_or_insert(first);
                 self.keyframe |= keyframe;
                 self.referenced |= reference;
             }
@@ -158,9 +159,9 @@ impl Cutter<'_> {
         if !self.run.is_empty() {
             return Err(Broken);
         }
-        if !self.slices {
-            return Ok(None);
-        }
+        let Some(first) = self.first_slice else { return Ok(None) };
+        // A camera whose timestamps stand still sends new pictures, no more slices of one.
+        let continued = continued && !first;
         let all_kinds = (1 << self.format.parameter_set_kinds()) - 1;
         if self.keyframe && !continued && self.kinds != all_kinds {
             let sets = self.sets.payloads();

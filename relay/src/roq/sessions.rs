@@ -1,0 +1,189 @@
+//! Sessions that were set up over HTTP: who may connect, for what, and for how long.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use sightline_grant::Thumbprint;
+use sightline_relay_proto::ids::StreamKey;
+
+use crate::api::{Publisher, RoqTrack, SessionId};
+use crate::lease::LeaseId;
+use crate::port::PeerId;
+
+/// Time that a peer has to connect after its session was set up.
+pub(super) const CONNECT_WAIT: Duration = Duration::from_secs(30);
+/// Sessions without a connection, at most.
+pub(super) const MAX_PENDING: usize = 1024;
+/// Sessions in all, at most.
+pub(super) const MAX_SESSIONS: usize = 16 * 1024;
+/// What follows the 32 hexadecimal digits of a session in its server name.
+const NAME_SUFFIX: &str = ".roq.sightline.internal";
+
+/// What a session is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// Watch; its lease started when the session was set up.
+    View { key: StreamKey, lease: LeaseId },
+    /// Feed.
+    Publish { publisher: Publisher },
+}
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: SessionId,
+    pub(super) purpose: Purpose,
+    /// The only key that may connect.
+    pub(super) key: Thumbprint,
+    pub(super) tracks: Vec<RoqTrack>,
+    /// Handle of the connection, while there is one.
+    pub(super) connection: Option<usize>,
+    /// When the session ends if nobody is connected then.
+    deadline: Option<Instant>,
+}
+
+/// Every session of the port.
+#[derive(Default)]
+pub(super) struct Sessions {
+    next: u64,
+    by_peer: HashMap<PeerId, Session>,
+    by_id: HashMap<SessionId, PeerId>,
+    deadlines: BTreeSet<(Instant, PeerId)>,
+}
+
+impl Sessions {
+    /// Whether a bound is reached.
+    pub(super) fn is_full(&self) -> bool {
+        self.deadlines.len() >= MAX_PENDING || self.by_peer.len() >= MAX_SESSIONS
+    }
+
+    /// The name of the next session's peer.
+    pub(super) fn allot(&mut self) -> PeerId {
+        self.next += 1;
+        PeerId(self.next)
+    }
+
+    /// Enters a session that waits for its connection.
+    pub(super) fn insert(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        id: SessionId,
+        purpose: Purpose,
+        key: Thumbprint,
+        tracks: Vec<RoqTrack>,
+    ) {
+        let session = Session { id, purpose, key, tracks, connection: None, deadline: None };
+        self.by_peer.insert(peer, session);
+        self.by_id.insert(id, peer);
+        self.wait(now, peer, CONNECT_WAIT);
+    }
+
+    /// The session has a connection.
+    pub(super) fn connected(&mut self, peer: PeerId, connection: usize) {
+        if let Some(session) = self.by_peer.get_mut(&peer) {
+            session.connection = Some(connection);
+            if let Some(deadline) = session.deadline.take() {
+                self.deadlines.remove(&(deadline, peer));
+            }
+        }
+    }
+
+    /// The session has no connection, and ends after `time` without one.
+    pub(super) fn wait(&mut self, now: Instant, peer: PeerId, time: Duration) {
+        if let Some(session) = self.by_peer.get_mut(&peer) {
+            session.connection = None;
+            if let Some(deadline) = session.deadline.replace(now + time) {
+                self.deadlines.remove(&(deadline, peer));
+            }
+            self.deadlines.insert((now + time, peer));
+        }
+    }
+
+    pub(super) fn get(&self, peer: PeerId) -> Option<&Session> {
+        self.by_peer.get(&peer)
+    }
+
+    /// The session of a server name.
+    pub(super) fn by_server_name(&self, name: &str) -> Option<PeerId> {
+        self.by_id.get(&parse_server_name(name)?).copied()
+    }
+
+    pub(super) fn by_id(&self, id: SessionId) -> Option<PeerId> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(super) fn remove(&mut self, peer: PeerId) -> Option<Session> {
+        let session = self.by_peer.remove(&peer)?;
+        self.by_id.remove(&session.id);
+        if let Some(deadline) = session.deadline {
+            self.deadlines.remove(&(deadline, peer));
+        }
+        Some(session)
+    }
+
+    /// A session whose time to connect is over.
+    pub(super) fn poll_expired(&self, now: Instant) -> Option<PeerId> {
+        let (deadline, peer) = *self.deadlines.first()?;
+        (deadline <= now).then_some(peer)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+}
+
+/// Server name of a session.
+pub(super) fn server_name(id: SessionId) -> String {
+    format!("{:032x}{NAME_SUFFIX}", id.0)
+}
+
+fn parse_server_name(name: &str) -> Option<SessionId> {
+    let digits = name.strip_suffix(NAME_SUFFIX)?;
+    let legal = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    if digits.len() != 32 || !digits.bytes().all(legal) {
+        return None;
+    }
+    u128::from_str_radix(digits, 16).ok().map(SessionId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_name_leads_back_to_its_session_and_nothing_else_does() {
+        let id = SessionId(0x0123 << 96 | 7);
+        assert_eq!(parse_server_name(&server_name(id)), Some(id));
+        for name in ["", NAME_SUFFIX, "+123.roq.sightline.internal", "localhost"] {
+            assert_eq!(parse_server_name(name), None, "{name}");
+        }
+        let long = format!("0{}", server_name(id));
+        assert_eq!(parse_server_name(&long), None);
+    }
+
+    #[test]
+    fn a_session_expires_after_its_wait_and_not_while_connected() {
+        let now = Instant::now();
+        let mut sessions = Sessions::default();
+        let peer = sessions.allot();
+        let publisher = Publisher {
+            key: StreamKey::up(
+                sightline_relay_proto::ids::DeviceId::new("CAM-1").expect("legal"),
+                sightline_relay_proto::ids::Channel(0),
+            ),
+            sealed: false,
+        };
+        let purpose = Purpose::Publish { publisher };
+        sessions.insert(now, peer, SessionId(1), purpose, Thumbprint([0; 32]), Vec::new());
+        let end = now + CONNECT_WAIT;
+        assert_eq!(sessions.poll_expired(end - Duration::from_millis(1)), None);
+        assert_eq!(sessions.poll_expired(end), Some(peer));
+        sessions.connected(peer, 0);
+        assert_eq!(sessions.poll_expired(end), None);
+        sessions.wait(now, peer, Duration::from_secs(1));
+        assert_eq!(sessions.poll_timeout(), Some(now + Duration::from_secs(1)));
+        assert!(sessions.remove(peer).is_some());
+        assert_eq!(sessions.by_id(SessionId(1)), None);
+    }
+}

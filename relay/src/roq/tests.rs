@@ -1,0 +1,401 @@
+mod rig;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use quinn_proto::{TransportConfig, VarInt};
+use sightline_relay_proto::codec::{Codec, TrackInfo};
+use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::hub::{Publication, PublisherId, Selection};
+use sightline_relay_proto::ids::TrackIndex;
+use sightline_relay_proto::limits::MAX_LAG;
+use sightline_relay_proto::roq::write;
+use sightline_relay_proto::wire::packetize::packetize;
+use sightline_relay_proto::wire::{rtcp, rtp, varint};
+
+use self::rig::{Identity, Rig, stream_key};
+use crate::api::{MediaError, RoqSession};
+use crate::port::{CloseReason, PeerId};
+
+const VIDEO: TrackIndex = TrackIndex(0);
+const AUDIO: TrackIndex = TrackIndex(1);
+
+fn tracks() -> Vec<TrackInfo> {
+    vec![TrackInfo::video(Codec::H264), TrackInfo::audio(Codec::Pcmu, 8000, 1)]
+}
+
+/// An access unit: parameter sets and an IDR slice, or a plain slice.
+fn unit(key: bool, len: usize) -> Bytes {
+    let mut out = Vec::new();
+    if key {
+        out.extend_from_slice(&[0, 0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0xda, 0x01, 0x40, 0x16]);
+        out.extend_from_slice(&[0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80]);
+    }
+    out.extend_from_slice(&[0, 0, 0, 1, if key { 0x65 } else { 0x41 }, 0x88]);
+    out.extend(std::iter::repeat_n(0x5a, len));
+    out.into()
+}
+
+/// RTP packets of one track.
+struct Source {
+    codec: Codec,
+    seq: u16,
+    timestamp: u32,
+}
+
+impl Source {
+    fn video() -> Self {
+        Self { codec: Codec::H264, seq: 1, timestamp: 1000 }
+    }
+
+    fn audio() -> Self {
+        Self { codec: Codec::Pcmu, seq: 1, timestamp: 1000 }
+    }
+
+    fn packets(&mut self, unit: &Bytes, ticks: u32) -> Vec<Bytes> {
+        let payloads = packetize(self.codec, unit);
+        let last = payloads.len() - 1;
+        let packet = |(at, payload): (usize, &Bytes)| self.packet(payload, at == last);
+        let packets: Vec<_> = payloads.iter().enumerate().map(packet).collect();
+        self.timestamp = self.timestamp.wrapping_add(ticks);
+        packets
+    }
+
+    fn packet(&mut self, payload: &[u8], marker: bool) -> Bytes {
+        let mut packet = rtp::header(96, marker, self.seq, self.timestamp, 77).to_vec();
+        packet.extend_from_slice(payload);
+        self.seq = self.seq.wrapping_add(1);
+        packet.into()
+    }
+}
+
+fn local_publisher(rig: &mut Rig) -> PublisherId {
+    let publication = Publication {
+        key: stream_key(),
+        tracks: tracks(),
+        protection: Protection::Open,
+        takes_keyframe_requests: true,
+        unordered: false,
+    };
+    rig.hub.publish(Instant::now(), publication).expect("a stream")
+}
+
+fn push(rig: &mut Rig, from: PublisherId, track: TrackIndex, packets: Vec<Bytes>) {
+    let now = rig.now();
+    packets.into_iter().for_each(|packet| rig.hub.handle_rtp(now, from, track, packet));
+}
+
+/// A rig with a live stream of one keyframe and its admitted viewer.
+fn live(identity: &Identity) -> (Rig, PublisherId, Source, RoqSession) {
+    let mut rig = Rig::new();
+    let publisher = local_publisher(&mut rig);
+    let mut video = Source::video();
+    let key = video.packets(&unit(true, 5000), 3000);
+    push(&mut rig, publisher, VIDEO, key);
+    let session = rig.view(identity.thumbprint).expect("live");
+    (rig, publisher, video, session)
+}
+
+fn framed(flow: u64, packets: &[Bytes]) -> Vec<u8> {
+    let mut out = Vec::new();
+    varint::write(flow, &mut out);
+    packets.iter().for_each(|packet| write::stream_packet(packet, &mut out));
+    out
+}
+
+fn in_datagram(flow: u64, packet: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    write::datagram(flow, packet, &mut out);
+    out
+}
+
+#[test]
+fn a_viewer_gets_video_on_streams_and_audio_and_reports_in_datagrams() {
+    let identity = Identity::p256();
+    let (mut rig, publisher, mut video, session) = live(&identity);
+    let [v, a] = [session.tracks[0].flow, session.tracks[1].flow];
+    assert!(session.tracks.iter().all(|track| track.flow < write::FLOW_BOUND));
+    let mut client = rig.connect(&session, &identity);
+    let mut audio = Source::audio();
+    rig.until(&mut client, "first frame", |_, client| !client.streams.is_empty());
+    for _ in 0..10 {
+        let frame = video.packets(&unit(false, 3000), 3000);
+        push(&mut rig, publisher, VIDEO, frame);
+        let sound = audio.packets(&Bytes::from(vec![9; 160]), 160);
+        push(&mut rig, publisher, AUDIO, sound);
+    }
+    rig.until(&mut client, "frames, sound and a report", |_, client| {
+        let of = |flow: u64| client.datagrams.iter().filter(move |d| d.starts_with(&head(flow)));
+        let sound = of(a).filter(|d| !rtp::is_rtcp(&d[head(a).len()..])).count();
+        let reports = of(v).filter(|d| rtp::is_rtcp(&d[head(v).len()..])).count();
+        client.streams.len() >= 10 && sound >= 8 && reports >= 1
+    });
+    assert!(client.stream_flows().iter().all(|flow| *flow == v));
+    assert_eq!(client.lost, None);
+}
+
+fn head(flow: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    varint::write(flow, &mut out);
+    out
+}
+
+#[test]
+fn another_key_is_refused_and_leaves_the_session_to_its_owner() {
+    let owner = Identity::p256();
+    let (mut rig, _, _, session) = live(&owner);
+    let mut thief = rig.connect(&session, &Identity::p256());
+    rig.until(&mut thief, "refusal", |_, client| client.lost.is_some());
+    let refusal = (1, "the session is for another key".to_owned());
+    assert_eq!(thief.close_code(), Some(refusal));
+    assert!(thief.streams.is_empty() && thief.datagrams.is_empty());
+    let mut client = rig.connect(&session, &owner);
+    rig.until(&mut client, "the owner's media", |_, client| !client.streams.is_empty());
+}
+
+#[test]
+fn a_server_name_without_a_session_is_refused() {
+    let owner = Identity::ed25519();
+    let (mut rig, ..) = live(&owner);
+    for name in ["ff.roq.sightline.internal", &super::sessions::server_name(crate::SessionId(99))] {
+        let mut client = rig.connect_to(name, &owner, TransportConfig::default());
+        rig.until(&mut client, "refusal", |_, client| client.lost.is_some());
+        let refusal = (1, "the server name has no session".to_owned());
+        assert_eq!(client.close_code(), Some(refusal));
+    }
+}
+
+#[test]
+fn a_second_connection_of_a_viewer_is_refused() {
+    let owner = Identity::ed25519();
+    let (mut rig, _, _, session) = live(&owner);
+    let mut first = rig.connect(&session, &owner);
+    rig.until(&mut first, "media", |_, client| !client.streams.is_empty());
+    let mut second = rig.connect(&session, &owner);
+    rig.until(&mut second, "refusal", |_, client| client.lost.is_some());
+    assert_eq!(second.close_code().map(|close| close.0), Some(1));
+    assert_eq!(first.lost, None);
+}
+
+#[test]
+fn nobody_is_admitted_to_a_stream_that_is_not_live() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.view(Identity::p256().thumbprint), Err(MediaError::NotLive));
+}
+
+#[test]
+fn a_session_that_nobody_connects_to_ends_with_its_lease() {
+    let owner = Identity::p256();
+    let (mut rig, _, _, session) = live(&owner);
+    assert_eq!(rig.directory.leases.len(), 1);
+    rig.skip = super::sessions::CONNECT_WAIT;
+    let mut late = rig.connect(&session, &owner);
+    rig.until(&mut late, "refusal", |_, client| client.lost.is_some());
+    assert_eq!(rig.directory.leases.len(), 0);
+}
+
+#[test]
+fn a_bidirectional_stream_closes_with_its_code() {
+    let owner = Identity::p256();
+    let (mut rig, _, _, session) = live(&owner);
+    let mut client = rig.connect(&session, &owner);
+    rig.until(&mut client, "connection", |_, client| client.connected);
+    client.open_bidi();
+    rig.until(&mut client, "refusal", |_, client| client.lost.is_some());
+    assert_eq!(client.close_code().map(|close| close.0), Some(4));
+    assert_eq!((rig.directory.leases.len(), rig.directory.subscribers.len()), (0, 0));
+}
+
+#[test]
+fn a_close_discards_what_is_queued_and_tells_the_reason() {
+    let owner = Identity::p256();
+    let (mut rig, publisher, mut video, session) = live(&owner);
+    let mut client = rig.connect(&session, &owner);
+    rig.until(&mut client, "media", |_, client| !client.streams.is_empty());
+    let before = client.streams.len();
+    client.deaf = true;
+    for _ in 0..20 {
+        let frame = video.packets(&unit(false, 50_000), 3000);
+        push(&mut rig, publisher, VIDEO, frame);
+    }
+    rig.close(PeerId(1), CloseReason::LeaseEnded);
+    rig.until(&mut client, "close", |_, client| client.lost.is_some());
+    assert_eq!(client.close_code(), Some((1, "the permission has ended".to_owned())));
+    assert_eq!(client.streams.len(), before);
+    assert_eq!((rig.directory.leases.len(), rig.directory.subscribers.len()), (0, 0));
+}
+
+fn narrow() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport.receive_window(VarInt::from_u32(30_000));
+    transport
+}
+
+#[test]
+fn a_blocked_viewer_resumes_where_it_stopped() {
+    let owner = Identity::p256();
+    let (mut rig, publisher, mut video, session) = live(&owner);
+    let mut client = rig.connect_to(&session.server_name, &owner, narrow());
+    client.deaf = true;
+    rig.until(&mut client, "connection", |rig, _| !rig.directory.subscribers.is_empty());
+    for _ in 0..12 {
+        let frame = video.packets(&unit(false, 100_000), 3000);
+        push(&mut rig, publisher, VIDEO, frame);
+    }
+    let until = Instant::now() + Duration::from_millis(300);
+    rig.until(&mut client, "a while", |_, _| Instant::now() > until);
+    client.deaf = false;
+    rig.until(&mut client, "all frames", |_, client| {
+        client.streams.values().map(Vec::len).sum::<usize>() > 1_200_000
+    });
+    assert!(client.resets.is_empty());
+}
+
+#[test]
+fn frames_past_the_lag_bound_are_reset_on_a_blocked_connection() {
+    let owner = Identity::p256();
+    let (mut rig, publisher, mut video, session) = live(&owner);
+    let mut client = rig.connect_to(&session.server_name, &owner, narrow());
+    client.deaf = true;
+    rig.until(&mut client, "connection", |rig, _| !rig.directory.subscribers.is_empty());
+    for _ in 0..20 {
+        let frame = video.packets(&unit(false, 100_000), 3000);
+        push(&mut rig, publisher, VIDEO, frame);
+    }
+    let until = Instant::now() + Duration::from_millis(100);
+    rig.until(&mut client, "blocked", |_, _| Instant::now() > until);
+    rig.skip = MAX_LAG + Duration::from_millis(100);
+    let key = video.packets(&unit(true, 5000), 3000);
+    push(&mut rig, publisher, VIDEO, key);
+    let until = Instant::now() + Duration::from_millis(100);
+    rig.until(&mut client, "reset", |_, _| Instant::now() > until);
+    client.deaf = false;
+    rig.until(&mut client, "the resets", |_, client| !client.resets.is_empty());
+    assert!(client.resets.iter().all(|code| *code == 5));
+    assert_eq!(client.lost, None);
+}
+
+#[test]
+fn a_viewers_picture_loss_reaches_a_publisher_as_one() {
+    let (device, terminal) = (Identity::ed25519(), Identity::p256());
+    let mut rig = Rig::new();
+    let feed = rig.publish(device.thumbprint, tracks()).expect("room");
+    let mut camera = rig.connect(&feed, &device);
+    rig.until(&mut camera, "publication", |rig, _| !rig.directory.publishers.is_empty());
+    let key = Source::video().packets(&unit(true, 2000), 3000);
+    let flow = feed.tracks[0].flow;
+    camera.send_stream(&framed(flow, &key), true);
+    rig.until(&mut camera, "live", |rig, _| rig.hub.stats().frames_in > 0);
+    let session = rig.view(terminal.thumbprint).expect("live");
+    let mut viewer = rig.connect(&session, &terminal);
+    rig.until(&mut viewer, "media", |_, client| !client.streams.is_empty());
+    let mut pli = Vec::new();
+    rtcp::write_pli(&mut pli, 1, session.tracks[0].ssrc);
+    viewer.send_datagram(in_datagram(session.tracks[0].flow, &pli));
+    rig.until(&mut viewer, "the request", |_, _| {
+        camera.step();
+        camera.datagrams.iter().any(|datagram| {
+            let mut found = false;
+            let rest = datagram.strip_prefix(&head(flow)[..]).unwrap_or_default();
+            rtcp::parse(rest, |p| found |= p == rtcp::Rtcp::Pli { ssrc: 77 });
+            found
+        })
+    });
+}
+
+/// Bytes and frames that a subscriber of the hub has got.
+fn taken(rig: &mut Rig, subscriber: sightline_relay_proto::hub::SubscriberId) -> (usize, usize) {
+    let now = rig.now();
+    let mut sum = (0, 0);
+    while let Some(delivery) = rig.hub.poll_delivery(now, subscriber) {
+        sum = (sum.0 + 1, sum.1 + delivery.frame.bytes());
+    }
+    sum
+}
+
+#[test]
+fn a_publisher_may_mix_split_streams_datagrams_and_packets_of_a_mebibyte() {
+    let device = Identity::ed25519();
+    let mut rig = Rig::new();
+    let feed = rig.publish(device.thumbprint, tracks()).expect("room");
+    let mut camera = rig.connect(&feed, &device);
+    rig.until(&mut camera, "publication", |rig, _| !rig.directory.publishers.is_empty());
+    let flow = feed.tracks[0].flow;
+    let mut video = Source::video();
+    let bytes = framed(flow, &video.packets(&unit(true, 2000), 3000));
+    // The flow identifier and the first length come byte by byte, each in its own datagram.
+    let stream = camera.send_stream(&[], false);
+    for byte in &bytes[..6] {
+        camera.write(stream, &[*byte]);
+        camera.step();
+    }
+    camera.write(stream, &bytes[6..]);
+    camera.quic.send_stream(stream).finish().expect("open");
+    rig.until(&mut camera, "the split frame", |rig, _| rig.hub.stats().frames_in == 1);
+    for packet in video.packets(&unit(false, 3000), 3000) {
+        camera.send_datagram(in_datagram(flow, &packet));
+    }
+    rig.until(&mut camera, "the frame in datagrams", |rig, _| rig.hub.stats().frames_in == 2);
+    let now = rig.now();
+    let selection = Selection { tracks: vec![VIDEO] };
+    let subscriber = rig.hub.subscribe(now, &stream_key(), selection).expect("live");
+    let mut slice = vec![0x41, 0x9a];
+    slice.resize(1 << 20, 0x33);
+    let packet = video.packet(&slice, true);
+    let bytes = framed(flow, &[packet]);
+    let stream = camera.send_stream(&[], false);
+    let mut at = 0;
+    let mut got = (0, 0);
+    rig.until(&mut camera, "the mebibyte", |rig, camera| {
+        if at < bytes.len()
+            && let Ok(written) = camera.quic.send_stream(stream).write(&bytes[at..])
+        {
+            at += written;
+            if at == bytes.len() {
+                camera.quic.send_stream(stream).finish().expect("open");
+            }
+        }
+        let more = taken(rig, subscriber);
+        got = (got.0 + more.0, got.1 + more.1);
+        got.1 > 1 << 20
+    });
+    assert_eq!(camera.lost, None);
+    assert!(camera.stopped.is_empty());
+}
+
+#[test]
+fn a_stream_of_a_flow_that_nobody_announced_is_stopped() {
+    let device = Identity::ed25519();
+    let mut rig = Rig::new();
+    let feed = rig.publish(device.thumbprint, tracks()).expect("room");
+    let mut camera = rig.connect(&feed, &device);
+    rig.until(&mut camera, "publication", |rig, _| !rig.directory.publishers.is_empty());
+    camera.send_stream(&framed(write::FLOW_BOUND + 1, &[Bytes::from(vec![1; 100])]), false);
+    rig.until(&mut camera, "the stop", |_, client| !client.stopped.is_empty());
+    assert_eq!((camera.stopped, camera.lost), (vec![6], None));
+}
+
+#[test]
+fn a_publisher_that_comes_back_in_time_continues_its_session() {
+    let device = Identity::ed25519();
+    let mut rig = Rig::new();
+    let feed = rig.publish(device.thumbprint, tracks()).expect("room");
+    let mut video = Source::video();
+    let flow = feed.tracks[0].flow;
+    let mut frames = 0;
+    for round in 0..3 {
+        let mut camera = rig.connect(&feed, &device);
+        let frame = framed(flow, &video.packets(&unit(true, 2000), 90_000));
+        rig.until(&mut camera, "connection", |_, client| client.connected);
+        camera.send_stream(&frame, true);
+        frames += 1;
+        rig.until(&mut camera, "its frame", |rig, _| rig.hub.stats().frames_in == frames);
+        if round == 0 {
+            camera.leave();
+            rig.until(&mut camera, "the end", |rig, _| rig.directory.publishers.is_empty());
+        }
+        // The second connection stays open and is replaced by the third.
+        std::mem::forget(camera);
+    }
+    assert_eq!(rig.directory.publishers.len(), 1);
+}

@@ -1,0 +1,300 @@
+//! The sending half: one uni stream a video frame, audio in datagrams.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use quinn_proto::{Connection, Dir, StreamId, VarInt};
+use sightline_relay_proto::codec::MediaKind;
+use sightline_relay_proto::frame::Frame;
+use sightline_relay_proto::hub::{Delivery, Hub, SubscriberId};
+use sightline_relay_proto::ids::TrackIndex;
+use sightline_relay_proto::limits::MAX_LAG;
+use sightline_relay_proto::roq::{Code, Receiver, write};
+use sightline_relay_proto::wire::{rtcp, rtp, varint};
+
+use crate::api::RoqTrack;
+
+/// Streams of one viewer that are not wholly acknowledged, at most; then the hub is not asked for
+/// more until some are.
+pub(super) const MAX_OPEN_STREAMS: usize = 128;
+/// Time between sender reports.
+pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// CNAME of our sender reports.
+const CNAME: &str = "sightline";
+
+/// One viewer's connection.
+pub(super) struct Viewer {
+    pub(super) subscriber: SubscriberId,
+    flows: Vec<Flow>,
+    /// A frame whose stream is not open yet, or not wholly written.
+    pending: Option<Pending>,
+    /// Streams that are written but not acknowledged, oldest first.
+    open: VecDeque<Open>,
+    /// Rises at each keyframe: a newer group of pictures overtakes an older one.
+    priority: i32,
+    next_report: Instant,
+    /// The hub was left unpolled because the connection was full.
+    stalled: bool,
+    /// RTCP from the viewer.
+    pub(super) receiver: Receiver,
+}
+
+struct Flow {
+    track: TrackIndex,
+    id: u64,
+    payload_type: u8,
+    ssrc: u32,
+    kind: MediaKind,
+    packets: u32,
+    octets: u32,
+}
+
+struct Pending {
+    stream: Option<StreamId>,
+    priority: i32,
+    chunks: Vec<Bytes>,
+    /// First chunk that is not written.
+    at: usize,
+    since: Instant,
+}
+
+struct Open {
+    stream: StreamId,
+    since: Instant,
+}
+
+impl Viewer {
+    /// `indices` are the stream's tracks behind `tracks`.
+    pub(super) fn new(
+        now: Instant,
+        subscriber: SubscriberId,
+        tracks: &[(TrackIndex, RoqTrack)],
+    ) -> Self {
+        let flow = |(track, roq): &(TrackIndex, RoqTrack)| Flow {
+            track: *track,
+            id: roq.flow,
+            payload_type: roq.payload_type,
+            ssrc: roq.ssrc,
+            kind: roq.info.kind(),
+            packets: 0,
+            octets: 0,
+        };
+        Self {
+            subscriber,
+            flows: tracks.iter().map(flow).collect(),
+            pending: None,
+            open: VecDeque::new(),
+            priority: 0,
+            next_report: now,
+            stalled: false,
+            receiver: Receiver::new(tracks.iter().map(|(track, roq)| (roq.flow, *track))),
+        }
+    }
+
+    /// Sends what is due, until nothing is or the connection is full.
+    pub(super) fn deliver(&mut self, now: Instant, hub: &mut Hub, quic: &mut Connection) {
+        self.write_pending(quic);
+        loop {
+            if self.is_full() {
+                self.stalled = true;
+                return;
+            }
+            let Some(delivery) = hub.poll_delivery(now, self.subscriber) else { return };
+            self.send(now, quic, &delivery);
+        }
+    }
+
+    /// The connection can take more: goes on with the frame in progress, and tells the hub.
+    pub(super) fn writable(&mut self, now: Instant, hub: &mut Hub, quic: &mut Connection) {
+        self.write_pending(quic);
+        if self.stalled && !self.is_full() {
+            self.stalled = false;
+            hub.resume(now, self.subscriber);
+        }
+    }
+
+    /// The peer has a stream wholly, or does not want it.
+    pub(super) fn stream_ended(&mut self, stream: StreamId) {
+        self.open.retain(|open| open.stream != stream);
+        if self.pending.as_ref().is_some_and(|pending| pending.stream == Some(stream)) {
+            self.pending = None;
+        }
+    }
+
+    /// The peer asked us to stop a stream. The next frame goes on another one.
+    pub(super) fn stream_stopped(&mut self, quic: &mut Connection, stream: StreamId) {
+        // A stream that has ended in the meantime needs no reset.
+        let _ = quic.send_stream(stream).reset(cancelled());
+        self.stream_ended(stream);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Instant {
+        let oldest = self.open.front().map(|open| open.since);
+        let waiting = self.pending.as_ref().map(|pending| pending.since);
+        let stale = if self.stalled { oldest.into_iter().chain(waiting).min() } else { None };
+        stale.map_or(self.next_report, |since| self.next_report.min(since + MAX_LAG))
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant, hub: &mut Hub, quic: &mut Connection) {
+        if self.stalled {
+            self.drop_stale(now, quic);
+            self.writable(now, hub, quic);
+        }
+        if now >= self.next_report {
+            self.next_report = now + REPORT_INTERVAL;
+            self.report(now, hub, quic);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.pending.is_some() || self.open.len() >= MAX_OPEN_STREAMS
+    }
+
+    /// Resets frames that a blocked connection has held longer than the lag bound.
+    fn drop_stale(&mut self, now: Instant, quic: &mut Connection) {
+        let stale = |since: Instant| now >= since + MAX_LAG;
+        while let Some(open) = self.open.pop_front_if(|open| stale(open.since)) {
+            let _ = quic.send_stream(open.stream).reset(cancelled());
+        }
+        if let Some(pending) = self.pending.take_if(|pending| stale(pending.since))
+            && let Some(stream) = pending.stream
+        {
+            let _ = quic.send_stream(stream).reset(cancelled());
+        }
+    }
+
+    fn send(&mut self, now: Instant, quic: &mut Connection, delivery: &Delivery) {
+        let Some(flow) = self.flows.iter_mut().find(|flow| flow.track == delivery.track) else {
+            return;
+        };
+        let frame = &delivery.frame;
+        flow.packets = flow.packets.wrapping_add(frame.payloads.len() as u32);
+        flow.octets = flow.octets.wrapping_add(frame.bytes() as u32);
+        if flow.kind == MediaKind::Audio && send_datagrams(quic, flow, delivery) {
+            return;
+        }
+        if frame.descriptor.keyframe && flow.kind == MediaKind::Video {
+            self.priority = self.priority.saturating_add(1);
+        }
+        let chunks = stream_chunks(flow, delivery);
+        let priority = self.priority;
+        self.pending = Some(Pending { stream: None, priority, chunks, at: 0, since: now });
+        self.write_pending(quic);
+    }
+
+    fn write_pending(&mut self, quic: &mut Connection) {
+        let Some(mut pending) = self.pending.take() else { return };
+        let stream = match pending.stream.or_else(|| quic.streams().open(Dir::Uni)) {
+            Some(stream) => stream,
+            None => {
+                self.pending = Some(pending);
+                return;
+            }
+        };
+        let mut out = quic.send_stream(stream);
+        if pending.stream.is_none() {
+            let _ = out.set_priority(pending.priority);
+            pending.stream = Some(stream);
+        }
+        while pending.at < pending.chunks.len() {
+            match out.write_chunks(&mut pending.chunks[pending.at..]) {
+                Ok(written) => pending.at += written.chunks,
+                Err(quinn_proto::WriteError::Blocked) => {
+                    self.pending = Some(pending);
+                    return;
+                }
+                // Stopped or closed: the frame is not wanted.
+                Err(_) => {
+                    let _ = out.reset(cancelled());
+                    return;
+                }
+            }
+        }
+        if out.finish().is_ok() {
+            self.open.push_back(Open { stream, since: pending.since });
+        }
+    }
+
+    fn report(&mut self, now: Instant, hub: &Hub, quic: &mut Connection) {
+        let unix_now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        for flow in &self.flows {
+            let Some(info) = hub.sender_info(now, unix_now, self.subscriber, flow.track) else {
+                continue;
+            };
+            let mut report = Vec::with_capacity(80);
+            let (packets, octets) = (flow.packets, flow.octets);
+            rtcp::write_sender_report(&mut report, flow.ssrc, info, packets, octets, CNAME);
+            send_rtcp(quic, flow.id, &report);
+        }
+    }
+}
+
+/// Sends RTCP in a datagram, or on a stream of its own to a peer without datagrams. Lost if both
+/// are full: a newer report follows.
+pub(super) fn send_rtcp(quic: &mut Connection, flow: u64, packet: &[u8]) {
+    let mut out = Vec::with_capacity(packet.len() + write::MAX_OVERHEAD);
+    write::datagram(flow, packet, &mut out);
+    if quic.datagrams().send(out.into(), true).is_ok() {
+        return;
+    }
+    let Some(stream) = quic.streams().open(Dir::Uni) else { return };
+    let mut out = Vec::with_capacity(packet.len() + write::MAX_OVERHEAD);
+    varint::write(flow, &mut out);
+    write::stream_packet(packet, &mut out);
+    let mut stream = quic.send_stream(stream);
+    match stream.write(&out) {
+        Ok(written) if written == out.len() => drop(stream.finish()),
+        _ => drop(stream.reset(cancelled())),
+    }
+}
+
+fn cancelled() -> VarInt {
+    VarInt::from_u32(Code::FrameCancelled.wire())
+}
+
+/// `false` if a packet does not fit a datagram now, so that the frame goes on a stream.
+fn send_datagrams(quic: &mut Connection, flow: &Flow, delivery: &Delivery) -> bool {
+    let longest = delivery.frame.payloads.iter().map(Bytes::len).max().unwrap_or(0);
+    let room = quic.datagrams().max_size().unwrap_or(0);
+    if longest + rtp::HEADER_LEN + write::MAX_OVERHEAD > room {
+        return false;
+    }
+    for (at, payload) in delivery.frame.payloads.iter().enumerate() {
+        let mut out = Vec::with_capacity(payload.len() + rtp::HEADER_LEN + write::MAX_OVERHEAD);
+        varint::write(flow.id, &mut out);
+        out.extend_from_slice(&header(flow, delivery, at));
+        out.extend_from_slice(payload);
+        // Room was checked, and older datagrams make way: an error means that the peer is gone.
+        if quic.datagrams().send(out.into(), true).is_err() {
+            return at > 0;
+        }
+    }
+    true
+}
+
+fn header(flow: &Flow, delivery: &Delivery, at: usize) -> [u8; rtp::HEADER_LEN] {
+    let last = at + 1 == delivery.frame.payloads.len();
+    let marker = last && flow.kind == MediaKind::Video;
+    let seq = delivery.seq.wrapping_add(at as u16);
+    rtp::header(flow.payload_type, marker, seq, delivery.timestamp, flow.ssrc)
+}
+
+/// The stream of a frame: flow, and for each packet its length, header and shared payload.
+fn stream_chunks(flow: &Flow, delivery: &Delivery) -> Vec<Bytes> {
+    let frame: &Frame = &delivery.frame;
+    let per_packet = rtp::HEADER_LEN + write::MAX_OVERHEAD / 2;
+    let mut heads = BytesMut::with_capacity(frame.payloads.len() * per_packet + 8);
+    let mut chunks = Vec::with_capacity(frame.payloads.len() * 2);
+    let mut head = Vec::with_capacity(write::MAX_OVERHEAD + rtp::HEADER_LEN);
+    varint::write(flow.id, &mut head);
+    for (at, payload) in frame.payloads.iter().enumerate() {
+        varint::write((rtp::HEADER_LEN + payload.len()) as u64, &mut head);
+        head.extend_from_slice(&header(flow, delivery, at));
+        heads.extend_from_slice(&head);
+        head.clear();
+        chunks.push(heads.split().freeze());
+        chunks.push(payload.clone());
+    }
+    chunks
+}

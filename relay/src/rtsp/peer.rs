@@ -1,0 +1,245 @@
+//! One connection: its bytes in and out, and what its requests come to.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use sightline_relay_proto::ids::StreamKey;
+use sightline_relay_proto::rtsp::{Event, Refusal, Role, RtspConnection, StreamPath};
+
+use crate::api::Publisher;
+use crate::port::{Cx, PeerId, Question};
+
+use super::Shared;
+use super::output::Output;
+use super::play::Viewer;
+use super::record::Recorder;
+use super::wire::Wire;
+
+/// Reads of one turn, each of up to 64 KiB; then others get theirs.
+const READS: usize = 16;
+/// Time for the last answer of a closing connection to leave.
+const FINISH: Duration = Duration::from_secs(5);
+
+/// Who the peer turned out to be.
+pub(super) enum Who {
+    Nobody,
+    /// Its login is being looked up, or was and may still prove right.
+    Candidate(Option<Publisher>),
+    Viewer(Box<Viewer>),
+    Publisher(Box<Recorder>),
+}
+
+/// What becomes of a peer after a turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    Lives,
+    /// More input may wait; another turn is due.
+    Busy,
+    /// Everything was said.
+    Finished,
+    /// The other side is gone or broke a rule.
+    Broken,
+}
+
+pub(super) struct Peer {
+    pub(super) id: PeerId,
+    pub(super) address: SocketAddr,
+    pub(super) connection: RtspConnection,
+    pub(super) wire: Wire,
+    pub(super) output: Output,
+    pub(super) who: Who,
+    /// Still counted among the unauthenticated of its source.
+    pub(super) counted: bool,
+    /// The socket is full; the hub is not asked until it is writable.
+    pub(super) blocked: bool,
+    readable: bool,
+    finish_by: Option<Instant>,
+}
+
+impl Peer {
+    pub(super) fn new(
+        id: PeerId,
+        address: SocketAddr,
+        connection: RtspConnection,
+        wire: Wire,
+    ) -> Self {
+        Self {
+            id,
+            address,
+            connection,
+            wire,
+            output: Output::default(),
+            who: Who::Nobody,
+            counted: true,
+            blocked: false,
+            readable: true,
+            finish_by: None,
+        }
+    }
+
+    pub(super) fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    /// The socket has something to say.
+    pub(super) fn handle_ready(
+        &mut self,
+        cx: &mut Cx<'_>,
+        shared: &mut Shared,
+        readable: bool,
+    ) -> Fate {
+        self.readable |= readable;
+        self.turn(cx, shared)
+    }
+
+    /// Reads, acts and writes as far as it goes.
+    pub(super) fn turn(&mut self, cx: &mut Cx<'_>, shared: &mut Shared) -> Fate {
+        for _ in 0..READS {
+            self.act(cx, shared);
+            let wants = self.connection.wants_input() && !self.output.is_overfull();
+            if !self.readable || !wants {
+                return self.settle(cx);
+            }
+            match self.wire.read(&mut shared.scratch) {
+                Ok(0) => return Fate::Broken,
+                Ok(len) => self.connection.handle_input(&shared.scratch[..len]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Fate::Broken,
+            }
+        }
+        self.act(cx, shared);
+        match self.settle(cx) {
+            Fate::Lives => Fate::Busy,
+            other => other,
+        }
+    }
+
+    /// Writes what waits; wakes the viewer's cursor when the socket has room again.
+    pub(super) fn settle(&mut self, cx: &mut Cx<'_>) -> Fate {
+        let before = self.output.written;
+        let Ok(drained) = self.output.pump(&mut self.wire) else { return Fate::Broken };
+        if self.output.written > before {
+            self.connection.note_activity(cx.now);
+        }
+        if self.finish_by.is_some() {
+            return if drained { Fate::Finished } else { Fate::Lives };
+        }
+        if drained && self.blocked {
+            self.blocked = false;
+            if let Some(subscriber) = self.viewer().and_then(|viewer| viewer.subscriber) {
+                cx.hub.resume(cx.now, subscriber);
+            }
+        }
+        Fate::Lives
+    }
+
+    /// Time has passed.
+    pub(super) fn handle_tick(&mut self, cx: &mut Cx<'_>, shared: &mut Shared) -> Fate {
+        if self.finish_by.is_some_and(|due| due <= cx.now) {
+            return Fate::Broken;
+        }
+        self.connection.handle_timeout(cx.now);
+        self.act(cx, shared);
+        match &mut self.who {
+            Who::Viewer(viewer) => viewer.report(cx, &mut self.output, &shared.udp, self.address),
+            Who::Publisher(recorder) => {
+                recorder.report(cx, &self.connection, &mut self.output, &shared.udp, self.address);
+            }
+            Who::Nobody | Who::Candidate(_) => {}
+        }
+        self.settle(cx)
+    }
+
+    fn act(&mut self, cx: &mut Cx<'_>, shared: &mut Shared) {
+        while let Some(event) = self.connection.poll_event(cx.now) {
+            self.handle_event(cx, shared, event);
+        }
+        while let Some(text) = self.connection.poll_output() {
+            self.output.push_text(text);
+        }
+    }
+
+    fn handle_event(&mut self, cx: &mut Cx<'_>, shared: &mut Shared, event: Event) {
+        match event {
+            Event::Login { role: Role::Viewer, user, path } => {
+                let secret = shared.handles.secret(cx.now, &user, &key_of(&path));
+                self.connection.answer_login(cx.now, secret);
+            }
+            Event::Login { role: Role::Publisher, user, .. } => {
+                self.who = Who::Candidate(None);
+                if !cx.questions.ask(Question::RtspPublisher { peer: self.id, user }) {
+                    self.connection.refuse(&Refusal::new(503, "too busy; try again later"));
+                }
+            }
+            Event::LoggedIn { role, user } => self.enter(cx, shared, role, &user),
+            Event::Lookup { path } => self.look_up(cx, &path),
+            Event::Announce { path, .. } => self.announce(&path),
+            Event::SetupUdp(setup) => {
+                if shared.udp.enter(self.id, self.ip(), &setup) {
+                    self.connection.accept();
+                } else {
+                    self.connection.refuse(&Refusal::new(461, "the ports are in use"));
+                }
+            }
+            Event::Play => self.play(cx),
+            Event::Record => self.record(cx),
+            Event::Paused => {
+                if let Who::Viewer(viewer) = &mut self.who {
+                    viewer.leave(cx);
+                }
+            }
+            Event::Media { track, rtcp, packet } => self.handle_media(cx, track, rtcp, packet),
+            Event::Close => self.finish_by = Some(cx.now + FINISH),
+        }
+    }
+
+    fn enter(&mut self, cx: &mut Cx<'_>, shared: &mut Shared, role: Role, user: &str) {
+        if std::mem::take(&mut self.counted) {
+            shared.admission.leave(self.address.ip());
+        }
+        match (role, std::mem::replace(&mut self.who, Who::Nobody)) {
+            (Role::Viewer, _) => {
+                if let Some(admitted) = shared.handles.take(cx.now, user) {
+                    self.who = Who::Viewer(Box::new(Viewer::open(cx, self.id, admitted)));
+                }
+            }
+            (Role::Publisher, Who::Candidate(Some(publisher))) => {
+                self.who = Who::Publisher(Box::new(Recorder::new(publisher, shared.ssrc)));
+            }
+            // Requests of nobody are refused one by one.
+            (Role::Publisher, _) => {}
+        }
+    }
+
+    pub(super) fn viewer(&self) -> Option<&Viewer> {
+        match &self.who {
+            Who::Viewer(viewer) => Some(viewer),
+            _ => None,
+        }
+    }
+
+    /// Takes everything of this peer out of the tables of the worker.
+    pub(super) fn leave(&mut self, cx: &mut Cx<'_>, shared: &mut Shared) {
+        for setup in self.connection.setups() {
+            if shared.udp.belongs_to(self.id, self.address.ip(), setup) {
+                shared.udp.leave(self.address.ip(), setup);
+            }
+        }
+        if std::mem::take(&mut self.counted) {
+            shared.admission.leave(self.address.ip());
+        }
+        match &mut self.who {
+            Who::Viewer(viewer) => viewer.close(cx),
+            Who::Publisher(recorder) => recorder.close(cx),
+            Who::Nobody | Who::Candidate(_) => {}
+        }
+        let _ = cx.registry.deregister(&mut self.wire.tcp);
+    }
+}
+
+/// The stream that a path names.
+pub(super) fn key_of(path: &StreamPath) -> StreamKey {
+    StreamKey::up(path.device.clone(), path.channel)
+}

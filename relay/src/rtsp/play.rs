@@ -1,0 +1,256 @@
+//! Viewers: description, start, frames and reports.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::hub::{Delivery, Hub, Selection, SubscriberId};
+use sightline_relay_proto::ids::{StreamKey, TrackIndex};
+use sightline_relay_proto::rtsp::{Lower, Refusal, StreamPath};
+use sightline_relay_proto::sdp;
+use sightline_relay_proto::wire::rtcp;
+
+use crate::api::Admitted;
+use crate::lease::LeaseId;
+use crate::port::{Cx, PeerId, PortKind};
+
+use super::output::{FrameWriter, Output, TrackFields};
+use super::peer::{Fate, Peer, Who, key_of};
+use super::udp::Udp;
+use super::{CNAME, Shared};
+
+/// Time between sender reports to a viewer.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// An admitted viewer. Its lease lives as long as its connection.
+pub(super) struct Viewer {
+    peer: PeerId,
+    pub(super) key: StreamKey,
+    lease: LeaseId,
+    pub(super) subscriber: Option<SubscriberId>,
+    tracks: Vec<Track>,
+    next_report: Instant,
+}
+
+/// A track on its way to the viewer.
+struct Track {
+    index: TrackIndex,
+    fields: TrackFields,
+    lower: Lower,
+    packets: u32,
+    octets: u32,
+}
+
+impl Viewer {
+    /// The handle is used up: the lease starts.
+    pub(super) fn open(cx: &mut Cx<'_>, peer: PeerId, admitted: Admitted) -> Self {
+        let lease = cx.leases.open(cx.now, admitted.terms);
+        cx.directory.leases.insert(lease, (PortKind::Rtsp, peer));
+        let key = admitted.key;
+        Self { peer, key, lease, subscriber: None, tracks: Vec::new(), next_report: cx.now }
+    }
+
+    fn track(&mut self, index: TrackIndex) -> Option<&mut Track> {
+        self.tracks.iter_mut().find(|track| track.index == index)
+    }
+
+    /// No more frames.
+    pub(super) fn leave(&mut self, cx: &mut Cx<'_>) {
+        if let Some(subscriber) = self.subscriber.take() {
+            cx.directory.subscribers.remove(&subscriber);
+            cx.hub.unsubscribe(subscriber);
+        }
+    }
+
+    pub(super) fn close(&mut self, cx: &mut Cx<'_>) {
+        self.leave(cx);
+        cx.directory.leases.remove(&self.lease);
+        cx.leases.close(self.lease);
+    }
+
+    /// Sender reports, when they are due.
+    pub(super) fn report(
+        &mut self,
+        cx: &mut Cx<'_>,
+        output: &mut Output,
+        udp: &Udp,
+        address: SocketAddr,
+    ) {
+        let Some(subscriber) = self.subscriber.filter(|_| cx.now >= self.next_report) else {
+            return;
+        };
+        self.next_report = cx.now + REPORT_INTERVAL;
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        for track in &self.tracks {
+            let info = cx.hub.sender_info(cx.now, unix, subscriber, track.index);
+            let Some(info) = info else { continue };
+            let mut packet = Vec::with_capacity(64);
+            let ssrc = track.fields.ssrc;
+            rtcp::write_sender_report(&mut packet, ssrc, info, track.packets, track.octets, CNAME);
+            send_rtcp(track.lower, &packet, output, cx, address);
+        }
+        udp.send_rtcp(cx.arena);
+    }
+
+    /// The stream is over: say so.
+    pub(super) fn say_goodbye(
+        &mut self,
+        cx: &mut Cx<'_>,
+        output: &mut Output,
+        udp: &Udp,
+        address: SocketAddr,
+    ) {
+        for track in &self.tracks {
+            let mut packet = Vec::with_capacity(32);
+            rtcp::write_receiver_report(&mut packet, track.fields.ssrc, None, CNAME);
+            rtcp::write_bye(&mut packet, track.fields.ssrc);
+            send_rtcp(track.lower, &packet, output, cx, address);
+        }
+        udp.send_rtcp(cx.arena);
+    }
+}
+
+/// Puts RTCP on a track's way: at once inside the connection unless it is backed up, or into the
+/// arena for UDP.
+pub(super) fn send_rtcp(
+    lower: Lower,
+    packet: &[u8],
+    output: &mut Output,
+    cx: &mut Cx<'_>,
+    address: SocketAddr,
+) {
+    match lower {
+        Lower::Interleaved { rtcp, .. } if output.is_empty() || !output.is_overfull() => {
+            output.push_interleaved(rtcp, packet);
+        }
+        Lower::Interleaved { .. } => {}
+        Lower::Udp { rtcp, .. } => cx.arena.push(SocketAddr::new(address.ip(), rtcp), packet),
+    }
+}
+
+impl Peer {
+    /// DESCRIBE, or a SETUP without one.
+    pub(super) fn look_up(&mut self, cx: &mut Cx<'_>, path: &StreamPath) {
+        let Some(viewer) = self.viewer() else {
+            return self.connection.refuse(&Refusal::new(403, "this login may not play"));
+        };
+        if viewer.key != key_of(path) {
+            return self.connection.refuse(&Refusal::new(404, "the login is for another stream"));
+        }
+        let key = viewer.key.clone();
+        if is_sealed(cx.hub, cx.now, &key) {
+            let text = "the camera is sealed; RTSP players cannot open its stream";
+            return self.connection.refuse(&Refusal::new(415, text));
+        }
+        match cx.hub.tracks(&key) {
+            Some(tracks) => self.connection.answer_tracks(Ok(tracks)),
+            None => self.connection.refuse(&Refusal::new(404, "the camera is not live")),
+        }
+    }
+
+    pub(super) fn play(&mut self, cx: &mut Cx<'_>) {
+        match self.start(cx) {
+            Ok(()) => self.connection.accept(),
+            Err(refusal) => self.connection.refuse(&refusal),
+        }
+    }
+
+    /// Subscribes. Frames are asked for in a later turn, so the answer is out before them.
+    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let Who::Viewer(viewer) = &mut self.who else {
+            return Err(Refusal::new(403, "this login may not play"));
+        };
+        let live = cx.hub.tracks(&viewer.key).ok_or(Refusal::new(404, "the camera is not live"))?;
+        let described = self.connection.media();
+        if !live.iter().eq(described.iter().map(|media| &media.info)) {
+            return Err(Refusal::new(404, "the stream has changed; describe it again"));
+        }
+        let setups = self.connection.setups().iter();
+        let tracks = setups.map(|setup| {
+            let index = TrackIndex(setup.track as u8);
+            let payload_type = sdp::payload_type(setup.track, &live[setup.track]);
+            let ssrc = cx.hub.ssrc(&viewer.key, index).unwrap_or_default();
+            let fields = TrackFields { payload_type, ssrc };
+            Track { index, fields, lower: setup.lower, packets: 0, octets: 0 }
+        });
+        viewer.tracks = tracks.collect();
+        let selection =
+            Selection { tracks: viewer.tracks.iter().map(|track| track.index).collect() };
+        viewer.leave(cx);
+        let subscriber = cx.hub.subscribe(cx.now, &viewer.key, selection);
+        let subscriber = subscriber.map_err(|error| Refusal::new(404, error.to_string()))?;
+        cx.directory.subscribers.insert(subscriber, (PortKind::Rtsp, viewer.peer));
+        viewer.subscriber = Some(subscriber);
+        viewer.next_report = cx.now;
+        Ok(())
+    }
+
+    /// Sends what is due until the hub or the socket has had enough.
+    pub(super) fn deliver(
+        &mut self,
+        cx: &mut Cx<'_>,
+        shared: &mut Shared,
+        subscriber: SubscriberId,
+    ) -> Fate {
+        if self.viewer().and_then(|viewer| viewer.subscriber) != Some(subscriber) {
+            return Fate::Lives;
+        }
+        let before = self.output.written;
+        let fate = loop {
+            match self.output.pump(&mut self.wire) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.blocked = true;
+                    break Fate::Lives;
+                }
+                Err(_) => break Fate::Broken,
+            }
+            let Some(delivery) = cx.hub.poll_delivery(cx.now, subscriber) else {
+                break Fate::Lives;
+            };
+            // A sealed camera's frame never leaves on a way that was described as open.
+            if delivery.frame.descriptor.protection != Protection::Open {
+                break Fate::Broken;
+            }
+            self.send(cx, delivery);
+        };
+        shared.udp.send_rtp(cx.arena);
+        if self.output.written > before {
+            self.connection.note_activity(cx.now);
+        }
+        fate
+    }
+
+    fn send(&mut self, cx: &mut Cx<'_>, delivery: Delivery) {
+        let Who::Viewer(viewer) = &mut self.who else { return };
+        let Some(track) = viewer.track(delivery.track) else { return };
+        track.packets = track.packets.wrapping_add(delivery.frame.payloads.len() as u32);
+        track.octets = track.octets.wrapping_add(delivery.frame.bytes() as u32);
+        match track.lower {
+            Lower::Interleaved { rtp, .. } => {
+                self.output.set_frame(FrameWriter::new(delivery, rtp, track.fields));
+            }
+            Lower::Udp { rtp, .. } => {
+                let to = SocketAddr::new(self.address.ip(), rtp);
+                for (index, payload) in delivery.frame.payloads.iter().enumerate() {
+                    let header = track.fields.header(&delivery, index);
+                    cx.arena.push_with(to, |out| {
+                        out.extend_from_slice(&header);
+                        out.extend_from_slice(payload);
+                        true
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Whether the newest cached frame of a stream is sealed.
+fn is_sealed(hub: &mut Hub, now: Instant, key: &StreamKey) -> bool {
+    let count = hub.tracks(key).map_or(0, <[_]>::len);
+    let selection = Selection { tracks: (0..count).map(|index| TrackIndex(index as u8)).collect() };
+    let Ok(probe) = hub.subscribe(now, key, selection) else { return false };
+    let first = hub.poll_delivery(now, probe);
+    hub.unsubscribe(probe);
+    first.is_some_and(|delivery| delivery.frame.descriptor.protection != Protection::Open)
+}

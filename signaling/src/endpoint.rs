@@ -1,0 +1,15 @@
+//! The endpoints, one file each.
+
+pub(crate) mod health;
+pub(crate) mod live;
+pub(crate) mod media_grants;
+pub(crate) mod page;
+pub(crate) mod roq_publish;
+pub(crate) mod roq_sessions;
+pub(crate) mod rtsp_handles;
+pub(crate) mod server;
+pub(crate) mod session;
+pub(crate) mod whep;
+pub(crate) mod whip;
+
+mod offer;

@@ -1,0 +1,34 @@
+//! `GET /v1/live/{serial}`: whether a camera publishes now, for whoever it is bound to or shared
+//! with. Presence tells about habits, so strangers learn nothing.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+
+use crate::asked::{Asked, is_serial};
+use crate::plane::Caller;
+use crate::problem::Problem;
+use crate::state::Signaling;
+
+#[derive(Serialize)]
+pub(crate) struct Live {
+    live: bool,
+}
+
+pub(crate) async fn get(
+    State(signaling): State<Arc<Signaling>>,
+    Path(serial): Path<String>,
+    asked: Asked,
+) -> Result<Json<Live>, Problem> {
+    let access_token = asked.credential("DPoP").ok_or(Problem::LoginRequired)?;
+    let proven = signaling.prove(&asked, Some(access_token.expose()))?;
+    if !is_serial(&serial) {
+        return Err(Problem::DeviceNotBound);
+    }
+    let caller = Caller { access_token, terminal: proven.terminal };
+    signaling.directory.may_see(&caller, &serial).await?;
+    signaling.spend(&proven)?;
+    Ok(Json(Live { live: signaling.media.live(&serial).await }))
+}

@@ -1,0 +1,120 @@
+//! The page: plain files, embedded, served under a strict content security policy.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::problem::Problem;
+
+/// Own files only; no inline script or style, no foreign address, no string that becomes script.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+    img-src 'self' data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+/// What the page may use of the browser.
+const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
+
+struct File {
+    path: &'static str,
+    kind: &'static str,
+    text: &'static str,
+}
+
+macro_rules! files {
+    ($($kind:literal: $($path:literal),+;)+) => {
+        &[$($(File {
+            path: $path,
+            kind: $kind,
+            text: include_str!(concat!("../../web/", $path)),
+        }),+),+]
+    };
+}
+
+static FILES: &[File] = files! {
+    "text/html; charset=utf-8": "index.html";
+    "text/css; charset=utf-8": "style.css";
+    "image/svg+xml": "icon.svg";
+    "text/javascript; charset=utf-8":
+        "api.js", "app.js", "base32.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
+        "keys.js", "lang/en.js", "lang/zh.js", "secret.js", "session.js", "stats.js", "store.js",
+        "views/account.js", "views/bind.js", "views/dialogs.js", "views/devices.js",
+        "views/live.js", "views/signin.js", "whep.js";
+};
+
+/// Entity tags, in the order of [`FILES`].
+static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
+    let tag = |file: &File| {
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, file.text.as_bytes());
+        let text = format!("\"{}\"", B64.encode(&hash.as_ref()[..12]));
+        HeaderValue::try_from(text).expect("base64url in quotes is a header value")
+    };
+    FILES.iter().map(tag).collect()
+});
+
+pub(crate) async fn index(headers: HeaderMap) -> Response {
+    serve("index.html", &headers).unwrap_or_else(IntoResponse::into_response)
+}
+
+pub(crate) async fn asset(
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    serve(&path, &headers)
+}
+
+fn serve(path: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    let at = FILES.iter().position(|file| file.path == path).ok_or(Problem::NotFound)?;
+    let (file, tag) = (&FILES[at], TAGS[at].clone());
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|given| *given == tag);
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static(file.kind))], file.text).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, tag);
+    let mut fixed = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    fixed(header::CACHE_CONTROL, "no-cache");
+    fixed(header::CONTENT_SECURITY_POLICY, POLICY);
+    fixed(header::HeaderName::from_static("permissions-policy"), PERMISSIONS);
+    fixed(header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    fixed(header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    fixed(header::VARY, "Accept-Encoding");
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_page_is_embedded() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                assert!(FILES.iter().any(|file| file.path == name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_has_no_inline_code_and_no_foreign_address() {
+        for file in FILES {
+            for bad in ["innerHTML", "eval(", "style=\"", "onclick=", "cookie"] {
+                assert!(!file.text.contains(bad), "{} has {bad}", file.path);
+            }
+            let foreign = file.text.replace("http://www.w3.org/", "");
+            assert!(!foreign.contains("http://") && !foreign.contains("https://"), "{}", file.path);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The HTTP surface against fake parts.
+
+mod fakes;
+mod gate;
+mod media;
+mod surface;

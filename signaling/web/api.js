@@ -1,0 +1,99 @@
+// Requests to the server: proofs on each, tokens renewed in time, problems as errors.
+
+import { proof } from './dpop.js';
+import { language } from './i18n.js';
+import { terminalKey } from './keys.js';
+import * as session from './session.js';
+
+/** Longest wait for an answer, milliseconds. */
+const TIMEOUT_MS = 15_000;
+// How far the server's clock is ahead of ours, seconds.
+let clockOffset = 0;
+
+/** A problem document (RFC 9457), or a failure to reach the server (`name` is `offline`). */
+export class Problem extends Error {
+  constructor(name, { status = 0, title = '', detail = '', retryAfter = 0, body = {} } = {}) {
+    super(detail || title || name);
+    Object.assign(this, { name, status, title, detail, retryAfter, body });
+  }
+
+  static async of(response) {
+    let body = {};
+    try {
+      body = await response.json();
+    } catch {
+      // Not a problem document: a proxy's answer, perhaps. The status must do.
+    }
+    const name = String(body.type ?? '').split('/').pop() || `status-${response.status}`;
+    const retryAfter = Number(response.headers.get('retry-after')) || 0;
+    const { title, detail } = body;
+    return new Problem(name, { status: response.status, title, detail, retryAfter, body });
+  }
+}
+
+/** One request with a proof. `token` is presented with `scheme`; `body` objects go as JSON. */
+export async function send(method, path, { token, scheme = 'DPoP', body, type, headers } = {}) {
+  let response = await once(method, path, { token, scheme, body, type, headers });
+  if (response.status === 401 && correctClock(response)) {
+    response = await once(method, path, { token, scheme, body, type, headers });
+  }
+  if (!response.ok) throw await Problem.of(response);
+  return response;
+}
+
+async function once(method, path, { token, scheme, body, type, headers = {} }) {
+  const url = new URL(path, location.href);
+  const now = Date.now() / 1000 + clockOffset;
+  const all = { 'Accept-Language': language(), ...headers };
+  all.DPoP = await proof(await terminalKey(), { method, url: url.href, token, now });
+  if (token) all.Authorization = `${scheme} ${token}`;
+  if (body !== undefined) all['Content-Type'] = type ?? 'application/json';
+  const sent = body === undefined || type ? body : JSON.stringify(body);
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    return await fetch(url, { method, headers: all, body: sent, signal, cache: 'no-store' });
+  } catch {
+    throw new Problem('offline');
+  }
+}
+
+/** Learns the server's time from its answer; true when ours was far enough off to matter. */
+function correctClock(response) {
+  const date = Date.parse(response.headers.get('date') ?? '');
+  if (Number.isNaN(date)) return false;
+  const offset = (date - Date.now()) / 1000;
+  if (Math.abs(offset - clockOffset) < 30) return false;
+  clockOffset = offset;
+  return true;
+}
+
+/** A request as the signed-in account; returns parsed JSON, or null without content. */
+export async function call(method, path, body) {
+  const token = await session.accessToken(send);
+  try {
+    return await parsed(await send(method, path, { token, body }));
+  } catch (problem) {
+    if (!isLoginOver(problem)) throw problem;
+  }
+  // The token may have died early (a restart, a clock): one renewal decides.
+  const fresh = await session.accessToken(send, token);
+  try {
+    return await parsed(await send(method, path, { token: fresh, body }));
+  } catch (problem) {
+    if (isLoginOver(problem)) await session.end();
+    throw problem;
+  }
+}
+
+/** Refusals of the access token. Others, such as a wrong code, must never be tried twice. */
+const LOGIN_OVER = ['login-required', 'wrong-terminal', 'session-ended', 'token-expired', 'status-401'];
+
+const isLoginOver = ({ name }) => LOGIN_OVER.includes(name);
+
+/** A request without a login, for facts and codes. */
+export const open = async (method, path, body) => parsed(await send(method, path, { body }));
+
+async function parsed(response) {
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
+}

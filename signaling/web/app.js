@@ -1,0 +1,124 @@
+// Start, frame and navigation of the page.
+
+import { open } from './api.js';
+import { h, toast, translateAll } from './dom.js';
+import { language, setLanguage, t } from './i18n.js';
+import * as icons from './icons.js';
+import { terminalKey } from './keys.js';
+import * as session from './session.js';
+import { accountView } from './views/account.js';
+import { devicesView } from './views/devices.js';
+import { liveView } from './views/live.js';
+import { signInView } from './views/signin.js';
+
+const THEME = 'sightline-theme';
+const app = document.getElementById('app');
+const main = h('main', { id: 'main', tabindex: '-1' });
+const nav = h('nav', { label: 'nav.main', class: 'nav' });
+let view = null;
+
+/** What all views know: facts of the server, and how to go somewhere. */
+const context = {
+  server: null,
+  go: (hash) => {
+    if (location.hash === hash) show();
+    else location.hash = hash;
+  },
+};
+
+async function start() {
+  theme(localStorage.getItem(THEME));
+  frame();
+  if (!isSecureContext) return fail('start.insecure');
+  try {
+    await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify']);
+  } catch {
+    return fail('start.unsupported');
+  }
+  await terminalKey();
+  context.server = await open('GET', '/v1/server');
+  if (context.server.development) banner();
+  addEventListener('hashchange', show);
+  addEventListener('pagehide', () => view?.leave?.());
+  addEventListener('pageshow', (event) => event.persisted && show());
+  session.onEnd(() => {
+    toast('signin.ended');
+    show();
+  });
+  await show();
+}
+
+/** Shows the view of the address, or the sign-in. */
+async function show() {
+  view?.leave?.();
+  view = null;
+  document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
+  const signedIn = await session.isSignedIn();
+  const [name = '', ...rest] = location.hash.replace(/^#\//, '').split('/').map(decodeURIComponent);
+  nav.hidden = !signedIn;
+  for (const link of nav.children) {
+    const here = link.getAttribute('href') === `#/${name === 'account' ? name : 'devices'}`;
+    if (here) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  const made = signedIn ? route(name, rest) : signInView({ ...context, done: show });
+  view = made;
+  main.replaceChildren(made.element);
+  document.title = `${t(made.title, made.titleParameters)} · Sightline`;
+  made.entered?.();
+}
+
+function route(name, [serial, channel = '0']) {
+  if (name === 'live' && serial) return liveView(context, serial, Number(channel) || 0);
+  if (name === 'account') return accountView(context);
+  return devicesView(context);
+}
+
+function frame() {
+  nav.append(
+    h('a', { href: '#/devices', t: 'nav.devices', testid: 'nav-devices' }),
+    h('a', { href: '#/account', t: 'nav.account', testid: 'nav-account' }),
+  );
+  nav.hidden = true;
+  const tools = h('div', { class: 'tools' },
+    h('button', { class: 'quiet icon-button', label: 'nav.theme', testid: 'theme', on: { click: turnTheme } }, icons.theme()),
+    h('button', { class: 'quiet', t: 'nav.language', testid: 'language', on: { click: turnLanguage } }),
+  );
+  const brand = h('a', { class: 'brand', href: '#/devices' }, icons.logo(), h('span', {}, 'Sightline'));
+  app.append(h('header', { class: 'bar' }, brand, nav, tools), main);
+  document.documentElement.lang = language() === 'zh' ? 'zh-CN' : 'en';
+  translateAll();
+}
+
+function banner() {
+  main.before(h('p', { class: 'banner', role: 'note', t: 'nav.development', testid: 'development' }));
+}
+
+function turnLanguage() {
+  setLanguage(language() === 'en' ? 'zh' : 'en');
+  document.documentElement.lang = language() === 'zh' ? 'zh-CN' : 'en';
+  translateAll();
+  if (view) document.title = `${t(view.title, view.titleParameters)} · Sightline`;
+}
+
+function turnTheme() {
+  const dark = matchMedia('(prefers-color-scheme: dark)').matches;
+  const now = document.documentElement.dataset.theme ?? (dark ? 'dark' : 'light');
+  theme(now === 'dark' ? 'light' : 'dark');
+}
+
+function theme(name) {
+  if (name !== 'light' && name !== 'dark') return;
+  document.documentElement.dataset.theme = name;
+  localStorage.setItem(THEME, name);
+}
+
+function fail(key, tp) {
+  main.replaceChildren(h('p', { class: 'card error', role: 'alert', t: key, tp, testid: 'start-error' }));
+}
+
+start().catch((error) => {
+  const retry = h('button', { class: 'primary', t: 'common.retry', on: { click: () => location.reload() } });
+  fail('start.failed', { reason: error.name === 'offline' ? t('problem.offline') : error.message });
+  main.append(retry);
+});

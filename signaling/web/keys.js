@@ -1,0 +1,39 @@
+// The keys of this terminal. No private half can be read, by this page or by any other.
+
+import { thumbprint } from './dpop.js';
+import * as store from './store.js';
+
+const TERMINAL = 'terminal-key';
+const DEVICE = 'device-key:';
+let terminal;
+
+/** This terminal's P-256 key, made at the first visit: {privateKey, jwk, thumbprint}. */
+export function terminalKey() {
+  terminal ??= navigator.locks.request('sightline-terminal-key', async () => {
+    const known = await store.get(TERMINAL);
+    if (known) return known;
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+    const pair = await crypto.subtle.generateKey(algorithm, false, ['sign']);
+    const jwk = await crypto.subtle.exportKey('jwk', pair.publicKey);
+    const made = { privateKey: pair.privateKey, jwk, thumbprint: await thumbprint(jwk) };
+    await store.put(TERMINAL, made);
+    return made;
+  });
+  return terminal;
+}
+
+/** The key derived from a device's secret, if it was entered here: a signing CryptoKey. */
+export const deviceKey = (serial) => store.get(DEVICE + serial);
+export const keepDeviceKey = (serial, key) => store.put(DEVICE + serial, key);
+export const forgetDeviceKey = (serial) => store.remove(DEVICE + serial);
+
+/** Serials whose key is kept here. */
+export async function devicesWithKey() {
+  const all = await store.names();
+  return all.filter((name) => name.startsWith(DEVICE)).map((name) => name.slice(DEVICE.length));
+}
+
+/** Forgets every device key: the next person at this browser starts without them. */
+export async function forgetAllDeviceKeys() {
+  for (const serial of await devicesWithKey()) await forgetDeviceKey(serial);
+}

@@ -1,0 +1,104 @@
+// The account: who, which terminals, which consents, which keys are kept here.
+
+import { call } from '../api.js';
+import { busy, h, toast } from '../dom.js';
+import { moment } from '../i18n.js';
+import * as icons from '../icons.js';
+import { devicesWithKey, forgetAllDeviceKeys, forgetDeviceKey, terminalKey } from '../keys.js';
+import * as session from '../session.js';
+import { problemLine, showProblem } from './dialogs.js';
+
+export function accountView(context) {
+  const error = problemLine('account-error');
+  const profile = h('dl', { class: 'facts', testid: 'profile' });
+  const terminals = h('ul', { class: 'list', testid: 'terminals' });
+  const consents = h('ul', { class: 'list', testid: 'consents' });
+  const keys = h('ul', { class: 'list', testid: 'device-keys' });
+  const out = h('button', { class: 'quiet', t: 'account.signOutHere', testid: 'sign-out' });
+  const parts = { profile, terminals, consents, keys, error };
+  out.addEventListener('click', () => busy(out, async () => {
+    await call('DELETE', '/v1/sessions/current').catch(() => {});
+    await session.forget();
+    await forgetAllDeviceKeys();
+    toast('account.signedOut');
+    context.go('#/devices');
+  }));
+  const element = h('section', { class: 'page narrow' },
+    h('div', { class: 'row spread heading' }, h('h1', { t: 'account.title' }), out), error,
+    card('account.profile', null, profile),
+    card('account.terminals', 'account.terminalsLead', terminals),
+    card('account.consents', null, consents),
+    card('account.keys', 'account.keysLead', keys));
+  return { element, title: 'account.title', entered: () => load(parts) };
+}
+
+const card = (title, lead, body) => h('div', { class: 'card' }, h('h2', { t: title }),
+  lead ? h('p', { class: 'hint', t: lead }) : null, body);
+
+async function load(parts) {
+  const fill = async (work) => work(parts).catch((problem) => showProblem(parts.error, problem));
+  await Promise.all([profileOf, terminalsOf, consentsOf, keysOf].map(fill));
+}
+
+async function profileOf({ profile }) {
+  const me = await call('GET', '/v1/me');
+  const { thumbprint } = await terminalKey();
+  const fact = (key, value) => [h('dt', { t: key }), h('dd', {}, value)];
+  profile.replaceChildren(
+    ...fact('account.phone', me.phone_masked), ...fact('account.since', moment(me.created_at)),
+    h('dt', { t: 'account.terminalKey' }), h('dd', { class: 'mono small' }, thumbprint));
+}
+
+async function terminalsOf(parts) {
+  const { items } = await call('GET', '/v1/me/terminals');
+  parts.terminals.replaceChildren(...items.map((item) => {
+    const out = h('button', { class: 'quiet small', t: 'account.signOut', testid: `sign-out-${item.id}` });
+    out.addEventListener('click', () => busy(out, () => act(parts, terminalsOf, async () => {
+      await call('DELETE', `/v1/me/terminals/${encodeURIComponent(item.id)}`);
+      toast('account.signedOut');
+    })));
+    return h('li', { testid: `terminal-${item.id}`, data: { current: String(item.current) } }, icons.screen(),
+      h('div', { class: 'grow' }, h('strong', {}, item.name),
+        h('p', { class: 'muted small', t: 'account.seen', tp: { when: moment(item.last_seen) } })),
+      item.current ? h('span', { class: 'tag', t: 'account.current' }) : out);
+  }));
+}
+
+async function consentsOf(parts) {
+  const { items = [] } = await call('GET', '/v1/consents');
+  const latest = new Map();
+  for (const item of [...items].sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0))) latest.set(item.purpose, item);
+  const given = [...latest.values()].filter((item) => (item.decision ?? 'granted') === 'granted');
+  if (!given.length) return parts.consents.replaceChildren(h('li', { class: 'muted', t: 'account.noConsents' }));
+  return parts.consents.replaceChildren(...given.map((item) => {
+    const withdraw = h('button', { class: 'quiet small', t: 'account.withdraw', testid: `withdraw-${item.purpose}` });
+    withdraw.addEventListener('click', () => busy(withdraw, () => act(parts, consentsOf, async () => {
+      await call('DELETE', `/v1/consents/${encodeURIComponent(item.purpose)}`);
+      toast('account.withdrawn');
+    })));
+    return h('li', {}, h('div', { class: 'grow' }, h('strong', {}, item.purpose),
+      h('p', { class: 'muted small', t: 'consent.version', tp: { version: item.version } })), withdraw);
+  }));
+}
+
+async function keysOf(parts) {
+  const serials = await devicesWithKey();
+  if (!serials.length) return parts.keys.replaceChildren(h('li', { class: 'muted', t: 'account.noKeys' }));
+  return parts.keys.replaceChildren(...serials.map((serial) => {
+    const forget = h('button', { class: 'quiet small', t: 'account.forget', testid: `forget-${serial}` });
+    forget.addEventListener('click', () => busy(forget, () => act(parts, keysOf, async () => {
+      await forgetDeviceKey(serial);
+      toast('account.forgotten');
+    })));
+    return h('li', {}, icons.lock(), h('strong', { class: 'grow mono' }, serial), forget);
+  }));
+}
+
+async function act(parts, again, work) {
+  try {
+    await work();
+    await again(parts);
+  } catch (problem) {
+    showProblem(parts.error, problem);
+  }
+}

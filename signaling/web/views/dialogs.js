@@ -1,0 +1,189 @@
+// Dialogs and fields that several views share.
+
+import { call } from '../api.js';
+import { announce, busy, h, say } from '../dom.js';
+import { has, language } from '../i18n.js';
+import { grouped } from '../base32.js';
+import { authKey, parse } from '../secret.js';
+
+/** A line for errors; readers hear it. */
+export const problemLine = (id) => h('p', { id, class: 'error', role: 'alert', testid: 'error' });
+
+/** Puts a problem into a line: our text for it, else the server's. */
+export function showProblem(line, problem) {
+  const key = `problem.${problem.name}`;
+  line.dataset.problem = problem.name ?? '';
+  if (has(key)) return say(line, key);
+  delete line.dataset.t;
+  line.textContent = problem.title || problem.message;
+}
+
+/** A field for a code from an SMS; `full` is called when enough digits are in. */
+export function codeField({ id, testid, digits, full }) {
+  const input = h('input', {
+    id, testid, type: 'text', inputmode: 'numeric', autocomplete: 'one-time-code',
+    maxlength: '12', class: 'code', spellcheck: 'false', required: true,
+  });
+  const value = () => input.value.replace(/\D/g, '');
+  const abort = new AbortController();
+  input.addEventListener('input', () => {
+    if (value().length === digits) full();
+  });
+  // Where the browser can read the SMS, it fills the field by itself.
+  if ('OTPCredential' in globalThis) {
+    const wanted = { otp: { transport: ['sms'] }, signal: abort.signal };
+    navigator.credentials.get(wanted).then((credential) => {
+      input.value = credential?.code ?? '';
+      if (value()) full();
+    }).catch(() => {});
+  }
+  return { input, value, leave: () => abort.abort() };
+}
+
+/** Keeps a button off and counts down until it may be pressed. */
+export function countdown(button, seconds = 0) {
+  const until = Date.now() + seconds * 1000;
+  const tick = () => {
+    const left = Math.ceil((until - Date.now()) / 1000);
+    button.disabled = left > 0;
+    say(button, left > 0 ? 'signin.resendIn' : 'signin.resend', { seconds: left });
+    if (left > 0 && seconds) setTimeout(tick, 500);
+  };
+  tick();
+}
+
+/**
+ * A modal dialog with one form. `submit` does the work and throws a problem (or {key}) to stay
+ * open; the promise resolves to what it returned, or null when the dialog was closed.
+ */
+export function ask({ title, titleParameters, testid, body, submitKey, submit, leave, danger }) {
+  return new Promise((resolve) => {
+    let result = null;
+    const error = problemLine(`${testid}-error`);
+    const ok = h('button', { class: danger ? 'danger' : 'primary', type: 'submit', t: submitKey, testid: `${testid}-submit` });
+    const cancel = h('button', { class: 'quiet', type: 'button', t: 'common.cancel', testid: `${testid}-cancel` });
+    const form = h('form', { novalidate: true },
+      h('h2', { id: `${testid}-title`, t: title, tp: titleParameters }),
+      ...body, error, h('div', { class: 'row end' }, cancel, ok));
+    const dialog = h('dialog', { 'aria-labelledby': `${testid}-title`, testid }, form);
+    cancel.addEventListener('click', () => dialog.close());
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      busy(ok, async () => {
+        try {
+          result = (await submit()) ?? true;
+          dialog.close();
+        } catch (problem) {
+          if (problem.key) say(error, problem.key);
+          else showProblem(error, problem);
+        }
+      });
+    });
+    dialog.addEventListener('close', () => {
+      leave?.();
+      dialog.remove();
+      resolve(result);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    dialog.querySelector('input')?.focus();
+  });
+}
+
+/** Asks for consent to a purpose. Never pre-ticked. Resolves to true when it was given. */
+export async function consentDialog(id) {
+  const { items } = await call('GET', '/v1/purposes');
+  const purpose = items.find((item) => item.id === id) ?? { id, version: 1, fields: [], text: {} };
+  const box = h('input', { type: 'checkbox', id: 'consent-box', testid: 'consent-box' });
+  const text = purpose.text?.[language()] ?? purpose.text?.en ?? '';
+  const fields = [purpose.fields ?? []].flat().join(', ');
+  const done = await ask({
+    title: 'consent.title', testid: 'consent', submitKey: 'consent.submit',
+    body: [
+      h('p', { class: 'purpose' }, text),
+      fields ? h('p', { class: 'hint', t: 'consent.fields', tp: { fields } }) : null,
+      h('p', { class: 'hint', t: 'consent.lead' }),
+      h('label', { class: 'check', for: 'consent-box' }, box, h('span', { t: 'consent.agree' })),
+    ],
+    submit: async () => {
+      if (!box.checked) throw { key: 'consent.needed' };
+      await call('POST', '/v1/consents', { purpose: id, version: purpose.version, decision: 'granted' });
+    },
+  });
+  if (done) announce('consent.done');
+  return Boolean(done);
+}
+
+/** A field for a secret that groups what is typed and can be shown. */
+export function secretField({ id, testid, required = true }) {
+  const input = h('input', {
+    id, testid, type: 'password', autocomplete: 'off', autocapitalize: 'characters',
+    spellcheck: 'false', maxlength: '200', class: 'mono', required,
+  });
+  const eye = h('button', { type: 'button', class: 'quiet', t: 'secret.show', testid: `${testid}-show` });
+  eye.addEventListener('click', () => {
+    const hidden = input.type === 'password';
+    input.type = hidden ? 'text' : 'password';
+    say(eye, hidden ? 'secret.hide' : 'secret.show');
+  });
+  input.addEventListener('change', () => {
+    input.value = grouped(input.value);
+  });
+  return { input, row: h('div', { class: 'field-row' }, input, eye) };
+}
+
+/**
+ * Asks for a device secret; resolves to a signing key, or null. `prove` tries the key and throws
+ * a problem when it does not open the device.
+ */
+export function secretDialog(serial, prove) {
+  const field = secretField({ id: 'secret', testid: 'secret' });
+  return ask({
+    title: 'secret.title', titleParameters: { serial }, testid: 'secret-dialog', submitKey: 'secret.submit',
+    body: [
+      h('p', { class: 'hint', t: 'secret.lead' }),
+      h('label', { for: 'secret', t: 'secret.label' }), field.row,
+      h('p', { class: 'assurance', t: 'secret.private' }),
+    ],
+    submit: async () => {
+      const secret = parse(field.input.value);
+      if (!secret) throw { key: 'secret.bad' };
+      const key = await authKey(secret);
+      await prove(key);
+      field.input.value = '';
+      return key;
+    },
+    leave: () => {
+      field.input.value = '';
+    },
+  });
+}
+
+/** Sends a code and asks for it; opens the SMS window of a device. Resolves to true when open. */
+export async function smsDialog(serial) {
+  let challenge = await call('POST', '/v1/otp', { purpose: 'view', serial });
+  const again = h('button', { class: 'link', type: 'button', testid: 'sms-resend' });
+  const code = codeField({ id: 'sms-code', testid: 'sms-code', digits: 8, full: () => code.input.form?.requestSubmit() });
+  again.addEventListener('click', () => busy(again, async () => {
+    try {
+      challenge = await call('POST', '/v1/otp', { purpose: 'view', serial });
+      countdown(again, challenge.resend_after);
+    } catch (problem) {
+      countdown(again, problem.retryAfter || 5);
+    }
+  }));
+  countdown(again, challenge.resend_after);
+  const done = await ask({
+    title: 'sms.title', testid: 'sms', submitKey: 'sms.submit',
+    body: [
+      h('p', { class: 'hint', t: 'sms.lead', tp: { serial } }),
+      h('label', { for: 'sms-code', t: 'sms.code' }), code.input, again,
+    ],
+    submit: async () => {
+      if (!code.value()) throw { key: 'signin.badCode' };
+      await call('POST', '/v1/step-ups', { challenge_id: challenge.challenge_id, code: code.value() });
+    },
+    leave: code.leave,
+  });
+  return Boolean(done);
+}

@@ -1,0 +1,320 @@
+// The live picture: through the gate, to the relay, and back again when the connection drops.
+
+import { call } from '../api.js';
+import { announce, h, relabel, say } from '../dom.js';
+import { has } from '../i18n.js';
+import * as icons from '../icons.js';
+import { pause, through } from '../flow.js';
+import * as keys from '../keys.js';
+import { answer } from '../secret.js';
+import { figures, read } from '../stats.js';
+import { Player } from '../whep.js';
+import { consentDialog, secretDialog, smsDialog } from './dialogs.js';
+
+/** Pause between readings, milliseconds. */
+const STATS_MS = 1000;
+/** No picture for this long means the connection is lost, milliseconds. */
+const STALL_MS = 8000;
+const FIGURES = ['firstFrame', 'size', 'fps', 'bitrate', 'codec', 'rtt', 'jitter', 'lost', 'buffer', 'freezes'];
+
+export function liveView(context, serial, channel) {
+  const live = new Live(context, serial, channel);
+  return {
+    element: live.element,
+    title: 'live.video',
+    entered: () => live.watch(),
+    leave: () => live.leave(),
+  };
+}
+
+class Live {
+  #run = null;
+  #figures = {};
+
+  constructor(context, serial, channel) {
+    Object.assign(this, { context, serial, channel });
+    this.#build();
+    this.#state('idle');
+  }
+
+  #build() {
+    const { serial, channel } = this;
+    this.video = h('video', { label: 'live.video', playsinline: true, autoplay: true, testid: 'video' });
+    this.video.muted = true;
+    this.stateText = h('p', { class: 'state-text', testid: 'live-state', role: 'status' });
+    this.detail = h('p', { class: 'state-detail', testid: 'live-detail' });
+    this.start = this.#button('start', 'live.start', icons.play, () => this.watch(), 'primary');
+    this.overlay = h('div', { class: 'overlay' }, h('div', { class: 'spinner', 'aria-hidden': 'true' }), this.stateText, this.detail, this.start);
+    this.badge = h('span', { class: 'live-badge' }, h('i', { class: 'dot' }), h('span', { t: 'live.state.playing' }));
+    this.sound = this.#button('sound', 'live.sound', icons.soundOff, () => this.#turnSound());
+    this.halt = this.#button('stop', 'live.stop', icons.stop, () => this.stop());
+    this.full = this.#button('fullscreen', 'live.fullscreen', icons.expand, () => this.#fullscreen());
+    const controls = h('div', { class: 'controls', role: 'group', label: 'live.controls' }, this.halt, this.sound, h('span', { class: 'grow' }), this.full);
+    this.stage = h('div', { class: 'stage', testid: 'stage' }, this.video, this.badge, this.overlay, controls);
+    this.mode = h('p', { class: 'mode-line', testid: 'live-mode' });
+    this.leftOut = h('p', { class: 'hint', testid: 'left-out', hidden: true });
+    this.name = h('h1', {}, serial);
+    const rows = FIGURES.map((name) => {
+      this.#figures[name] = h('dd', { testid: `stat-${name}` }, '–');
+      return h('div', {}, h('dt', { t: `live.${name}` }), this.#figures[name]);
+    });
+    this.element = h('section', { class: 'page live' },
+      h('div', { class: 'row heading' }, h('a', { class: 'button quiet icon-button', href: '#/devices', label: 'common.back', testid: 'back' }, icons.back()),
+        h('div', { class: 'grow' }, this.name, h('p', { class: 'muted mono small' }, `${serial} · ${channel}`)), this.mode),
+      h('div', { class: 'live-grid' }, this.stage,
+        h('aside', { class: 'card figures' }, h('h2', { t: 'live.figures' }), h('dl', {}, ...rows), this.leftOut)));
+  }
+
+  #button(testid, label, icon, click, kind = 'glass icon-button') {
+    const content = kind === 'primary' ? [icon(), h('span', { t: label })] : [icon()];
+    return h('button', { class: kind, type: 'button', testid, on: { click }, ...(kind === 'primary' ? {} : { label }) }, ...content);
+  }
+
+  /** Watches until stopped: admission, connection, and again after each loss. */
+  async watch() {
+    if (this.#run) return;
+    const run = { ended: false, wake: () => {}, player: null };
+    this.#run = run;
+    this.#facts();
+    for (let attempt = 0; !run.ended; ) {
+      try {
+        const started = performance.now();
+        if (!(await this.#connect(run, started))) {
+          this.#finish(run, 'stopped', 'live.cancelled');
+          return;
+        }
+        this.#state('connecting');
+        const why = await this.#play(run, started, () => {
+          attempt = 0;
+        });
+        if (run.ended) return;
+        run.player.stop();
+        this.#state('reconnecting', why);
+      } catch (problem) {
+        if (run.ended) return;
+        run.player?.stop();
+        if (!problem.wait) return this.#failed(run, problem);
+        this.#state('waiting', `problem.${problem.name}`);
+      }
+      await this.#sleep(run, Math.max(pause(attempt), run.retryAfter ?? 0));
+      run.retryAfter = 0;
+      attempt += 1;
+    }
+  }
+
+  /** Gate and offer; null when the user gave up. */
+  #connect(run, started) {
+    let quietly = true;
+    const wait = (problem) => {
+      run.retryAfter = problem.retryAfter;
+      throw Object.assign(problem, { wait: true });
+    };
+    this.#state(run.player ? 'reconnecting' : 'asking');
+    run.started = started;
+    const step = (work) => async (problem) => {
+      this.#state('asking', `problem.${problem.name}`);
+      const asked = performance.now();
+      const done = await work(problem);
+      // Time that people take to answer is not the connection's.
+      run.started += performance.now() - asked;
+      return done && !run.ended;
+    };
+    return through(async () => {
+      if (run.ended) return null;
+      const { grant } = await call('POST', '/v1/media-grants', { serial: this.serial, channel: this.channel, action: 'live' });
+      const player = new Player();
+      run.player?.stop();
+      run.player = player;
+      await player.start({ serial: this.serial, channel: this.channel, grant, video: this.video });
+      return player;
+    }, {
+      'prove-key': step(async () => {
+        const done = await this.#proveKey(quietly);
+        quietly = false;
+        return done;
+      }),
+      'confirm-sms': step(() => smsDialog(this.serial)),
+      consent: step(() => consentDialog('media.view')),
+      again: async () => !run.ended,
+      wait,
+    });
+  }
+
+  /** Resolves with a reason when the picture is lost. */
+  #play(run, started, playing) {
+    const { player } = run;
+    return new Promise((resolve) => {
+      let before = null;
+      let seen = performance.now();
+      const over = (why) => {
+        clearInterval(timer);
+        resolve(why);
+      };
+      run.wake = over;
+      player.addEventListener('lost', () => over('problem.offline'));
+      this.#firstFrame(() => {
+        if (run.ended) return;
+        playing();
+        seen = performance.now();
+        this.#set('firstFrame', `${Math.round(performance.now() - run.started)} ms`);
+        this.#state('playing');
+      });
+      this.#leftOutText(player.leftOut);
+      this.video.play().catch(() => {});
+      const timer = setInterval(async () => {
+        const reports = await player.reports().catch(() => null);
+        if (!reports || run.ended) return;
+        const now = read(reports);
+        const shown = figures(before, now);
+        if (shown.moving) seen = performance.now();
+        before = now;
+        this.#show(shown);
+        if (performance.now() - seen > STALL_MS) over();
+      }, STATS_MS);
+    });
+  }
+
+  #firstFrame(then) {
+    if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(then);
+    else this.video.addEventListener('playing', then, { once: true });
+  }
+
+  /** Proves the device key: with the kept key first, then by asking for the secret. */
+  async #proveKey(quietly) {
+    const known = quietly ? await keys.deviceKey(this.serial) : null;
+    if (known) {
+      try {
+        await this.#prove(known);
+        return true;
+      } catch (problem) {
+        if (problem.status === 0 || problem.status >= 500 || problem.status === 429) throw problem;
+        await keys.forgetDeviceKey(this.serial);
+      }
+    }
+    const prove = async (key) => {
+      try {
+        await this.#prove(key);
+      } catch (problem) {
+        throw problem.status === 403 || problem.status === 400 ? { key: 'secret.refused' } : problem;
+      }
+    };
+    const key = await secretDialog(this.serial, prove);
+    if (!key) return false;
+    await keys.keepDeviceKey(this.serial, key);
+    return true;
+  }
+
+  async #prove(key) {
+    const path = `/v1/devices/${encodeURIComponent(this.serial)}`;
+    const challenge = await call('POST', `${path}/key-challenge`, { channel: this.channel });
+    const expected = {
+      serverName: this.context.server.server_name,
+      terminal: (await keys.terminalKey()).thumbprint,
+      serial: this.serial,
+      channel: this.channel,
+    };
+    const signature = await answer(key, challenge.message, expected);
+    await call('POST', `${path}/key-proof`, { challenge_id: challenge.challenge_id, signature });
+  }
+
+  /** Name and protection of the device, for the heading. */
+  async #facts() {
+    const { items } = await call('GET', '/v1/devices').catch(() => ({ items: [] }));
+    const device = items.find((item) => item.serial === this.serial);
+    if (!device) return;
+    this.name.textContent = device.name || device.serial;
+    const mode = device.sealed ? 'sealed' : 'open';
+    this.mode.className = `mode-line tag ${mode}`;
+    this.mode.replaceChildren(device.sealed ? icons.lock() : icons.unlocked(), h('span', { t: `live.${mode}` }));
+  }
+
+  stop() {
+    const run = this.#run;
+    if (run) this.#finish(run, 'stopped');
+  }
+
+  leave() {
+    this.stop();
+    if (document.fullscreenElement) document.exitFullscreen();
+  }
+
+  #failed(run, problem) {
+    const key = `problem.${problem.name}`;
+    this.#finish(run, 'failed', has(key) ? key : undefined, problem.name ?? 'internal');
+    if (!has(key)) {
+      delete this.detail.dataset.t;
+      this.detail.textContent = problem.title || problem.message;
+    }
+  }
+
+  #finish(run, state, detail, problem) {
+    run.ended = true;
+    run.player?.stop();
+    run.wake();
+    this.#run = null;
+    this.#state(state, detail, problem);
+  }
+
+  #sleep(run, seconds) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, seconds * 1000);
+      run.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #state(state, detail, problem) {
+    const idle = ['idle', 'stopped', 'failed'].includes(state);
+    this.stage.dataset.state = state;
+    this.stateText.dataset.state = state;
+    this.stateText.dataset.problem = problem ?? (detail?.startsWith('problem.') ? detail.slice(8) : '');
+    say(this.stateText, `live.state.${state}`);
+    if (detail) say(this.detail, detail);
+    else {
+      delete this.detail.dataset.t;
+      this.detail.textContent = '';
+    }
+    this.start.hidden = !idle;
+    this.halt.disabled = idle;
+    announce(`live.state.${state}`);
+  }
+
+  #show(shown) {
+    const whole = (value, unit) => (value === undefined || Number.isNaN(value) ? '–' : `${Math.round(value)} ${unit}`);
+    this.#set('size', shown.size ?? '–');
+    this.#set('fps', shown.fps === undefined ? '–' : String(Math.round(shown.fps)));
+    this.#set('bitrate', shown.kbps > 1000 ? `${(shown.kbps / 1000).toFixed(1)} Mbit/s` : whole(shown.kbps, 'kbit/s'));
+    this.#set('codec', shown.codec || '–');
+    this.#set('rtt', whole(shown.rttMs, 'ms'));
+    this.#set('jitter', whole(shown.jitterMs, 'ms'));
+    this.#set('lost', `${shown.lost} (${(shown.lossShare * 100).toFixed(1)} %)`);
+    this.#set('buffer', whole(shown.bufferMs, 'ms'));
+    this.#set('freezes', shown.freezes === undefined ? '–' : String(shown.freezes));
+  }
+
+  #set(name, text) {
+    this.#figures[name].textContent = text;
+  }
+
+  #leftOutText(what) {
+    this.leftOut.hidden = !what;
+    if (what) say(this.leftOut, 'live.leftOut', { what: what.replaceAll('"', '') });
+  }
+
+  #turnSound() {
+    this.video.muted = !this.video.muted;
+    const { muted } = this.video;
+    this.sound.replaceChildren(muted ? icons.soundOff() : icons.soundOn());
+    relabel(this.sound, muted ? 'live.sound' : 'live.mute');
+    this.sound.dataset.muted = String(muted);
+    if (!muted) this.video.play().catch(() => {});
+  }
+
+  async #fullscreen() {
+    if (document.fullscreenElement) return document.exitFullscreen();
+    if (this.stage.requestFullscreen) return this.stage.requestFullscreen().catch(() => {});
+    return this.video.webkitEnterFullscreen?.();
+  }
+}

@@ -1,0 +1,269 @@
+//! `sightline admin`: accounts, devices and backups, on the data folder itself.
+//!
+//! Works beside a running server, which shares the database; what it ends, a running server notices
+//! when it next renews its leases.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use sightline_control_plane::admin::{self, NewDevice};
+use sightline_control_plane::ids::AccountId;
+use sightline_control_plane::sms::DevelopmentSms;
+use sightline_control_plane::{ControlPlane, DATABASE_FILE};
+use sightline_grant::Thumbprint;
+
+use crate::cli::Place;
+use crate::config::{self, Overrides};
+use crate::serve::facts::{SMS_FILE, control_config};
+
+/// Arguments of `admin`.
+#[derive(Args)]
+pub(crate) struct AdminArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON for scripts
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: AdminCommand,
+}
+
+#[derive(Subcommand)]
+enum AdminCommand {
+    /// Manage devices
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// Manage accounts
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Write a consistent copy of the database into a folder
+    Backup {
+        /// The folder; made if it does not exist
+        folder: PathBuf,
+    },
+    /// Put a backup into an empty data folder
+    Restore {
+        /// Database of the backup
+        database: PathBuf,
+        /// The newest subject-keys.db that there is, so that erased people stay erased
+        #[arg(long)]
+        subject_keys: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum DeviceCommand {
+    /// Add a device; its one-time texts are printed once
+    Add(AddDevice),
+    /// List devices
+    List,
+    /// Remove a device; its binding ends
+    Remove {
+        /// Serial
+        serial: String,
+    },
+    /// Give an RTSP or WHIP camera a new publish password
+    Rotate {
+        /// Serial
+        serial: String,
+    },
+}
+
+#[derive(Args)]
+struct AddDevice {
+    /// Serial: 1 to 64 letters, digits, - or _
+    #[arg(long)]
+    serial: String,
+    /// Name that its owner sees first
+    #[arg(long, default_value = "Camera")]
+    name: String,
+    /// Model
+    #[arg(long, default_value = "")]
+    model: String,
+    /// Number of channels
+    #[arg(long, default_value_t = 1)]
+    channels: u16,
+    /// An RTSP or WHIP camera: a publish password is made
+    #[arg(long, conflicts_with = "identity", required_unless_present = "identity")]
+    open: bool,
+    /// A camera behind the agent: what `sightline camera --folder F --print-identity` prints
+    #[arg(long)]
+    identity: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum AccountCommand {
+    /// List accounts, numbers masked
+    List,
+    /// Erase an account: its logins, bindings and personal data
+    Delete {
+        /// Account id
+        id: String,
+    },
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &AdminArgs) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(execute(args))
+}
+
+async fn execute(args: &AdminArgs) -> Result<(), String> {
+    let out = Output { json: args.json };
+    if let AdminCommand::Restore { database, subject_keys } = &args.command {
+        admin::restore(database, subject_keys, &args.place.data)
+            .await
+            .map_err(|error| error.to_string())?;
+        out.line(json!({ "restored": args.place.data }), "restored; put keys/ in place too");
+        return Ok(());
+    }
+    let control = open(&args.place).await?;
+    match &args.command {
+        AdminCommand::Device(command) => device(&control, command, out).await,
+        AdminCommand::Account(command) => account(&control, command, out).await,
+        AdminCommand::Backup { folder } => backup(&control, folder, out).await,
+        AdminCommand::Restore { .. } => Ok(()),
+    }
+}
+
+/// Opens the database of a data folder that a server has made before.
+async fn open(place: &Place) -> Result<ControlPlane, String> {
+    let data = &place.data;
+    if !data.join(DATABASE_FILE).exists() {
+        return Err(format!("{} holds no Sightline data; start the server once", data.display()));
+    }
+    let raw = config::load(place.config.as_deref(), std::iter::empty(), &Overrides::default())
+        .map_err(|error| error.to_string())?;
+    // Messages of the outbox are the server's to send.
+    let sms = DevelopmentSms::new(Box::new(|_| {}), data.join(SMS_FILE));
+    ControlPlane::open(control_config(data, &raw), Arc::new(sms))
+        .await
+        .map_err(|error| error.to_string())
+}
+
+async fn device(control: &ControlPlane, command: &DeviceCommand, out: Output) -> Result<(), String> {
+    match command {
+        DeviceCommand::Add(add) => add_device(control, add, out).await,
+        DeviceCommand::List => list_devices(control, out).await,
+        DeviceCommand::Remove { serial } => {
+            control.remove_device(serial).await.map_err(|error| error.to_string())?;
+            out.line(json!({ "removed": serial }), &format!("{serial} is removed"));
+            Ok(())
+        }
+        DeviceCommand::Rotate { serial } => {
+            let password =
+                control.rotate_publish_password(serial).await.map_err(|error| error.to_string())?;
+            let shown = password.expose();
+            out.line(
+                json!({ "serial": serial, "publish_password": shown }),
+                &format!("publish password of {serial}: {shown}   (shown once)"),
+            );
+            Ok(())
+        }
+    }
+}
+
+async fn add_device(control: &ControlPlane, add: &AddDevice, out: Output) -> Result<(), String> {
+    let identity = match &add.identity {
+        Some(text) => Some(text.parse::<Thumbprint>().map_err(|_| {
+            "--identity is not what `sightline camera --folder F --print-identity` prints"
+                .to_owned()
+        })?),
+        None => None,
+    };
+    let new = NewDevice {
+        serial: add.serial.clone(),
+        name: add.name.clone(),
+        model: add.model.clone(),
+        identity,
+        channels: add.channels,
+    };
+    let texts = control.add_device(&new).await.map_err(|error| error.to_string())?;
+    let (serial, code) = (&add.serial, texts.verification_code.expose());
+    let password = texts.publish_password.as_ref().map(|password| password.expose().as_str());
+    let mut text = format!("serial             {serial}\nverification code  {code}\n");
+    text += &format!("bind text          SL1:{serial}:{code}");
+    if let Some(password) = password {
+        text += &format!("\npublish password   {password}");
+    }
+    text += "\nThese are shown once.";
+    let value = json!({ "serial": serial, "verification_code": code, "publish_password": password });
+    out.line(value, &text);
+    Ok(())
+}
+
+async fn list_devices(control: &ControlPlane, out: Output) -> Result<(), String> {
+    let devices = control.list_devices().await.map_err(|error| error.to_string())?;
+    for state in devices {
+        let (serial, name) = (state.device.serial.as_str(), &state.device.name);
+        let bound = state.owner.is_some();
+        let (binding, key) = (state.epochs.binding, state.epochs.key);
+        let value = json!({
+            "serial": serial, "name": name, "bound": bound,
+            "binding_epoch": binding, "key_epoch": key,
+        });
+        let word = if bound { "bound" } else { "free" };
+        out.line(value, &format!("{serial:<24} {word:<6} binding {binding:<4} key {key:<4} {name}"));
+    }
+    Ok(())
+}
+
+async fn account(
+    control: &ControlPlane,
+    command: &AccountCommand,
+    out: Output,
+) -> Result<(), String> {
+    match command {
+        AccountCommand::List => {
+            let accounts = control.list_accounts().await.map_err(|error| error.to_string())?;
+            for account in accounts {
+                let (id, phone) = (account.id.as_str(), &account.phone_masked);
+                let value =
+                    json!({ "id": id, "phone": phone, "created_at": account.created_at });
+                out.line(value, &format!("{id}  {phone}"));
+            }
+        }
+        AccountCommand::Delete { id } => {
+            control
+                .delete_account(&AccountId(id.clone()))
+                .await
+                .map_err(|error| error.to_string())?;
+            out.line(json!({ "deleted": id }), &format!("{id} is erased"));
+        }
+    }
+    Ok(())
+}
+
+async fn backup(control: &ControlPlane, folder: &Path, out: Output) -> Result<(), String> {
+    control.backup(folder).await.map_err(|error| error.to_string())?;
+    out.line(
+        json!({ "backup": folder }),
+        &format!(
+            "{} holds the database and subject-keys.db. Keep only the newest subject-keys.db, \
+             and the data folder's keys/ elsewhere.",
+            folder.display()
+        ),
+    );
+    Ok(())
+}
+
+/// Text for people or JSON lines for scripts.
+#[derive(Clone, Copy)]
+struct Output {
+    json: bool,
+}
+
+impl Output {
+    fn line(self, value: serde_json::Value, text: &str) {
+        if self.json {
+            println!("{value}");
+        } else {
+            println!("{text}");
+        }
+    }
+}
