@@ -157,7 +157,8 @@ impl WebRtcPort {
 
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
-        while let Some(peer) = self.sessions.poll_due(cx.now) {
+        let due: Vec<PeerId> = std::iter::from_fn(|| self.sessions.poll_due(cx.now)).collect();
+        for peer in due {
             if let Some(session) = self.sessions.get_mut(peer) {
                 session.peer.handle_timeout(cx.now, cx.arena);
             }

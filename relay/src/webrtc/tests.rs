@@ -37,6 +37,14 @@ fn an_unsupported_codec_is_refused_at_once() {
 }
 
 #[test]
+fn no_session_starts_while_the_authority_is_silent() {
+    let mut rig = live();
+    rig.authority_speaks = false;
+    assert_eq!(rig.view(&offer("recvonly")).err(), Some(MediaError::Unavailable));
+    assert_eq!((rig.leases(), rig.port.poll_timeout()), (0, None));
+}
+
+#[test]
 fn a_sealed_device_may_not_publish_clear_media() {
     let mut rig = live();
     let error = rig.publish(&offer("sendonly"), true).err();
