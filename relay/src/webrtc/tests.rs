@@ -1,4 +1,5 @@
 mod foreign;
+mod lossy;
 mod rig;
 
 use std::net::UdpSocket;

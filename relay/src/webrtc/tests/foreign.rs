@@ -6,6 +6,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use super::lossy;
 use super::rig::Rig;
 
 /// Longest time for the whole round trip.
@@ -29,9 +30,13 @@ fn answer(to: &mut ChildStdin, sdp: &str) {
     writeln!(to, "{}", sdp.replace("\r\n", "\\r\\n")).expect("the client reads");
 }
 
-fn round_trip(script: &str, arguments: &[&str]) {
+/// `loss`: one datagram in so many is lost each way; 0 for a direct path.
+fn round_trip(script: &str, arguments: &[&str], loss: u32) {
     let ip = std::env::var("SIGHTLINE_TEST_IP").expect("an address other than loopback");
     let mut rig = Rig::new(ip.parse().expect("an address"));
+    let port = rig.port.local_addr();
+    let path = if loss > 0 { lossy::path(port.ip(), port, loss) } else { port };
+    let over_path = |sdp: &str| sdp.replace(&port.port().to_string(), &path.port().to_string());
     let script = format!("{}/src/webrtc/tests/{script}", env!("CARGO_MANIFEST_DIR"));
     let mut client = Command::new("python3")
         .arg(script)
@@ -48,11 +53,11 @@ fn round_trip(script: &str, arguments: &[&str]) {
     let (word, offer) = message(&mut rig, &lines, until);
     assert_eq!(word, "whip");
     let whip = rig.publish(&offer, false).expect("a good offer");
-    answer(&mut to, &whip.sdp);
+    answer(&mut to, &over_path(&whip.sdp));
     let (word, offer) = message(&mut rig, &lines, until);
     assert_eq!(word, "whep");
     let whep = rig.view(&offer).expect("live by now");
-    answer(&mut to, &whep.sdp);
+    answer(&mut to, &over_path(&whep.sdp));
     let (word, facts) = message(&mut rig, &lines, until);
     println!("{word} {facts} {:?}", rig.hub.stats());
     assert_eq!(word, "frames");
@@ -67,25 +72,31 @@ fn round_trip(script: &str, arguments: &[&str]) {
 #[test]
 #[ignore = "needs python3 with aiortc, and SIGHTLINE_TEST_IP"]
 fn aiortc_publishes_and_watches() {
-    round_trip("aiortc_client.py", &["actpass", "any"]);
+    round_trip("aiortc_client.py", &["actpass", "any"], 0);
 }
 
 #[test]
 #[ignore = "needs python3 with aiortc, and SIGHTLINE_TEST_IP"]
 fn a_publisher_that_insists_on_the_server_role_and_sha1_works() {
-    round_trip("aiortc_client.py", &["passive", "sha1"]);
+    round_trip("aiortc_client.py", &["passive", "sha1"], 0);
 }
 
 #[test]
 #[ignore = "needs python3 with aiortc, chromium, and SIGHTLINE_TEST_IP"]
 fn chromium_watches() {
-    round_trip("chromium_client.py", &[]);
+    round_trip("chromium_client.py", &[], 0);
 }
 
 #[test]
 #[ignore = "needs python3 with aiortc, chromium, and SIGHTLINE_TEST_IP"]
 fn chromium_publishes_and_watches() {
     for codec in ["H264", "AV1"] {
-        round_trip("chromium_client.py", &[codec]);
+        round_trip("chromium_client.py", &[codec], 0);
     }
+}
+
+#[test]
+#[ignore = "needs python3 with aiortc, chromium, and SIGHTLINE_TEST_IP"]
+fn chromium_watches_itself_over_a_path_that_loses_packets() {
+    round_trip("chromium_client.py", &["H264"], 25);
 }
