@@ -72,7 +72,10 @@ pub enum ConsentError {
 
 impl ControlPlane {
     /// Checks a decision against the catalogue.
-    pub(crate) fn purpose(id: &str, version: Option<u32>) -> Result<&'static Purpose, ConsentError> {
+    pub(crate) fn purpose(
+        id: &str,
+        version: Option<u32>,
+    ) -> Result<&'static Purpose, ConsentError> {
         let purpose = PURPOSES
             .iter()
             .find(|purpose| purpose.id == id && purpose.optional)

@@ -51,7 +51,8 @@ mod tests {
         assert!(Phone::parse("+49 151 1234-5678").is_some());
         assert!(Phone::parse("+12345678").is_some());
         assert!(Phone::parse("+123456789012345").is_some());
-        for bad in ["", "+", "4915112345678", "+1234567", "+1234567890123456", "+0123456789", "+49a"]
+        for bad in
+            ["", "+", "4915112345678", "+1234567", "+1234567890123456", "+0123456789", "+49a"]
         {
             assert_eq!(Phone::parse(bad), None, "{bad}");
         }

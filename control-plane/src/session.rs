@@ -13,8 +13,8 @@ use crate::otp::{OtpError, TARGET_PLACE};
 use crate::phone::Phone;
 use crate::random;
 use crate::storage::model::{
-    OtpBinding, OtpChallenge, OtpPurpose, Registration, Rotated, Rotation, Session,
-    SessionOpened, SessionOpening, TokenHashes,
+    OtpBinding, OtpChallenge, OtpPurpose, Registration, Rotated, Rotation, Session, SessionOpened,
+    SessionOpening, TokenHashes,
 };
 use crate::vault::{DoesNotOpen, SubjectKey, token_hash};
 
@@ -281,8 +281,13 @@ impl ControlPlane {
             match self.store().session_open(&opening, now).await.map_err(Inner::from)? {
                 SessionOpened::Opened(terminal) => {
                     let id = opening.session.clone();
-                    let session =
-                        Session { id, account: account.clone(), subject, terminal: terminal.clone(), jkt };
+                    let session = Session {
+                        id,
+                        account: account.clone(),
+                        subject,
+                        terminal: terminal.clone(),
+                        jkt,
+                    };
                     let new_account = opening.registration.is_some();
                     return Ok((SignedIn { tokens, account, terminal, new_account }, session));
                 }

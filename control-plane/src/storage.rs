@@ -183,12 +183,7 @@ pub trait GateStore {
         now: u64,
     ) -> Stored<Option<GateFacts>>;
     /// Moves on the idle end of a viewing window.
-    async fn step_up_touch(
-        &self,
-        session: &SessionId,
-        serial: &Serial,
-        now: u64,
-    ) -> Stored<()>;
+    async fn step_up_touch(&self, session: &SessionId, serial: &Serial, now: u64) -> Stored<()>;
     /// For each lease, whether everything that it stands on still holds.
     async fn leases_live(&self, leases: &[LeaseFacts], now: u64) -> Stored<Vec<bool>>;
     /// Records the start of a media session.

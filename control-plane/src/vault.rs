@@ -67,7 +67,12 @@ impl Vault {
     ///
     /// # Errors
     /// When it was made for another place, or changed.
-    pub fn open_server(&self, place: &str, row: &str, sealed: &[u8]) -> Result<Vec<u8>, DoesNotOpen> {
+    pub fn open_server(
+        &self,
+        place: &str,
+        row: &str,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, DoesNotOpen> {
         open(&self.server, &aad(place, row), sealed)
     }
 
@@ -155,12 +160,8 @@ fn aad(place: &str, row: &str) -> Vec<u8> {
 fn seal(key: &LessSafeKey, aad: &[u8], plain: &[u8], random: &dyn Random) -> Vec<u8> {
     let nonce = random::bytes::<NONCE_LEN>(random);
     let mut sealed = plain.to_vec();
-    key.seal_in_place_append_tag(
-        Nonce::assume_unique_for_key(nonce),
-        Aad::from(aad),
-        &mut sealed,
-    )
-    .expect("a column is far shorter than AES-GCM's bound");
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut sealed)
+        .expect("a column is far shorter than AES-GCM's bound");
     [nonce.as_slice(), &sealed].concat()
 }
 
@@ -168,8 +169,7 @@ fn open(key: &LessSafeKey, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, DoesNot
     let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or(DoesNotOpen)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| DoesNotOpen)?;
     let mut buffer = sealed.to_vec();
-    let plain =
-        key.open_in_place(nonce, Aad::from(aad), &mut buffer).map_err(|_| DoesNotOpen)?;
+    let plain = key.open_in_place(nonce, Aad::from(aad), &mut buffer).map_err(|_| DoesNotOpen)?;
     Ok(plain.to_vec())
 }
 

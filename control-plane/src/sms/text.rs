@@ -7,7 +7,12 @@ use crate::storage::model::OtpPurpose;
 
 /// The message with a one-time code. The last line binds the code to the page's host, so that a
 /// browser offers it there and nowhere else (the WebOTP format).
-pub fn one_time_code(purpose: OtpPurpose, code: &str, serial: &str, host: &str) -> Redacted<String> {
+pub fn one_time_code(
+    purpose: OtpPurpose,
+    code: &str,
+    serial: &str,
+    host: &str,
+) -> Redacted<String> {
     let minutes = OTP_TTL_SECS / 60;
     let (english, chinese) = match purpose {
         OtpPurpose::Login => (

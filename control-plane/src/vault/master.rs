@@ -40,7 +40,11 @@ impl MasterKey {
     ///
     /// # Errors
     /// See [`MasterKeyError`].
-    pub fn load(path: &Path, may_create: bool, random: &dyn Random) -> Result<Self, MasterKeyError> {
+    pub fn load(
+        path: &Path,
+        may_create: bool,
+        random: &dyn Random,
+    ) -> Result<Self, MasterKeyError> {
         match File::open(path) {
             Ok(file) => Self::read(file),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => {
@@ -67,7 +71,7 @@ impl MasterKey {
             return Err(MasterKeyError::Permissions);
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(33));
-        file.by_ref().take(33).read_to_end(&mut bytes)?;
+        Read::by_ref(&mut file).take(33).read_to_end(&mut bytes)?;
         bytes.as_slice().try_into().map(Self::from_bytes).map_err(|_| MasterKeyError::Length)
     }
 }

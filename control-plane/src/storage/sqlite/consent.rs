@@ -1,8 +1,8 @@
 //! The consent chain.
 
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 use sqlx::query;
+use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
 use super::row::{Columns, int, log};

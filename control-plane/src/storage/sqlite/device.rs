@@ -8,9 +8,7 @@ use sqlx::{SqliteConnection, query};
 use super::SqliteStore;
 use super::row::{Columns, enqueue, epochs, int, log, raise};
 use crate::ids::{AccountId, Serial};
-use crate::storage::model::{
-    Bound, Credential, Device, DeviceEpochs, DeviceKind, DeviceState,
-};
+use crate::storage::model::{Bound, Credential, Device, DeviceEpochs, DeviceKind, DeviceState};
 use crate::storage::{DeviceStore, StoreError, Stored};
 
 /// A device, its owner, its epochs and the verifier of its present binding.

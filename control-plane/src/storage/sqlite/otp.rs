@@ -8,9 +8,7 @@ use super::SqliteStore;
 use super::row::{Columns, enqueue, int, log};
 use crate::ids::{AccountId, ChallengeId};
 use crate::limits::OTP_TRIES;
-use crate::storage::model::{
-    Charge, OtpBinding, OtpChallenge, OtpPurpose, RetryAfter, StepUp,
-};
+use crate::storage::model::{Charge, OtpBinding, OtpChallenge, OtpPurpose, RetryAfter, StepUp};
 use crate::storage::{OtpStore, StoreError, Stored};
 
 #[async_trait]
@@ -49,8 +47,15 @@ impl OtpStore for SqliteStore {
             Some(row) => ChallengeId(row.text("id")?),
             None => insert(&mut tx, new, now).await?,
         };
-        enqueue(&mut tx, "sms", "otp", id.as_str(), new.account.as_ref().map(AccountId::as_str), now)
-            .await?;
+        enqueue(
+            &mut tx,
+            "sms",
+            "otp",
+            id.as_str(),
+            new.account.as_ref().map(AccountId::as_str),
+            now,
+        )
+        .await?;
         tx.commit().await?;
         Ok(Ok(id))
     }
