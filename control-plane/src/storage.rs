@@ -2,6 +2,8 @@
 //! or not at all, together with the messages that it causes. The traits know no keys: whatever is
 //! personal reaches them as ciphertext or as a keyed hash.
 
+#[cfg(test)]
+mod contract;
 pub mod model;
 pub mod sqlite;
 

@@ -1,1 +1,8 @@
+//! The control plane from end to end, on a clock that the tests move.
 
+mod admin;
+mod consent;
+mod gate;
+mod ownership;
+pub(crate) mod rig;
+mod sign_in;
