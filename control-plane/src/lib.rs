@@ -29,6 +29,8 @@ pub mod step_up;
 pub mod storage;
 pub mod vault;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -119,7 +121,11 @@ impl ControlPlane {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(config: Config, sms: Arc<dyn SmsSender>) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(&config.data_dir).map_err(OpenError::Folder)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&config.data_dir)
+            .map_err(OpenError::Folder)?;
         let database = config.data_dir.join(DATABASE_FILE);
         let random = Arc::new(SystemRandom);
         let key_file =

@@ -46,7 +46,7 @@ impl UpkeepStore for SqliteStore {
             .bind(database.to_string_lossy().into_owned())
             .execute(&self.writer)
             .await?;
-        let mut copy = open(database).await?;
+        let mut copy = open(database, true).await?;
         query("ATTACH ?1 AS keys")
             .bind(subject_keys.to_string_lossy().into_owned())
             .execute(&mut copy)
@@ -94,7 +94,7 @@ impl UpkeepStore for SqliteStore {
 /// # Errors
 /// When a file cannot be read or fails SQLite's integrity check.
 pub async fn join_backup(database: &Path, subject_keys: &Path) -> Stored<()> {
-    let mut copy = open(database).await?;
+    let mut copy = open(database, false).await?;
     let verdict: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut copy).await?;
     if verdict != "ok" {
         return Err(StoreError::Inconsistent("the backup fails its integrity check"));
@@ -114,9 +114,11 @@ pub async fn join_backup(database: &Path, subject_keys: &Path) -> Stored<()> {
     Ok(())
 }
 
-async fn open(path: &Path) -> Stored<SqliteConnection> {
+/// `create` holds for attached files too.
+async fn open(path: &Path, create: bool) -> Stored<SqliteConnection> {
     Ok(SqliteConnectOptions::new()
         .filename(path)
+        .create_if_missing(create)
         .foreign_keys(false)
         .pragma("secure_delete", "ON")
         .connect()
