@@ -6,3 +6,4 @@ mod gate;
 mod ownership;
 pub(crate) mod rig;
 mod sign_in;
+mod worker;
