@@ -8,7 +8,7 @@ use crate::ControlPlane;
 use crate::base32;
 use crate::error::Inner;
 use crate::ids::{ChallengeId, Serial};
-use crate::limits::{BINDS_PER_ACCOUNT, BINDS_PER_SERIAL};
+use crate::limits::BINDS_PER_SERIAL;
 use crate::storage::model::{
     Bound, Charge, DeviceEpochs, DeviceKind, DeviceState, RetryAfter, Session,
 };
@@ -56,14 +56,14 @@ impl ControlPlane {
         request: &BindRequest,
         ip: IpAddr,
     ) -> Result<DeviceEpochs, BindError> {
-        let limits = self.config().limits.binds_per_ip.clone();
+        let limits = self.config().limits.clone();
         let charge = |dimension, key, windows| Charge { dimension, key, windows };
         let serial_key = self.vault().lookup("bind-serial", &request.serial);
         let account_key = self.vault().lookup("bind-account", session.account.as_str());
         let charges = [
             charge("bind-serial", serial_key, BINDS_PER_SERIAL.to_vec()),
-            charge("bind-account", account_key, BINDS_PER_ACCOUNT.to_vec()),
-            charge("bind-ip", self.ip_key(ip), limits),
+            charge("bind-account", account_key, limits.binds_per_account),
+            charge("bind-ip", self.ip_key(ip), limits.binds_per_ip),
         ];
         let charged = self.store().charge(&charges, self.now()).await.map_err(Inner::from)?;
         charged.map_err(BindError::Limited)?;

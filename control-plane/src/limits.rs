@@ -14,14 +14,6 @@ pub const OTP_TRIES: u64 = 5;
 pub const LOGIN_CODE_DIGITS: u32 = 6;
 /// Digits of a viewing code.
 pub const VIEW_CODE_DIGITS: u32 = 8;
-/// Sends to one number.
-pub const SENDS_PER_NUMBER: [Window; 3] = [
-    Window { seconds: MINUTE, most: 1 },
-    Window { seconds: HOUR, most: 5 },
-    Window { seconds: DAY, most: 10 },
-];
-/// Wrong or right codes entered for one number.
-pub const CODES_PER_NUMBER: [Window; 1] = [Window { seconds: HOUR, most: 10 }];
 /// Life of an access token, seconds.
 pub const ACCESS_TTL_SECS: u64 = 5 * MINUTE;
 /// Life of an unused login, seconds.
@@ -50,8 +42,6 @@ pub const KEY_LOCK_MAX_MINUTES: u64 = 60;
 pub const KEY_CHALLENGES_PER_SESSION: [Window; 1] = [Window { seconds: MINUTE, most: 30 }];
 /// Binding tries on one serial.
 pub const BINDS_PER_SERIAL: [Window; 1] = [Window { seconds: HOUR, most: 5 }];
-/// Binding tries of one account.
-pub const BINDS_PER_ACCOUNT: [Window; 1] = [Window { seconds: HOUR, most: 10 }];
 /// How long a device's poll is held, seconds.
 pub const POLL_HOLD_SECS: u64 = 25;
 /// How long the context of a media session is kept, seconds.
@@ -80,25 +70,58 @@ pub const LEDGER_KEEP_SECS: u64 = 2 * DAY;
 /// Limits that depend on the size of an installation.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Codes sent to one number; the first window is the pause between two of them.
+    pub sends_per_number: Vec<Window>,
+    /// Codes entered for one number, right or wrong.
+    pub codes_per_number: Vec<Window>,
     /// Codes sent at the wish of one address.
     pub sends_per_ip: Vec<Window>,
     /// Codes sent to numbers that differ in their last four digits only.
     pub sends_per_prefix: Vec<Window>,
     /// Codes sent in all.
     pub sends_in_all: Vec<Window>,
+    /// Binding tries of one account.
+    pub binds_per_account: Vec<Window>,
     /// Binding tries from one address.
     pub binds_per_ip: Vec<Window>,
+}
+
+impl Limits {
+    /// Limits for a server whose messages cost nothing because they are only shown to its
+    /// operator. Tries of a code, of a printed code and of a device key stay as they are.
+    pub fn for_development() -> Self {
+        let hourly = |most| vec![Window { seconds: HOUR, most }];
+        Self {
+            sends_per_number: vec![
+                Window { seconds: 2, most: 1 },
+                Window { seconds: HOUR, most: 120 },
+            ],
+            codes_per_number: hourly(120),
+            sends_per_ip: hourly(10_000),
+            sends_per_prefix: hourly(10_000),
+            sends_in_all: hourly(10_000),
+            binds_per_account: hourly(1000),
+            binds_per_ip: hourly(10_000),
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            sends_per_number: vec![
+                Window { seconds: MINUTE, most: 1 },
+                Window { seconds: HOUR, most: 5 },
+                Window { seconds: DAY, most: 10 },
+            ],
+            codes_per_number: vec![Window { seconds: HOUR, most: 10 }],
             sends_per_ip: vec![
                 Window { seconds: HOUR, most: 20 },
                 Window { seconds: DAY, most: 60 },
             ],
             sends_per_prefix: vec![Window { seconds: DAY, most: 20 }],
             sends_in_all: vec![Window { seconds: HOUR, most: 2000 }],
+            binds_per_account: vec![Window { seconds: HOUR, most: 10 }],
             binds_per_ip: vec![Window { seconds: HOUR, most: 30 }],
         }
     }

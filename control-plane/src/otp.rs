@@ -7,9 +7,7 @@ use sightline_grant::Thumbprint;
 use crate::ControlPlane;
 use crate::error::Inner;
 use crate::ids::{ChallengeId, Serial};
-use crate::limits::{
-    CODES_PER_NUMBER, LOGIN_CODE_DIGITS, OTP_TTL_SECS, SENDS_PER_NUMBER, VIEW_CODE_DIGITS,
-};
+use crate::limits::{LOGIN_CODE_DIGITS, OTP_TTL_SECS, VIEW_CODE_DIGITS};
 use crate::phone::Phone;
 use crate::random;
 use crate::storage::model::{
@@ -100,7 +98,7 @@ impl ControlPlane {
         let guesses = Charge {
             dimension: "code-number",
             key: challenge.target.clone(),
-            windows: CODES_PER_NUMBER.to_vec(),
+            windows: self.config().limits.codes_per_number.clone(),
         };
         let charged = self.store().charge(&[guesses], now).await.map_err(Inner::from)?;
         charged.map_err(OtpError::Limited)?;
@@ -155,7 +153,7 @@ impl ControlPlane {
             windows: windows.to_vec(),
         };
         let charges = [
-            charge("send-number", challenge.target.clone(), &SENDS_PER_NUMBER),
+            charge("send-number", challenge.target.clone(), &limits.sends_per_number),
             charge(
                 "send-prefix",
                 self.vault().lookup("prefix", phone.prefix()),
@@ -167,7 +165,8 @@ impl ControlPlane {
         let opened = self.store().otp_open(&challenge, &charges, self.now()).await;
         let challenge = opened.map_err(Inner::from)?.map_err(OtpError::Limited)?;
         self.0.outbox.notify_one();
-        Ok(OtpSent { challenge, resend_after: SENDS_PER_NUMBER[0].seconds })
+        let resend_after = limits.sends_per_number.first().map_or(0, |window| window.seconds);
+        Ok(OtpSent { challenge, resend_after })
     }
 
     /// Keyed hash of an address; an IPv6 host counts as its /64.

@@ -201,3 +201,33 @@ async fn a_login_elsewhere_is_told_once_however_often_the_outbox_is_delivered() 
     let messages = rig.cp.messages(&here.session).await.unwrap();
     assert_eq!(messages.iter().filter(|shown| shown.message.kind == "login").count(), 1);
 }
+
+#[tokio::test]
+async fn a_number_gets_five_codes_an_hour_and_ten_a_day() {
+    let rig = Rig::new().await;
+    let mut sent = Vec::new();
+    for minute in 0..24 * 60 {
+        if rig.cp.request_login_code(ANNA, terminal(1), IP).await.is_ok() {
+            sent.push(minute);
+        }
+        rig.clock.advance(60);
+    }
+    assert_eq!(sent, [0, 1, 2, 3, 4, 60, 61, 62, 63, 64]);
+}
+
+#[tokio::test]
+async fn ten_codes_an_hour_are_compared_for_one_number_over_all_its_challenges() {
+    let rig = Rig::new().await;
+    let wrong = Redacted::new("x".to_owned());
+    let mut answers = Vec::new();
+    for seed in 1..=3 {
+        let id = rig.login_challenge(ANNA, terminal(seed)).await;
+        for _ in 0..OTP_TRIES {
+            let guess = rig.cp.sign_in(&request(id.clone(), wrong.clone()), terminal(seed)).await;
+            answers.push(matches!(guess, Err(SignInError::Otp(OtpError::Limited(_)))));
+        }
+        rig.clock.advance(60);
+    }
+    assert_eq!(answers.iter().position(|limited| *limited), Some(10));
+    assert!(answers[10..].iter().all(|limited| *limited));
+}
