@@ -1,1 +1,2 @@
 //! sightline-client
+pub mod testcard;
