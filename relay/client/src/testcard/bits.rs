@@ -129,6 +129,13 @@ mod tests {
     }
 
     #[test]
+    fn prevention_bytes_go_where_clause_7_4_1_wants_them() {
+        let mut out = Vec::new();
+        push_nal(&mut out, 0x65, &[0, 0, 0, 0, 0, 1, 0, 0, 3, 0, 0, 4]);
+        assert_eq!(out[5..], [0, 0, 3, 0, 0, 3, 0, 1, 0, 0, 3, 3, 0, 0, 4]);
+    }
+
+    #[test]
     fn a_start_code_cannot_appear_inside_a_unit() {
         for last in 0..=4 {
             let mut out = Vec::new();
@@ -137,8 +144,6 @@ mod tests {
             for window in body.windows(3) {
                 assert!(!matches!(window, [0, 0, 0..=2]), "{body:?}");
             }
-            let inserted = body.len() - 10;
-            assert_eq!(inserted, if last <= 3 { 3 } else { 2 } - usize::from(last == 0), "{last}");
         }
     }
 }

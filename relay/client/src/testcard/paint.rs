@@ -32,7 +32,8 @@ pub(super) struct Layout {
 impl Layout {
     /// `None` when the picture has no room for a strip and a row below it.
     pub(super) fn new(columns: usize, whole_columns: usize, rows: usize) -> Option<Self> {
-        let top = STRIP_BITS.div_ceil(whole_columns.max(1)) + 1;
+        let top =
+            if whole_columns == 0 { return None } else { STRIP_BITS.div_ceil(whole_columns) + 1 };
         let below = rows.checked_sub(top).filter(|&left| left > 0)?;
         let bars_height = below * 2 / 5;
         let bars = Area { left: 0, top, width: columns, height: bars_height };
