@@ -73,7 +73,7 @@ pub(super) fn paint(
     let lines = [
         (serial.to_owned(), Colour::WHITE),
         (clock, CLOCK),
-        (format!("#{}", strip.frame_number), Colour::grey(160)),
+        (format!("FRAME {}", strip.frame_number), Colour::grey(160)),
     ];
     let step = (layout.panel.height / lines.len()).max(GLYPH_HEIGHT + 1);
     for (line, (text, colour)) in lines.iter().enumerate() {
