@@ -1,6 +1,6 @@
 """A WHIP and WHEP endpoint on aiortc, to try the two clients on each other without the server.
 
-Usage: loopback.py PORT. POST /whip with one publisher, then POST /whep. It decodes and encodes
+Usage: loopback.py PORT. POST .../whip... with one publisher, then POST .../whep.... It decodes and encodes
 again, so it proves the clients and nothing about forwarding.
 """
 
@@ -15,17 +15,17 @@ published = {}
 peers = []
 
 
-async def answer(kind, sdp):
+async def answer(path, sdp):
     peer = RTCPeerConnection()
     peers.append(peer)
-    if kind == "/whip":
+    if "/whip" in path:
 
         @peer.on("track")
         def track(track):
             published[track.kind] = track
 
     await peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-    if kind == "/whep":
+    if "/whep" in path:
         for transceiver in peer.getTransceivers():
             if transceiver.kind in published:
                 peer.addTrack(relay.subscribe(published[transceiver.kind]))

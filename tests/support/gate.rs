@@ -1,11 +1,16 @@
 //! The way of a newcomer through the gate, step by step, over HTTP.
 
+use std::time::{Duration, Instant};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use super::server::{Device, RTSP, Server};
 use super::terminal::{Reply, Terminal, Token, auth_key};
+
+/// How long a camera may take to be live or to hand in its key.
+const LIVE_LIMIT: Duration = Duration::from_secs(20);
 
 /// A one-use RTSP login.
 #[derive(Clone, Debug)]
@@ -40,11 +45,12 @@ impl Terminal {
 
     /// Binds a device; an open one with proof of its publish password.
     pub async fn bind(&self, device: &Device) -> Reply {
-        let (challenge_id, signature) = self.signed_challenge(device).await;
-        let body = json!({
-            "serial": device.serial, "code": device.code,
-            "challenge_id": challenge_id, "signature": signature,
-        });
+        let mut body = json!({ "serial": device.serial, "code": device.code });
+        if device.open {
+            let (challenge_id, signature) = self.signed_challenge(device).await;
+            body["challenge_id"] = challenge_id.into();
+            body["signature"] = signature.into();
+        }
         self.send("POST", "/v1/bindings", Token::Login, Some(body)).await
     }
 
@@ -80,10 +86,51 @@ impl Terminal {
         self.send("POST", "/v1/step-ups", Token::Login, Some(body)).await
     }
 
+    /// Whether the camera has handed in its key verifier since it was bound.
+    pub async fn key_ready(&self, serial: &str) -> bool {
+        let devices = self.send("GET", "/v1/devices", Token::Login, None).await.ok();
+        let items = devices["items"].as_array().expect("a list");
+        items.iter().any(|item| item["serial"] == serial && item["key_ready"] == true)
+    }
+
+    /// Waits until a stream of the device is live.
+    pub async fn wait_until_live(&self, serial: &str) {
+        let deadline = Instant::now() + LIVE_LIMIT;
+        let path = format!("/v1/live/{serial}");
+        loop {
+            let answer = self.send("GET", &path, Token::Login, None).await;
+            if answer.body["live"] == true {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{serial} is not live: {:?}", answer.body);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The remaining steps for the demo camera of a signed-in user who has consented.
+    pub async fn open_demo(&self, server: &Server) -> Device {
+        let mut device = server.demo_camera();
+        self.bind(&device).await.ok();
+        let deadline = Instant::now() + LIVE_LIMIT;
+        while !self.key_ready(&device.serial).await {
+            assert!(Instant::now() < deadline, "the demo camera sends no key verifier");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        device.password = server.demo_secret();
+        self.prove_key(&device).await.ok();
+        self.step_up(server, &device.serial).await.ok();
+        device
+    }
+
     /// All steps of a newcomer: sign in, consent, bind, prove the key, confirm by SMS.
     pub async fn open_gate(&mut self, server: &Server, device: &Device) {
         self.sign_in(server).await;
         self.consent_to_viewing().await.ok();
+        self.open_device(server, device).await;
+    }
+
+    /// The steps for one more device of a signed-in user who has consented.
+    pub async fn open_device(&self, server: &Server, device: &Device) {
         self.bind(device).await.ok();
         self.prove_key(device).await.ok();
         self.step_up(server, &device.serial).await.ok();

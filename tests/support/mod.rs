@@ -2,7 +2,7 @@
 //! foreign publishers and viewers as processes, and the judgement of what viewers saw.
 //!
 //! Each test program uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 pub mod gate;
 pub mod network;

@@ -69,8 +69,20 @@ fn ffmpeg_with_whip() -> PathBuf {
 
 /// Reads the card from standard input without waiting to analyse it.
 const INPUT: [&str; 14] = [
-    "-hide_banner", "-nostdin", "-v", "warning", "-fflags", "nobuffer", "-probesize", "100000",
-    "-analyzeduration", "300000", "-f", "matroska", "-i", "pipe:0",
+    "-hide_banner",
+    "-nostdin",
+    "-v",
+    "warning",
+    "-fflags",
+    "nobuffer",
+    "-probesize",
+    "100000",
+    "-analyzeduration",
+    "300000",
+    "-f",
+    "matroska",
+    "-i",
+    "pipe:0",
 ];
 
 impl Publisher {
@@ -125,9 +137,12 @@ impl Publisher {
             Self::PullGst => {
                 let mut command = Command::new("/usr/bin/python3");
                 let port = CAMERA_PORT.to_string();
-                command
-                    .arg(script("gst_camera.py"))
-                    .args(["127.0.0.1", &port, "admin", "camera-password"]);
+                command.arg(script("gst_camera.py")).args([
+                    "127.0.0.1",
+                    &port,
+                    "admin",
+                    "camera-password",
+                ]);
                 command
             }
         }

@@ -35,8 +35,10 @@ pub struct Device {
     pub serial: String,
     /// Printed verification code.
     pub code: String,
-    /// Publish password of an open device, which is also its device secret.
+    /// Device secret in base32; for an open device that is its publish password.
     pub password: String,
+    /// Open (plain RTSP and WHIP cameras) or sealed.
+    pub open: bool,
 }
 
 fn binary() -> PathBuf {
@@ -100,7 +102,16 @@ impl Server {
 
     /// Adds an open device (plain RTSP and WHIP cameras).
     pub fn add_open_device(&self) -> Device {
-        let json = self.admin(&["device", "add", "--open"]);
+        self.add_device(&["--open"])
+    }
+
+    /// Adds an open device that the relay pulls from.
+    pub fn add_pulled_device(&self, url: &str) -> Device {
+        self.add_device(&["--open", "--pull", url])
+    }
+
+    fn add_device(&self, flags: &[&str]) -> Device {
+        let json = self.admin(&[&["device", "add"], flags].concat());
         let text = |names: &[&str]| {
             let found = names.iter().find_map(|name| json[*name].as_str());
             found.unwrap_or_else(|| panic!("no {} in {json}", names[0])).to_owned()
@@ -109,7 +120,29 @@ impl Server {
             serial: text(&["serial"]),
             code: text(&["code", "verification_code"]),
             password: text(&["password", "publish_password", "secret"]),
+            open: true,
         }
+    }
+
+    /// The camera that `serve` starts for newcomers: an agent that publishes by RTP over QUIC.
+    pub fn demo_camera(&self) -> Device {
+        let bind = self.data().join("demo-bind.txt");
+        let text = wait_for("the demo camera", START_LIMIT, || {
+            fs::read_to_string(&bind).ok().filter(|text| text.trim().split(':').count() == 3)
+        });
+        let mut parts = text.trim().split(':').skip(1).map(str::to_owned);
+        let serial = parts.next().expect("three parts");
+        let code = parts.next().expect("three parts");
+        Device { serial, code, password: String::new(), open: false }
+    }
+
+    /// The demo camera's device secret, which it makes when it is bound.
+    pub fn demo_secret(&self) -> String {
+        let path = self.data().join("demo-camera/secret.txt");
+        wait_for("the demo camera's secret", START_LIMIT, || {
+            let text = fs::read_to_string(&path).ok()?;
+            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+        })
     }
 
     /// Runs `sightline admin ... --json` and reads its answer.

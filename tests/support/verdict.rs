@@ -46,15 +46,12 @@ impl Seen {
             if let (Some(n), Some(clock), Some(crc)) =
                 (number("n"), number("clock"), number("serial_crc"))
             {
-                seen.frames.push(Strip {
-                    serial_crc: crc as u32,
-                    frame_number: n as u32,
-                    clock,
-                });
+                seen.frames.push(Strip { serial_crc: crc as u32, frame_number: n as u32, clock });
                 seen.at_ms.extend(number("t"));
             } else if value["bad"].is_u64() {
                 seen.unreadable += 1;
-            } else if let (Some(hertz), Some(rms)) = (value["hertz"].as_f64(), value["rms"].as_f64())
+            } else if let (Some(hertz), Some(rms)) =
+                (value["hertz"].as_f64(), value["rms"].as_f64())
             {
                 seen.tone = (number("audio_samples") > Some(0)).then_some((hertz, rms));
             } else if let Some(error) = value["error"].as_str() {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::process::{Output, Process};
 use super::publishers::{HEIGHT, WIDTH, python, script};
-use super::server::ORIGIN;
+use super::server::{ORIGIN, sightline};
 use super::terminal::Terminal;
 use super::verdict::Seen;
 
@@ -33,6 +33,10 @@ pub enum Viewer {
     Chromium,
     /// aiortc by WHEP.
     Aiortc,
+    /// The product's own viewer, by RTP over QUIC; FFmpeg decodes.
+    Watch,
+    /// A second implementation of RTP over QUIC, on aioquic.
+    Aioquic,
 }
 
 /// A running viewer.
@@ -54,9 +58,16 @@ enum Ends {
 }
 
 impl Viewer {
-    /// All kinds that are processes of others.
-    pub const ALL: [Self; 5] =
-        [Self::FfmpegTcp, Self::FfmpegUdp, Self::Gst, Self::Chromium, Self::Aiortc];
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::FfmpegTcp,
+        Self::FfmpegUdp,
+        Self::Gst,
+        Self::Chromium,
+        Self::Aiortc,
+        Self::Watch,
+        Self::Aioquic,
+    ];
 
     /// Name in the table.
     pub fn name(self) -> &'static str {
@@ -66,6 +77,8 @@ impl Viewer {
             Self::Gst => "gst rtspsrc",
             Self::Chromium => "Chromium WHEP",
             Self::Aiortc => "aiortc WHEP",
+            Self::Watch => "sightline watch",
+            Self::Aioquic => "aioquic RoQ",
         }
     }
 
@@ -77,74 +90,113 @@ impl Viewer {
         folder: &Path,
         seconds: u64,
     ) -> Running {
-        let name = format!("{}-{serial}", self.name().replace([' ', '/'], "-"));
-        let limit = Instant::now() + Duration::from_secs(seconds) + SLACK;
         match self {
             Self::FfmpegTcp | Self::FfmpegUdp | Self::Gst => {
                 let url = terminal.rtsp_handle(serial).await.url();
-                let sound = folder.join(format!("{name}.s16"));
-                let mut command = match self {
-                    Self::FfmpegTcp => ffmpeg_pull("tcp", &url, &sound),
-                    Self::FfmpegUdp => ffmpeg_pull("udp", &url, &sound),
-                    _ => gst_pull(&url, &sound),
-                };
-                command.stdin(Stdio::null());
-                let mut process = Process::start(&name, folder, &mut command, Output::Pipe);
-                let stdout = process.take_stdout();
-                let reader = thread::spawn(move || read_pictures(stdout));
-                let ends = Ends::At(Instant::now() + Duration::from_secs(seconds));
-                Running { process, ends, reader, sound: Some(sound), deadline: limit }
+                self.pull(&url, serial, folder, seconds)
             }
-            Self::Chromium | Self::Aiortc => {
-                let path = format!("/v1/whep/{serial}/0");
+            Self::Chromium | Self::Aiortc | Self::Watch | Self::Aioquic => {
                 let grant = terminal.grant(serial).await;
+                let path = format!("/v1/{}/{serial}/0", self.entry());
                 let request = json!({
                     "origin": ORIGIN,
                     "path": path,
                     "url": format!("{ORIGIN}{path}"),
                     "proof": terminal.proof("POST", &path, Some(&grant)),
                     "key": terminal.key_base64(),
+                    "serial": serial,
+                    "channel": 0,
                     "grant": grant,
                     "seconds": seconds,
                 });
-                let mut command = match self {
-                    Self::Aiortc => {
-                        let mut command = Command::new(python());
-                        command.arg(script("whep_view.py"));
-                        command
-                    }
-                    _ => {
-                        let mut command = Command::new("node");
-                        command.arg(script("browser.mjs"));
-                        command
-                    }
-                };
-                start_json(&name, folder, &mut command, &request.to_string(), limit)
+                self.by_grant(&request.to_string(), serial, folder, seconds)
             }
         }
     }
+
+    /// First part of the path that a grant is presented to.
+    fn entry(self) -> &'static str {
+        match self {
+            Self::Watch | Self::Aioquic => "roq-sessions",
+            _ => "whep",
+        }
+    }
+
+    fn process_name(self, serial: &str) -> String {
+        format!("{}-{serial}", self.name().replace([' ', '/'], "-"))
+    }
+
+    /// Pulls by RTSP from any address for `seconds`.
+    pub fn pull(self, url: &str, serial: &str, folder: &Path, seconds: u64) -> Running {
+        let name = self.process_name(serial);
+        let sound = folder.join(format!("{name}.s16"));
+        let mut command = match self {
+            Self::FfmpegUdp => ffmpeg_pull("udp", url, &sound),
+            Self::Gst => gst_pull(url, &sound),
+            _ => ffmpeg_pull("tcp", url, &sound),
+        };
+        command.stdin(Stdio::null());
+        let mut process = Process::start(&name, folder, &mut command, Output::Pipe);
+        let stdout = process.take_stdout();
+        let reader = thread::spawn(move || read_pictures(stdout));
+        let end = Instant::now() + Duration::from_secs(seconds);
+        Running { process, ends: Ends::At(end), reader, sound: Some(sound), deadline: end + SLACK }
+    }
+
+    /// Starts a client that takes its task as one JSON object on standard input.
+    pub fn by_grant(self, request: &str, serial: &str, folder: &Path, seconds: u64) -> Running {
+        let name = self.process_name(serial);
+        let deadline = Instant::now() + Duration::from_secs(seconds) + SLACK;
+        let mut command = match self {
+            Self::Aiortc => Command::new(python()),
+            Self::Aioquic => Command::new(python()),
+            Self::Watch => sightline(),
+            _ => Command::new("node"),
+        };
+        match self {
+            Self::Aiortc => command.arg(script("whep_view.py")),
+            Self::Aioquic => command.arg(script("roq_viewer.py")),
+            // Prints the picture as an Annex-B stream.
+            Self::Watch => command.args(["watch", "--request", "-", "--format", "h264"]),
+            _ => command.arg(script("browser.mjs")),
+        };
+        command.stdin(Stdio::piped());
+        let mut process = Process::start(&name, folder, &mut command, Output::Pipe);
+        let written = process.take_stdin().write_all(request.as_bytes());
+        written.expect("a client reads its request");
+        let stdout = process.take_stdout();
+        let reader = match self {
+            Self::Watch => thread::spawn(move || decode_pictures(stdout)),
+            _ => thread::spawn(move || read_json_lines(stdout)),
+        };
+        Running { process, ends: Ends::Alone, reader, sound: None, deadline }
+    }
 }
 
-/// Starts a client that takes one JSON object and prints JSON lines.
-pub fn start_json(
-    name: &str,
-    folder: &Path,
-    command: &mut Command,
-    request: &str,
-    deadline: Instant,
-) -> Running {
-    command.stdin(Stdio::piped());
-    let mut process = Process::start(name, folder, command, Output::Pipe);
-    let written = process.take_stdin().write_all(request.as_bytes());
-    written.expect("a client reads its request");
-    let mut stdout = process.take_stdout();
-    let reader = thread::spawn(move || {
-        let mut text = Vec::new();
-        // A client that was killed leaves what it had printed.
-        let _ = stdout.read_to_end(&mut text);
-        Seen::from_json_lines(&String::from_utf8_lossy(&text))
-    });
-    Running { process, ends: Ends::Alone, reader, sound: None, deadline }
+fn read_json_lines(mut stdout: impl Read) -> Seen {
+    let mut text = Vec::new();
+    // A client that was killed leaves what it had printed.
+    let _ = stdout.read_to_end(&mut text);
+    Seen::from_json_lines(&String::from_utf8_lossy(&text))
+}
+
+/// Has FFmpeg decode an Annex-B stream.
+fn decode_pictures(mut stdout: impl Read + Send + 'static) -> Seen {
+    let mut command = Command::new("ffmpeg");
+    command
+        .args(["-hide_banner", "-nostdin", "-v", "error", "-f", "h264", "-i", "pipe:0"])
+        .args(["-vf", "extractplanes=y", "-pix_fmt", "gray", "-fps_mode", "passthrough"])
+        .args(["-f", "rawvideo", "pipe:1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut decoder = command.spawn().expect("ffmpeg runs");
+    let mut input = decoder.stdin.take().expect("piped");
+    let output = decoder.stdout.take().expect("piped");
+    let copier = thread::spawn(move || std::io::copy(&mut stdout, &mut input).map(drop));
+    let seen = read_pictures(output);
+    let _ = copier.join();
+    let _ = decoder.wait();
+    seen
 }
 
 impl Running {
@@ -170,7 +222,8 @@ impl Running {
         }
         if seen.error.is_none() && seen.frames.is_empty() {
             let how = status.map_or("killed after its time".to_owned(), |s| s.to_string());
-            seen.error = Some(format!("no frame; {how}: {}", last_line(&self.process.complaints())));
+            seen.error =
+                Some(format!("no frame; {how}: {}", last_line(&self.process.complaints())));
         }
         seen
     }
@@ -213,7 +266,16 @@ fn gst_pull(url: &str, sound: &Path) -> Command {
         .arg(format!("user-id={user}"))
         .arg(format!("user-pw={password}"))
         .args(["s.", "!", "application/x-rtp,media=video", "!", "rtph264depay", "!", "h264parse"])
-        .args(["!", "avdec_h264", "!", "queue", "!", "videoconvert", "!", "video/x-raw,format=GRAY8"])
+        .args([
+            "!",
+            "avdec_h264",
+            "!",
+            "queue",
+            "!",
+            "videoconvert",
+            "!",
+            "video/x-raw,format=GRAY8",
+        ])
         .args(["!", "fdsink", "fd=1", "sync=false"])
         .args(["s.", "!", "application/x-rtp,media=audio", "!", "decodebin", "!", "audioconvert"])
         .args(["!", "audioresample", "!"])
