@@ -14,6 +14,7 @@ pub mod retry;
 pub mod secret;
 pub mod source;
 pub mod target;
+pub mod testcard;
 pub mod watch;
 pub mod wire;
 
