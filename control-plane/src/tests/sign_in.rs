@@ -9,8 +9,8 @@ use crate::limits::{
 };
 use crate::otp::OtpError;
 use crate::session::{RefreshError, SignInError};
-use crate::storage::OtpStore;
 use crate::storage::model::{OtpBinding, OtpPurpose, Window};
+use crate::storage::{OtpStore, UpkeepStore};
 
 #[tokio::test]
 async fn a_new_number_registers_with_a_code_and_a_known_one_signs_in_with_one() {
@@ -230,4 +230,21 @@ async fn ten_codes_an_hour_are_compared_for_one_number_over_all_its_challenges()
     }
     assert_eq!(answers.iter().position(|limited| *limited), Some(10));
     assert!(answers[10..].iter().all(|limited| *limited));
+}
+
+#[tokio::test]
+async fn logins_that_are_over_are_deleted_and_others_stay() {
+    let rig = Rig::new().await;
+    let over = rig.sign_in(ANNA, 1).await;
+    rig.admitted(&over, ANNA, "CAM-1").await;
+    let open = rig.sign_in(ANNA, 2).await;
+    rig.cp.sign_out(&over.session).await.unwrap();
+    let now = crate::clock::Clock::now(rig.clock.as_ref());
+    assert!(rig.store.purge(now + crate::limits::LEDGER_KEEP_SECS).await.unwrap() > 0);
+    let old = &over.signed_in.tokens.refresh;
+    assert!(rig.cp.refresh(old, terminal(1)).await.is_err());
+    assert!(rig.cp.refresh(&open.signed_in.tokens.refresh, terminal(2)).await.is_ok());
+    rig.clock.advance(2 * SESSION_IDLE_SECS);
+    let now = crate::clock::Clock::now(rig.clock.as_ref());
+    assert!(rig.store.purge(now).await.unwrap() > 0, "idle logins go with all that refers to them");
 }

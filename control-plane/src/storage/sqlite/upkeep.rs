@@ -21,6 +21,10 @@ const PURGE: &[&str] = &[
     "DELETE FROM step_up WHERE (idle_expires <= ?1 OR max_expires <= ?1) AND ?2 = ?2",
     "DELETE FROM key_challenge WHERE expires_at < ?1 AND ?2 = ?2",
     "DELETE FROM key_proof WHERE expires <= ?1 AND ?2 = ?2",
+    "DELETE FROM refresh_token WHERE ?1 = ?1 AND family IN (SELECT id FROM session
+         WHERE revoked_at <= ?2 OR idle_expires <= ?2 OR abs_expires <= ?2)",
+    "DELETE FROM session WHERE ?1 = ?1
+         AND (revoked_at <= ?2 OR idle_expires <= ?2 OR abs_expires <= ?2)",
     "DELETE FROM outbox WHERE done_at <= ?2 AND ?1 = ?1",
     "UPDATE media_audit SET context_enc = NULL
      WHERE context_enc IS NOT NULL AND context_expires <= ?1 AND ?2 = ?2",
