@@ -146,7 +146,11 @@ async fn open(place: &Place) -> Result<ControlPlane, String> {
         .map_err(|error| error.to_string())
 }
 
-async fn device(control: &ControlPlane, command: &DeviceCommand, out: Output) -> Result<(), String> {
+async fn device(
+    control: &ControlPlane,
+    command: &DeviceCommand,
+    out: Output,
+) -> Result<(), String> {
     match command {
         DeviceCommand::Add(add) => add_device(control, add, out).await,
         DeviceCommand::List => list_devices(control, out).await,
@@ -192,7 +196,8 @@ async fn add_device(control: &ControlPlane, add: &AddDevice, out: Output) -> Res
         text += &format!("\npublish password   {password}");
     }
     text += "\nThese are shown once.";
-    let value = json!({ "serial": serial, "verification_code": code, "publish_password": password });
+    let value =
+        json!({ "serial": serial, "verification_code": code, "publish_password": password });
     out.line(value, &text);
     Ok(())
 }
@@ -208,7 +213,10 @@ async fn list_devices(control: &ControlPlane, out: Output) -> Result<(), String>
             "binding_epoch": binding, "key_epoch": key,
         });
         let word = if bound { "bound" } else { "free" };
-        out.line(value, &format!("{serial:<24} {word:<6} binding {binding:<4} key {key:<4} {name}"));
+        out.line(
+            value,
+            &format!("{serial:<24} {word:<6} binding {binding:<4} key {key:<4} {name}"),
+        );
     }
     Ok(())
 }
@@ -223,8 +231,7 @@ async fn account(
             let accounts = control.list_accounts().await.map_err(|error| error.to_string())?;
             for account in accounts {
                 let (id, phone) = (account.id.as_str(), &account.phone_masked);
-                let value =
-                    json!({ "id": id, "phone": phone, "created_at": account.created_at });
+                let value = json!({ "id": id, "phone": phone, "created_at": account.created_at });
                 out.line(value, &format!("{id}  {phone}"));
             }
         }

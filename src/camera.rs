@@ -99,8 +99,7 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     let (keyframes, wanted) = watch::channel(0);
     let source = source::open(&args.source, &args.serial, wanted, stop.clone()).await?;
     let tracks: Vec<TrackInfo> = source.tracks().to_vec();
-    let keeper =
-        secret::Keeper::load(&args.folder, &args.serial, api.clone(), args.new_secret)?;
+    let keeper = secret::Keeper::load(&args.folder, &args.serial, api.clone(), args.new_secret)?;
     let keeping = tokio::spawn(keeper.run(stop.clone()));
     let ending = tokio::spawn(end_of_life(args.until_stdin_ends, stop.clone()));
     tracing::info!(serial = args.serial, "the camera runs open: sealing is not built yet");

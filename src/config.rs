@@ -25,8 +25,6 @@ pub(crate) struct Raw {
     pub(crate) media: Media,
     /// The demo camera.
     pub(crate) demo: Demo,
-    /// Limits on what strangers may cause.
-    pub(crate) limits: RateLimits,
     /// Logging.
     pub(crate) log: Log,
     /// Cameras that the server pulls by RTSP.
@@ -108,31 +106,6 @@ pub(crate) struct Demo {
 impl Default for Demo {
     fn default() -> Self {
         Self { camera: true }
-    }
-}
-
-/// `[limits]`: events in a span of time.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct RateLimits {
-    /// Text messages that one network address may cause in an hour.
-    pub(crate) codes_per_address_hour: u32,
-    /// Text messages a day to numbers that differ in their last four digits only.
-    pub(crate) codes_per_prefix_day: u32,
-    /// Text messages in all in an hour.
-    pub(crate) codes_in_all_hour: u32,
-    /// Tries to bind a device from one network address in an hour.
-    pub(crate) bindings_per_address_hour: u32,
-}
-
-impl Default for RateLimits {
-    fn default() -> Self {
-        Self {
-            codes_per_address_hour: 20,
-            codes_per_prefix_day: 20,
-            codes_in_all_hour: 2000,
-            bindings_per_address_hour: 30,
-        }
     }
 }
 
@@ -324,8 +297,10 @@ mod tests {
 
     #[test]
     fn flags_beat_the_environment_and_the_environment_beats_the_file() {
-        let file = "[listen]\nhttp = \"127.0.0.1:1\"\nhttps = \"127.0.0.1:2\"\nrtsp = \"127.0.0.1:3\"";
-        let env = [("SIGHTLINE_LISTEN_HTTPS", "127.0.0.1:20"), ("SIGHTLINE_LISTEN_RTSP", "127.0.0.1:30")];
+        let file =
+            "[listen]\nhttp = \"127.0.0.1:1\"\nhttps = \"127.0.0.1:2\"\nrtsp = \"127.0.0.1:3\"";
+        let env =
+            [("SIGHTLINE_LISTEN_HTTPS", "127.0.0.1:20"), ("SIGHTLINE_LISTEN_RTSP", "127.0.0.1:30")];
         let raw = load_text(file, &env, &[("listen.rtsp", "127.0.0.1:300")]).unwrap();
         let ports = [raw.listen.http, raw.listen.https, raw.listen.rtsp].map(|at| at.port());
         assert_eq!(ports, [1, 20, 300]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -119,12 +119,12 @@ where
 
 /// Sends every request to the https door. Browsers give WebCrypto and the microphone only there.
 pub(crate) fn redirect_to_https(https_port: u16) -> Router {
-    Router::new().fallback(move |uri: Uri, headers: axum::http::HeaderMap| async move {
+    Router::new().fallback(move |uri: Uri, headers: HeaderMap| async move {
         redirect(https_port, &uri, &headers)
     })
 }
 
-fn redirect(https_port: u16, uri: &Uri, headers: &axum::http::HeaderMap) -> Response {
+fn redirect(https_port: u16, uri: &Uri, headers: &HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

@@ -14,7 +14,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use sightline_control_plane::ControlPlane;
 use sightline_grant::GrantSigner;
 use sightline_relay::{Relay, RelayConfig, RelayHandle};
-use sightline_signaling::Signaling;
+use sightline_signaling::{Hosts, Options, Signaling};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -115,8 +115,7 @@ impl Server {
         let server = Self { relay, data, stop, tasks };
         let handle = server.relay.handle();
         let at = doors.addresses();
-        let facts =
-            facts::server_facts(&raw, &pki, at, server.relay.addresses(), leaves.clone());
+        let facts = facts::server_facts(&raw, &pki, at, server.relay.addresses(), leaves.clone());
         let signaling = Signaling::new(
             Arc::new(facts::ControlDirectory { control: control.clone() }),
             Arc::new(plane::RelayPlane {
@@ -126,8 +125,9 @@ impl Server {
             }),
             signer,
             facts,
+            options(&raw),
         );
-        let app = signaling.router().merge(control.router());
+        let app = signaling.router_with(sightline_control_plane::http::router(control.clone()));
         server.open(doors, app, metrics, &pki, lan)?;
         server.spawn_background(&control, &handle, leaves);
         server.spawn_cameras(&raw, &control, &handle, at).await?;
@@ -147,10 +147,8 @@ impl Server {
         let https_port = doors.addresses().https.port();
         let clear = if lan { redirect_to_https(https_port) } else { app.clone() };
         let (relay, stop) = (self.relay.handle(), &self.stop);
-        let metrics = Router::new().route(
-            "/metrics",
-            axum::routing::get(move || async move { render(&metrics, &relay) }),
-        );
+        let metrics = Router::new()
+            .route("/metrics", axum::routing::get(move || async move { render(&metrics, &relay) }));
         let doors = [
             Door { listener: doors.http, tls: None, app: clear },
             Door { listener: doors.https, tls: Some(Arc::new(https)), app },
@@ -251,6 +249,12 @@ async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
         .map_err(|error| format!("cannot listen on {address} ({key}): {error}"))
 }
 
+/// Names that the page is reached by, and the development stand-ins' limits.
+fn options(raw: &Raw) -> Options {
+    let names = raw.server.public_addresses.iter().map(ToString::to_string);
+    Options { hosts: Hosts::named(names), ..Options::default() }
+}
+
 fn relay_config(raw: &Raw, pki: &Pki, public_addresses: Vec<IpAddr>) -> RelayConfig {
     RelayConfig {
         webrtc: raw.listen.webrtc,
@@ -274,10 +278,8 @@ fn public_addresses(raw: &Raw) -> Vec<IpAddr> {
     if !listen.is_unspecified() {
         return vec![listen];
     }
-    let mut found: Vec<IpAddr> = ["192.0.2.1:9", "[2001:db8::1]:9"]
-        .iter()
-        .filter_map(|far| route_towards(far))
-        .collect();
+    let mut found: Vec<IpAddr> =
+        ["192.0.2.1:9", "[2001:db8::1]:9"].iter().filter_map(|far| route_towards(far)).collect();
     found.push(IpAddr::from([127, 0, 0, 1]));
     found
 }

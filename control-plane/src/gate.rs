@@ -150,6 +150,31 @@ impl ControlPlane {
         })
     }
 
+    /// Whether a caller may know if a device is live: login, terminal and binding. Does not count
+    /// as use of the viewing window.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn may_see(
+        &self,
+        token: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &str,
+    ) -> Result<(), Refusal> {
+        let serial = Serial::parse(serial).unwrap_or_else(|| Serial(String::new()));
+        let hash = token_hash(token.expose());
+        let facts = self
+            .store()
+            .gate_facts(&hash, &serial, MEDIA_VIEW.id, MEDIA_VIEW.version, self.now())
+            .await
+            .map_err(Inner::from)?
+            .ok_or(Refusal::LoginRequired)?;
+        if facts.session.jkt != terminal {
+            return Err(Refusal::WrongTerminal);
+        }
+        facts.bound.map(drop).ok_or(Refusal::NotBound)
+    }
+
     /// For each lease, whether login, binding, key, window and consent still stand as they did at
     /// admission. One batched read for up to [`LEASES_PER_CALL`] leases.
     ///

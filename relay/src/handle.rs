@@ -30,15 +30,15 @@ use crate::webrtc::{WebRtcCommand, WebRtcPort};
 use crate::worker::{Command, Ports, SharedStats, WAKER, Worker, WorkerParts};
 
 /// Commands that may wait for a worker. Beyond it callers are told that the relay is busy.
-pub const COMMAND_QUEUE: usize = 4096;
+const COMMAND_QUEUE: usize = 4096;
 /// Questions and renewal batches that may wait for the asynchronous side.
-pub const QUESTION_QUEUE: usize = 256;
+const QUESTION_QUEUE: usize = 256;
 /// How long a caller waits for the worker's answer.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the authority may take for one answer before it counts as silent.
-pub const AUTHORITY_TIMEOUT: Duration = Duration::from_millis(1500);
+const AUTHORITY_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Life of an RTSP handle before its first use.
-pub const RTSP_HANDLE_LIFE: Duration = Duration::from_secs(30);
+const RTSP_HANDLE_LIFE: Duration = Duration::from_secs(30);
 
 /// A running relay: its thread, and where it listens.
 pub struct Relay {
@@ -173,11 +173,10 @@ fn bind(config: &RelayConfig, poll: &Poll) -> Result<(Ports, BoundAddresses), St
         RoqError::Io(source) => StartError::Bind { key: "listen.roq", address: config.roq, source },
         RoqError::Tls(error) => StartError::Certificate(error.to_string()),
     })?;
-    let tcp = rtsp.addresses().map_err(at("listen.rtsp", config.rtsp))?;
     let addresses = BoundAddresses {
         webrtc: webrtc.local_addr(),
-        rtsp: tcp.rtsp,
-        rtsps: tcp.rtsps,
+        rtsp: rtsp.rtsp_addr(),
+        rtsps: rtsp.rtsps_addr(),
         roq: roq.local_addr(),
     };
     Ok((Ports { webrtc, rtsp, roq, feed: FeedPort::default() }, addresses))

@@ -31,7 +31,7 @@ use slab::Slab;
 
 use crate::api::{Admitted, RTSP_REALM, RtspPublisher};
 use crate::config::{RelayConfig, TlsIdentity};
-use crate::port::{CloseReason, Cx, PeerId, PortKind};
+use crate::port::{BindFailed, CloseReason, Cx, PeerId, PortKind};
 
 use admission::{Admission, MAX_CONNECTIONS};
 use handles::Handles;
@@ -127,13 +127,26 @@ pub(crate) struct RtspPort {
 
 impl RtspPort {
     /// Binds every socket and registers it.
-    pub(crate) fn bind(config: &RelayConfig, registry: &Registry) -> io::Result<Self> {
-        let mut listeners = [Listener::bind(config.rtsp)?, Listener::bind(config.rtsps)?];
+    pub(crate) fn bind(config: &RelayConfig, registry: &Registry) -> Result<Self, BindFailed> {
+        let listen = |key, address| Listener::bind(address).map_err(BindFailed::at(key, address));
+        let listeners =
+            [listen("listen.rtsp", config.rtsp)?, listen("listen.rtsps", config.rtsps)?];
+        let udp = Udp::bind(config.rtsp_udp)
+            .map_err(BindFailed::at("listen.rtsp_udp", config.rtsp_udp))?;
+        Self::start(config, registry, listeners, udp)
+            .map_err(BindFailed::at("listen.rtsp", config.rtsp))
+    }
+
+    fn start(
+        config: &RelayConfig,
+        registry: &Registry,
+        mut listeners: [Listener; 2],
+        mut udp: Udp,
+    ) -> io::Result<Self> {
         for (index, listener) in listeners.iter_mut().enumerate() {
             let token = PortKind::Rtsp.token(index);
             registry.register(&mut listener.tcp, token, Interest::READABLE)?;
         }
-        let mut udp = Udp::bind(config.rtsp_udp)?;
         for (index, socket) in udp.sources().into_iter().enumerate() {
             let token = PortKind::Rtsp.token(place::RTP + index);
             registry.register(socket, token, Interest::READABLE)?;

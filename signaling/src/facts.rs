@@ -1,5 +1,9 @@
 //! What clients must know about this server before they connect.
 
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::Serialize;
 
 /// Answer of `GET /v1/server`. Nothing in it is secret.
@@ -7,14 +11,38 @@ use serde::Serialize;
 pub struct ServerFacts {
     /// Name that key proofs and grants are bound to.
     pub server_name: String,
-    /// SHA-256 of the local CA's PEM text, lower-case hex; empty with a public certificate.
-    pub ca_pem_sha256: String,
-    /// SHA-256 of the certificates that WebTransport clients may pin, base64url.
-    pub webtransport_hashes: Vec<String>,
+    /// SHA-256 of the local CA's certificate (DER), lower-case hex; empty with a public one.
+    pub ca_sha256: String,
+    /// SHA-256 of the certificates that WebTransport clients may pin, base64url: the one in use,
+    /// then the one after it.
+    pub webtransport_hashes: Hashes,
     /// Ports as clients reach them.
     pub ports: Ports,
     /// Whether codes go to the operator's terminal instead of a phone.
     pub development: bool,
+}
+
+/// Hashes that change while the server runs, read at each answer.
+#[derive(Clone)]
+pub struct Hashes(Arc<dyn Fn() -> Vec<[u8; 32]> + Send + Sync>);
+
+impl Hashes {
+    /// From what reads the present ones.
+    pub fn new(read: impl Fn() -> Vec<[u8; 32]> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+}
+
+impl std::fmt::Debug for Hashes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries((self.0)().iter().map(|hash| B64.encode(hash))).finish()
+    }
+}
+
+impl Serialize for Hashes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)().iter().map(|hash| B64.encode(hash)))
+    }
 }
 
 /// Ports as clients reach them.

@@ -19,7 +19,7 @@ mod replay;
 mod router;
 mod state;
 
-pub use facts::{Ports, ServerFacts};
+pub use facts::{Hashes, Ports, ServerFacts};
 pub use language::Language;
 pub use origin::Hosts;
 pub use problem::{Problem, RETRY_NOT_LIVE_SECS, RETRY_UNAVAILABLE_SECS};

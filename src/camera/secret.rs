@@ -75,8 +75,7 @@ impl Keeper {
             self.rotate = false;
             return Ok(());
         }
-        self.known =
-            DeviceKnown { binding_epoch: state.binding_epoch, key_epoch: state.key_epoch };
+        self.known = DeviceKnown { binding_epoch: state.binding_epoch, key_epoch: state.key_epoch };
         Ok(())
     }
 

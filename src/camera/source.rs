@@ -5,13 +5,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use clap::Args;
+use sightline_client::annexb;
 use sightline_client::file::Clip;
 use sightline_client::pull::{PullTarget, Pulled, Puller};
 use sightline_client::retry::Backoff;
 use sightline_client::source::{Frame, MediaSource};
 use sightline_client::target::TargetPolicy;
 use sightline_client::testcard::{Options, PACKET_MS, TestCard, ToneCodec};
-use sightline_client::annexb;
 use sightline_grant::Redacted;
 use sightline_relay_proto::codec::{Codec, TrackInfo};
 use sightline_relay_proto::frame::Protection;

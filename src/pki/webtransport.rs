@@ -3,7 +3,7 @@
 //! Each leaf is in use for seven days out of thirteen. The next one is made seven days ahead, so
 //! that a page loaded just before a rotation already knows the hash that follows.
 
-use aws_lc_rs::digest::{digest, SHA256};
+use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use time::{Duration, OffsetDateTime};

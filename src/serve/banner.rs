@@ -28,7 +28,10 @@ pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool) {
         line(format!("  page     http://localhost:{}/", at.http.port()));
     }
     line(format!("  metrics  http://{}/metrics", at.metrics));
-    line("  SMS      DEVELOPMENT SMS: codes appear here and in dev-sms.txt of the data folder".into());
+    line(
+        "  SMS      DEVELOPMENT SMS: codes appear here and in dev-sms.txt of the data folder"
+            .into(),
+    );
     if raw.demo.camera
         && let Ok(text) = std::fs::read_to_string(data.path().join(BIND_FILE))
         && let Some((serial, code)) = split_bind_text(text.trim())

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sightline_client::identity::Identity;
 use sightline_control_plane::admin::{AdminError, NewDevice};
 use sightline_control_plane::gate::Refusal;
-use sightline_control_plane::limits::{Limits, Window};
+use sightline_control_plane::limits::Limits;
 use sightline_control_plane::publisher::PublishingDevice;
 use sightline_control_plane::sms::DevelopmentSms;
 use sightline_control_plane::storage::model::LeaseFacts;
@@ -19,8 +19,8 @@ use sightline_relay::{
     RtspPublisher,
 };
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey};
-use sightline_signaling::facts::{Ports, ServerFacts};
 use sightline_signaling::plane::{Admission, Caller, Directory, GateRefusal, PublisherFacts};
+use sightline_signaling::{Hashes, Ports, ServerFacts};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -33,9 +33,6 @@ use crate::pki::{Pki, WebTransportLeaves, hex};
 
 /// File that development text messages are appended to.
 pub(crate) const SMS_FILE: &str = "dev-sms.txt";
-/// Seconds of an hour and of a day, for limits.
-const HOUR: u64 = 3600;
-const DAY: u64 = 24 * HOUR;
 
 /// Opens the control plane of a data folder.
 pub(crate) async fn open_control_plane(data: &Path, raw: &Raw) -> Result<ControlPlane, String> {
@@ -48,21 +45,15 @@ pub(crate) async fn open_control_plane(data: &Path, raw: &Raw) -> Result<Control
     ControlPlane::open(config, Arc::new(sms)).await.map_err(|error| error.to_string())
 }
 
-/// Settings of the control plane.
+/// Settings of the control plane. The limits are those of the development sender, which costs
+/// nothing and shows its messages on one terminal.
 pub(crate) fn control_config(data: &Path, raw: &Raw) -> Config {
-    let limits = &raw.limits;
-    let per_hour = |most: u32| vec![Window { seconds: HOUR, most }];
     Config {
         data_dir: data.to_owned(),
         master_key: Some(data.join("keys/master.key")),
         server_name: raw.server.name.clone(),
         page_host: raw.server.name.clone(),
-        limits: Limits {
-            sends_per_ip: per_hour(limits.codes_per_address_hour),
-            sends_per_prefix: vec![Window { seconds: DAY, most: limits.codes_per_prefix_day }],
-            sends_in_all: per_hour(limits.codes_in_all_hour),
-            binds_per_ip: per_hour(limits.bindings_per_address_hour),
-        },
+        limits: Limits::for_development(),
     }
 }
 
@@ -77,9 +68,9 @@ pub(crate) fn server_facts(
     ServerFacts {
         server_name: raw.server.name.clone(),
         ca_sha256: pki.ca_sha256.clone(),
-        webtransport_hashes: Arc::new(move || {
+        webtransport_hashes: Hashes::new(move || {
             let leaves = leaves.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            leaves.hashes().iter().map(|hash| hex(hash)).collect()
+            leaves.hashes().into()
         }),
         ports: Ports {
             http: doors.http.port(),
@@ -121,6 +112,11 @@ impl Directory for ControlDirectory {
         })
     }
 
+    async fn may_see(&self, caller: &Caller, serial: &str) -> Result<(), GateRefusal> {
+        let seen = self.control.may_see(&caller.access_token, caller.terminal, serial).await;
+        seen.map_err(gate_refusal)
+    }
+
     async fn publisher_by_token(&self, token: &Redacted<String>) -> Option<PublisherFacts> {
         known(self.control.publisher_by_token(token).await).map(publisher_facts)
     }
@@ -158,7 +154,7 @@ fn known<T, E: std::fmt::Display>(found: Result<Option<T>, E>) -> Option<T> {
 }
 
 fn publisher_facts(device: PublishingDevice) -> PublisherFacts {
-    PublisherFacts { serial: device.serial, sealed: device.sealed, channels: device.channels }
+    PublisherFacts { serial: device.serial, sealed: device.sealed }
 }
 
 /// The relay's view of the facts.
@@ -237,8 +233,8 @@ pub(crate) async fn ensure_demo_device(
     let text = |error: &dyn std::fmt::Display| format!("cannot prepare the demo camera: {error}");
     make_private_dir(folder).map_err(|error| text(&error))?;
     let path = folder.join(IDENTITY_FILE);
-    let identity = Identity::load_or_create(&path, Identity::generate_device)
-        .map_err(|error| text(&error))?;
+    let identity =
+        Identity::load_or_create(&path, Identity::generate_device).map_err(|error| text(&error))?;
     let thumbprint = identity.thumbprint();
     // One demo camera per installation: its serial says which.
     let serial = format!("DEMO-{}", hex(&thumbprint.0[..3]).to_uppercase());

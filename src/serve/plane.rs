@@ -241,6 +241,8 @@ fn media_refusal(error: MediaError) -> MediaRefusal {
         wrong @ MediaError::WrongProtection { .. } => {
             MediaRefusal::WrongProtection(wrong.to_string())
         }
+        // Whoever asks again with a new grant learns at the gate what was taken away.
+        MediaError::Revoked => MediaRefusal::GrantInvalid,
         MediaError::NoSession => MediaRefusal::NoSession,
         MediaError::PreconditionRequired => MediaRefusal::PreconditionRequired,
         MediaError::PreconditionFailed => MediaRefusal::PreconditionFailed,

@@ -19,11 +19,13 @@ pub(crate) struct PullTask {
 
 /// Checks an entry of the configuration against the devices.
 pub(crate) async fn prepare(camera: &Pull, control: &ControlPlane) -> Result<PullTask, String> {
-    let wrong = |reason: String| format!("the configuration key pull ({}): {reason}", camera.serial);
+    let wrong =
+        |reason: String| format!("the configuration key pull ({}): {reason}", camera.serial);
     let device = DeviceId::new(&camera.serial).map_err(|error| wrong(error.to_string()))?;
     let devices = control.list_devices().await.map_err(|error| error.to_string())?;
     let known = devices.iter().find(|state| state.device.serial.as_str() == camera.serial);
-    let known = known.ok_or_else(|| wrong("no such device; add it with admin device add".into()))?;
+    let known =
+        known.ok_or_else(|| wrong("no such device; add it with admin device add".into()))?;
     if camera.channel >= known.device.channels {
         return Err(wrong(format!("the device has {} channels", known.device.channels)));
     }

@@ -169,8 +169,7 @@ async fn signed_challenge(
 
 async fn step_up(api: &Api, access: &Redacted<String>, serial: &str) -> Result<(), String> {
     let request = OtpRequest::View { serial: serial.to_owned() };
-    let challenge =
-        api.otp(&request, Some(access)).await.map_err(|error| error.to_string())?;
+    let challenge = api.otp(&request, Some(access)).await.map_err(|error| error.to_string())?;
     let code = Redacted::new(ask("Code for viewing from the SMS")?);
     api.step_up(access, &challenge.challenge_id, &code)
         .await
@@ -191,7 +190,7 @@ async fn consent(api: &Api, args: &GateArgs, access: &Redacted<String>) -> Resul
             return Err("without consent there is no viewing; everything else works".into());
         }
     }
-    api.consent(access, &purpose.id, &purpose.version)
+    api.consent(access, &purpose.id, purpose.version)
         .await
         .map(drop)
         .map_err(|error| error.to_string())

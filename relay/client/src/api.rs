@@ -155,7 +155,7 @@ impl Api {
         &self,
         access: &Redacted<String>,
         purpose: &str,
-        version: &str,
+        version: u32,
     ) -> Result<ConsentReceipt, ApiError> {
         let body =
             serde_json::json!({ "purpose": purpose, "version": version, "decision": "granted" });

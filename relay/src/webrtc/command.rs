@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 use super::WebRtcPort;
 use super::session::{Role, Session};
 use crate::api::{Admitted, MediaError, Publisher, SessionId, WebRtcAnswer, WebRtcPatch};
-use crate::lease::LeaseRefused;
 use crate::port::{Cx, PortKind};
 
 type Reply<T> = oneshot::Sender<Result<T, MediaError>>;
@@ -68,7 +67,7 @@ impl WebRtcPort {
         let setup = self.setup(&offer, credentials);
         let rtc = WebRtcPeer::viewer(cx.now, &plan, &sources, setup);
         let peer = self.sessions.next_peer();
-        let lease = cx.leases.open(cx.now, admitted.terms).map_err(lease_refusal)?;
+        let lease = cx.leases.open(cx.now, admitted.terms)?;
         cx.directory.leases.insert(lease, (PortKind::WebRtc, peer));
         let selection =
             Selection { tracks: plan.agreed.iter().map(|agreed| agreed.track).collect() };
@@ -181,14 +180,6 @@ impl WebRtcPort {
                 return Ok(credentials);
             }
         }
-    }
-}
-
-fn lease_refusal(refused: LeaseRefused) -> MediaError {
-    match refused {
-        LeaseRefused::Full => MediaError::Full,
-        LeaseRefused::Revoked => MediaError::NoSession,
-        LeaseRefused::AuthoritySilent => MediaError::Unavailable,
     }
 }
 

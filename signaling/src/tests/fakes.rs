@@ -14,7 +14,7 @@ use sightline_grant::{GrantVerifier, Thumbprint};
 use tower::ServiceExt;
 
 use crate::plane::*;
-use crate::{Allowance, Options, Ports, RateLimits, ServerFacts, Signaling};
+use crate::{Allowance, Hashes, Options, Ports, RateLimits, ServerFacts, Signaling};
 
 pub(super) const NOW: u64 = 1_000_000;
 pub(super) const TOKEN: &str = "access-token";
@@ -208,8 +208,8 @@ impl Door {
         };
         let facts = ServerFacts {
             server_name: "sightline.test".into(),
-            ca_pem_sha256: String::new(),
-            webtransport_hashes: Vec::new(),
+            ca_sha256: String::new(),
+            webtransport_hashes: Hashes::new(Vec::new),
             ports: Ports::default(),
             development: true,
         };

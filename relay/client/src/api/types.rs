@@ -33,9 +33,9 @@ pub(super) struct Items<T> {
 pub struct ServerInfo {
     /// Name that key challenges are bound to.
     pub server_name: String,
-    /// SHA-256 of the CA in PEM.
+    /// SHA-256 of the CA certificate, hex.
     #[serde(default)]
-    pub ca_pem_sha256: String,
+    pub ca_sha256: String,
     /// Ports by name.
     #[serde(default)]
     pub ports: BTreeMap<String, u16>,
@@ -133,7 +133,17 @@ pub struct Purpose {
     /// Name.
     pub id: String,
     /// Version of the text.
-    pub version: serde_json::Value,
+    pub version: u32,
+    /// What is agreed to, by language.
+    #[serde(default)]
+    pub text: BTreeMap<String, String>,
+}
+
+impl Purpose {
+    /// The English text.
+    pub fn text_en(&self) -> &str {
+        self.text.get("en").map_or("", String::as_str)
+    }
 }
 
 /// Body of a binding.
