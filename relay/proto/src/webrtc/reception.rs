@@ -187,10 +187,11 @@ impl Missing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::webrtc::tests::client::start;
 
     #[test]
     fn a_gap_is_asked_for_a_bounded_number_of_times() {
-        let start = Instant::now();
+        let start = start();
         let mut source = Reception::new(start, 1, 90_000, 65_534, true);
         source.handle_packet(start, 65_534, 0);
         source.handle_packet(start, 1, 0);
@@ -207,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_packet_that_comes_after_all_is_not_asked_for() {
-        let start = Instant::now();
+        let start = start();
         let mut source = Reception::new(start, 1, 90_000, 10, true);
         for seq in [10, 14, 11] {
             source.handle_packet(start, seq, 0);
@@ -218,7 +219,7 @@ mod tests {
 
     #[test]
     fn only_gaps_up_to_the_bound_are_followed_up() {
-        let start = Instant::now();
+        let start = start();
         for (gap, asked) in [(MAX_MISSING, MAX_MISSING), (MAX_MISSING + 1, 0)] {
             let mut source = Reception::new(start, 1, 90_000, 0, true);
             source.handle_packet(start, 0, 0);
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_report_tells_loss_of_its_interval_and_in_all() {
-        let start = Instant::now();
+        let start = start();
         let mut source = Reception::new(start, 7, 90_000, 100, false);
         for seq in [100, 101, 103] {
             source.handle_packet(start, seq, 0);

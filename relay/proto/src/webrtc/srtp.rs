@@ -54,6 +54,17 @@ pub enum Sending {
     Again,
 }
 
+/// A packet before sealing; `prefix` and `payload` follow each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a> {
+    /// RTP header, stays readable.
+    pub header: &'a [u8],
+    /// First bytes of the payload, such as the original sequence number of RTX; may be empty.
+    pub prefix: &'a [u8],
+    /// The rest of the payload, shared and not copied before sealing.
+    pub payload: &'a [u8],
+}
+
 /// The sealing side.
 pub struct SrtpSender {
     keys: Keys,
@@ -81,22 +92,20 @@ impl SrtpSender {
         OutSource(self.streams.len() - 1)
     }
 
-    /// Appends the sealed packet `header ++ prefix ++ payload` to `out`. `seq` is the header's.
-    /// `false`, with `out` unchanged, if the number breaks the rule of `sending`.
+    /// Appends the sealed packet to `out`. `seq` is that of its header. `false`, with `out`
+    /// unchanged, if the number breaks the rule of `sending`.
     pub fn seal(
         &mut self,
         source: OutSource,
         sending: Sending,
         seq: u16,
-        header: &[u8],
-        prefix: &[u8],
-        payload: &[u8],
+        packet: Plain<'_>,
         out: &mut Vec<u8>,
     ) -> bool {
         let Some(stream) = self.streams.get_mut(source.0) else { return false };
         let Some(index) = stream.index(sending, seq) else { return false };
         let start = out.len();
-        if !self.keys.rtp.seal_rtp(header, prefix, payload, stream.ssrc, index, out) {
+        if !self.keys.rtp.seal_rtp(packet, stream.ssrc, index, out) {
             out.truncate(start);
             return false;
         }

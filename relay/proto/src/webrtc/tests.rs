@@ -1,6 +1,6 @@
 //! A scripted client against the peers: another DTLS stack instance, real STUN, real SRTP.
 
 mod attacks;
-mod client;
+pub(super) mod client;
 mod negotiation;
 mod sessions;

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::answer::{CNAME, Sources};
 use super::negotiate::Agreed;
 use super::peer::PeerEvent;
-use super::srtp::{OutSource, Sending, SrtpSender};
+use super::srtp::{OutSource, Plain, Sending, SrtpSender};
 use crate::codec::{Codec, MediaKind};
 use crate::frame::{CaptureTime, Frame};
 use crate::hub::{Delivery, Resend, SenderInfo};
@@ -125,9 +125,8 @@ impl ViewerMedia {
             if at == 0 {
                 track.extend(now, frame, &mut header);
             }
-            arena.push_with(to, |out| {
-                sender.seal(source, Sending::First, seq, &header, &[], payload, out)
-            });
+            let packet = Plain { header: &header, prefix: &[], payload };
+            arena.push_with(to, |out| sender.seal(source, Sending::First, seq, packet, out));
             track.packets = track.packets.wrapping_add(1);
             track.octets = track.octets.wrapping_add(payload.len() as u32);
         }
@@ -157,16 +156,14 @@ impl ViewerMedia {
                 rtx.seq = own.wrapping_add(1);
                 let header = rtp::header(rtx.payload_type, marker, own, timestamp, rtx.ssrc);
                 let original = seq.to_be_bytes();
-                arena.push_with(to, |out| {
-                    sender.seal(source, Sending::First, own, &header, &original, payload, out)
-                });
+                let packet = Plain { header: &header, prefix: &original, payload };
+                arena.push_with(to, |out| sender.seal(source, Sending::First, own, packet, out));
             }
             None => {
                 let Some(source) = track.source else { return };
                 let header = rtp::header(track.payload_type, marker, seq, timestamp, track.ssrc);
-                arena.push_with(to, |out| {
-                    sender.seal(source, Sending::Again, seq, &header, &[], payload, out)
-                });
+                let packet = Plain { header: &header, prefix: &[], payload };
+                arena.push_with(to, |out| sender.seal(source, Sending::Again, seq, packet, out));
             }
         }
     }

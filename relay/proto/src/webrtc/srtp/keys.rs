@@ -6,6 +6,8 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 use subtle::ConstantTimeEq;
 
+use super::Plain;
+
 /// Clear bytes at the start of an SRTCP compound.
 pub(super) const RTCP_HEADER: usize = 8;
 const GCM_TAG: usize = 16;
@@ -131,13 +133,12 @@ impl Transform {
     /// Appends a sealed packet. `out` holds rubbish behind its old end if this fails.
     pub(super) fn seal_rtp(
         &self,
-        header: &[u8],
-        prefix: &[u8],
-        payload: &[u8],
+        packet: Plain<'_>,
         ssrc: u32,
         index: u64,
         out: &mut Vec<u8>,
     ) -> bool {
+        let Plain { header, prefix, payload } = packet;
         let start = out.len();
         let body = start + header.len();
         let plain = prefix.len() + payload.len();

@@ -61,15 +61,20 @@ fn rfc_7714_section_16_packets_seal_and_open() {
         let transform = gcm(key);
         let (head, body) = (unhex(RTP_HEADER), unhex(RTP_BODY));
         let mut whole = Vec::new();
-        assert!(transform.seal_rtp(&head, &[], &body, 0x5501_a0b2, 0xf17b, &mut whole));
+        assert!(transform.seal_rtp(plain(&head, &[], &body), 0x5501_a0b2, 0xf17b, &mut whole));
         assert_eq!(whole, [head.clone(), unhex(sealed)].concat());
         // A prefix (RTX) gives the same bytes as one contiguous payload.
         let mut split = Vec::new();
-        assert!(transform.seal_rtp(&head, &body[..2], &body[2..], 0x5501_a0b2, 0xf17b, &mut split));
+        assert!(transform.seal_rtp(
+            plain(&head, &body[..2], &body[2..]),
+            0x5501_a0b2,
+            0xf17b,
+            &mut split
+        ));
         assert_eq!(split, whole);
-        let mut plain = Vec::new();
-        assert!(transform.open_rtp(&whole, 12, 0x5501_a0b2, 0xf17b, &mut plain));
-        assert_eq!(plain, [head, body].concat());
+        let mut opened = Vec::new();
+        assert!(transform.open_rtp(&whole, 12, 0x5501_a0b2, 0xf17b, &mut opened));
+        assert_eq!(opened, [head, body].concat());
     }
 }
 
@@ -101,6 +106,10 @@ fn an_unencrypted_compound_is_refused() {
     assert_eq!(gcm(KEY_128).rtcp_index(&unhex(tag_only)), None);
 }
 
+fn plain<'a>(header: &'a [u8], prefix: &'a [u8], payload: &'a [u8]) -> Plain<'a> {
+    Plain { header, prefix, payload }
+}
+
 const PROFILES: [Profile; 3] =
     [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1];
 
@@ -114,7 +123,7 @@ fn pair(profile: Profile) -> (SrtpSender, SrtpReceiver) {
 fn sealed(sender: &mut SrtpSender, source: OutSource, seq: u16) -> Vec<u8> {
     let head = header(96, true, seq, 1, 42);
     let mut out = Vec::new();
-    assert!(sender.seal(source, Sending::First, seq, &head, &[], b"payload", &mut out));
+    assert!(sender.seal(source, Sending::First, seq, plain(&head, &[], b"payload"), &mut out));
     out
 }
 
@@ -198,22 +207,22 @@ fn a_sequence_number_is_never_sealed_for_two_packets() {
     let packet = sealed(&mut sender, source, 10);
     let mut out = Vec::new();
     let head = header(96, true, 10, 1, 42);
-    assert!(!sender.seal(source, Sending::First, 10, &head, &[], b"other", &mut out));
-    assert!(!sender.seal(source, Sending::Again, 11, &head, &[], b"other", &mut out));
+    assert!(!sender.seal(source, Sending::First, 10, plain(&head, &[], b"other"), &mut out));
+    assert!(!sender.seal(source, Sending::Again, 11, plain(&head, &[], b"other"), &mut out));
     assert!(out.is_empty());
-    assert!(sender.seal(source, Sending::Again, 10, &head, &[], b"payload", &mut out));
+    assert!(sender.seal(source, Sending::Again, 10, plain(&head, &[], b"payload"), &mut out));
     assert_eq!(out, packet);
 }
 
 #[test]
 fn sources_are_bounded_on_both_sides() {
     let (mut sender, mut receiver) = pair(Profile::AeadAes128Gcm);
-    let mut plain = Vec::new();
+    let mut opened = Vec::new();
     for ssrc in 0..=MAX_SOURCES as u32 {
         let source = sender.add_source(ssrc);
         let head = header(96, true, 1, 1, ssrc);
         let mut out = Vec::new();
-        assert!(sender.seal(source, Sending::First, 1, &head, &[], b"x", &mut out));
-        assert_eq!(receiver.open_rtp(&out, &mut plain), (ssrc as usize) < MAX_SOURCES);
+        assert!(sender.seal(source, Sending::First, 1, plain(&head, &[], b"x"), &mut out));
+        assert_eq!(receiver.open_rtp(&out, &mut opened), (ssrc as usize) < MAX_SOURCES);
     }
 }

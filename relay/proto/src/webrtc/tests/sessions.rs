@@ -9,7 +9,7 @@ use crate::codec::Codec;
 use crate::frame::{ArrivalTime, CaptureTime, Descriptor, Frame, MediaTime, Protection};
 use crate::hub::{Delivery, Resend, SenderInfo};
 use crate::ids::{Tier, TrackIndex};
-use crate::webrtc::srtp::Sending;
+use crate::webrtc::srtp::{Plain, Sending};
 use crate::webrtc::*;
 use crate::wire::rtcp::{self, Rtcp};
 use crate::wire::rtp;
@@ -160,7 +160,13 @@ fn publish(
     let source = sender.add_source(ssrc);
     let head = rtp::header(pt, true, seq, 90, ssrc);
     let mut out = Vec::new();
-    assert!(sender.seal(source, Sending::First, seq, &head, &[], body, &mut out));
+    assert!(sender.seal(
+        source,
+        Sending::First,
+        seq,
+        Plain { header: &head, prefix: &[], payload: body },
+        &mut out
+    ));
     pair.put(&out)
 }
 
@@ -284,4 +290,22 @@ fn an_ice_restart_keeps_the_old_generation_until_the_new_one_is_checked() {
     let frame = delivery(&pair, 1, &[b"a"]);
     pair.peer.send(pair.now, &frame, &mut pair.arena);
     assert_eq!(pair.sent()[0].0, addr("203.0.113.9:1"));
+}
+
+#[test]
+fn a_handshake_survives_lost_flights() {
+    for setup in ["actpass", "passive"] {
+        let mut pair = Pair::viewer(setup, false);
+        pair.check(&credentials(), true).unwrap();
+        for _ in 0..2 {
+            pair.shake_hands_losing_ours();
+            pair.advance(Duration::from_secs(1));
+        }
+        for _ in 0..10 {
+            pair.shake_hands();
+            pair.advance(Duration::from_millis(500));
+        }
+        let ends = (pair.peer.is_connected(), pair.srtp.is_some());
+        assert_eq!(ends, (true, true), "{setup} {:?}", events(&mut pair));
+    }
 }
