@@ -83,6 +83,13 @@ mod place {
     pub(super) const BITS: u32 = 16;
 }
 
+/// Where the port listens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RtspAddresses {
+    pub(crate) rtsp: SocketAddr,
+    pub(crate) rtsps: SocketAddr,
+}
+
 /// What all peers share.
 pub(super) struct Shared {
     udp: Udp,
@@ -95,14 +102,14 @@ pub(super) struct Shared {
 /// A listener that must be tried again, because it was not drained.
 struct Listener {
     tcp: TcpListener,
-    address: SocketAddr,
     again: Option<Instant>,
 }
 
 impl Listener {
-    fn bind(address: SocketAddr) -> io::Result<Self> {
-        let tcp = TcpListener::bind(address)?;
-        Ok(Self { address: tcp.local_addr()?, tcp, again: None })
+    fn bind(address: SocketAddr, registry: &Registry, token: Token) -> io::Result<Self> {
+        let mut tcp = TcpListener::bind(address)?;
+        registry.register(&mut tcp, token, Interest::READABLE)?;
+        Ok(Self { tcp, again: None })
     }
 }
 
@@ -128,39 +135,30 @@ pub(crate) struct RtspPort {
 impl RtspPort {
     /// Binds every socket and registers it.
     pub(crate) fn bind(config: &RelayConfig, registry: &Registry) -> Result<Self, BindFailed> {
-        let listen = |key, address| Listener::bind(address).map_err(BindFailed::at(key, address));
-        let listeners =
-            [listen("listen.rtsp", config.rtsp)?, listen("listen.rtsps", config.rtsps)?];
-        let udp = Udp::bind(config.rtsp_udp)
-            .map_err(BindFailed::at("listen.rtsp_udp", config.rtsp_udp))?;
-        Self::start(config, registry, listeners, udp)
-            .map_err(BindFailed::at("listen.rtsp", config.rtsp))
-    }
-
-    fn start(
-        config: &RelayConfig,
-        registry: &Registry,
-        mut listeners: [Listener; 2],
-        mut udp: Udp,
-    ) -> io::Result<Self> {
-        for (index, listener) in listeners.iter_mut().enumerate() {
-            let token = PortKind::Rtsp.token(index);
-            registry.register(&mut listener.tcp, token, Interest::READABLE)?;
-        }
-        for (index, socket) in udp.sources().into_iter().enumerate() {
-            let token = PortKind::Rtsp.token(place::RTP + index);
-            registry.register(socket, token, Interest::READABLE)?;
-        }
-        let udp_ports = udp.ports()?;
-        let ssrc = u32::from_ne_bytes(random()?);
-        let scratch = vec![0; SCRATCH].into_boxed_slice();
-        let (handles, admission) = (Handles::default(), Admission::default());
+        let at = BindFailed::at;
+        let token = |place| PortKind::Rtsp.token(place);
+        let listener = |address, place| Listener::bind(address, registry, token(place));
+        let rtsp = listener(config.rtsp, place::RTSP).map_err(at("listen.rtsp", config.rtsp))?;
+        let rtsps =
+            listener(config.rtsps, place::RTSPS).map_err(at("listen.rtsps", config.rtsps))?;
+        let tokens = [token(place::RTP), token(place::RTCP)];
+        let udp = Udp::bind(config.rtsp_udp, registry, tokens);
+        let (udp, udp_ports) = udp.map_err(at("listen.rtsp_udp", config.rtsp_udp))?;
+        let tls = tls_config(&config.tls).map_err(at("listen.rtsps", config.rtsps))?;
+        let ssrc = random().map_err(at("listen.rtsp", config.rtsp))?;
+        let shared = Shared {
+            udp,
+            handles: Handles::default(),
+            admission: Admission::default(),
+            scratch: vec![0; SCRATCH].into_boxed_slice(),
+            ssrc: u32::from_ne_bytes(ssrc),
+        };
         Ok(Self {
-            listeners,
-            tls: tls_config(&config.tls)?,
+            listeners: [rtsp, rtsps],
+            tls,
             plain_play: config.plain_rtsp_play,
             udp_ports,
-            shared: Shared { udp, handles, admission, scratch, ssrc },
+            shared,
             peers: Slab::new(),
             born: 0,
             busy: Vec::new(),
@@ -170,14 +168,11 @@ impl RtspPort {
         })
     }
 
-    /// Where plain RTSP is listened for, with the real port.
-    pub(crate) fn rtsp_addr(&self) -> SocketAddr {
-        self.listeners[place::RTSP].address
-    }
-
-    /// Where RTSP over TLS is listened for, with the real port.
-    pub(crate) fn rtsps_addr(&self) -> SocketAddr {
-        self.listeners[place::RTSPS].address
+    /// Where the port listens, with the real ports.
+    pub(crate) fn addresses(&self) -> io::Result<RtspAddresses> {
+        let [rtsp, rtsps] = &self.listeners;
+        let (rtsp, rtsps) = (rtsp.tcp.local_addr()?, rtsps.tcp.local_addr()?);
+        Ok(RtspAddresses { rtsp, rtsps })
     }
 
     /// A socket is ready.

@@ -163,7 +163,7 @@ impl Harness {
     }
 
     fn client(&self) -> Client {
-        Client::over(TcpStream::connect(self.port.rtsp_addr()).unwrap())
+        Client::over(TcpStream::connect(self.port.addresses().unwrap().rtsp).unwrap())
     }
 
     /// A camera that records, over TCP.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use sightline_relay_proto::rtsp::{Lower, TrackSetup};
 use sightline_relay_proto::transmit::Arena;
@@ -74,24 +75,20 @@ fn side(rtcp: bool) -> usize {
 }
 
 impl Udp {
-    /// Binds RTP to `address` and RTCP to the next port.
-    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
-        let rtp = Socket::bind(address)?;
-        let mut next = rtp.mio.local_addr()?;
-        let port = next.port().checked_add(1).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        next.set_port(port);
-        let rtcp = Socket::bind(next)?;
-        Ok(Self { rtp, rtcp, routes: Default::default(), buffer: vec![0; 64 * 1024] })
-    }
-
-    /// The sockets, RTP first, for registration.
-    pub(super) fn sources(&mut self) -> [&mut UdpSocket; 2] {
-        [&mut self.rtp.mio, &mut self.rtcp.mio]
-    }
-
-    /// Our ports.
-    pub(super) fn ports(&self) -> io::Result<(u16, u16)> {
-        Ok((self.rtp.mio.local_addr()?.port(), self.rtcp.mio.local_addr()?.port()))
+    /// Binds RTP to `address` and RTCP to the next port; gives both ports.
+    pub(super) fn bind(
+        address: SocketAddr,
+        registry: &Registry,
+        [rtp_token, rtcp_token]: [Token; 2],
+    ) -> io::Result<(Self, (u16, u16))> {
+        let mut rtp = Socket::bind(address)?;
+        let first = rtp.mio.local_addr()?;
+        let next = first.port().checked_add(1).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let mut rtcp = Socket::bind(SocketAddr::new(first.ip(), next))?;
+        registry.register(&mut rtp.mio, rtp_token, Interest::READABLE)?;
+        registry.register(&mut rtcp.mio, rtcp_token, Interest::READABLE)?;
+        let udp = Self { rtp, rtcp, routes: Default::default(), buffer: vec![0; 64 * 1024] };
+        Ok((udp, (first.port(), next)))
     }
 
     /// Enters the addresses of a track; `false` if one is another track's already.
