@@ -35,8 +35,6 @@ const ROQ_NAMES: &str = "*.roq.sightline.internal";
 
 /// The certificates in use.
 pub(crate) struct Pki {
-    /// CA certificate for agents to pin.
-    pub(crate) ca_pem: String,
     /// SHA-256 of the CA certificate, hex.
     pub(crate) ca_sha256: String,
     /// Leaf for https, RTSPS and RoQ.
@@ -55,7 +53,7 @@ pub(crate) fn load(
     let leaf = load_leaf(folder, &ca, name, addresses, now)?;
     let der = CertificateDer::from_pem_slice(ca.pem.as_bytes()).map_err(io::Error::other)?;
     let ca_sha256 = hex(digest(&SHA256, &der).as_ref());
-    Ok(Pki { ca_pem: ca.pem, ca_sha256, tls: Arc::new(leaf) })
+    Ok(Pki { ca_sha256, tls: Arc::new(leaf) })
 }
 
 /// Lower-case hex.

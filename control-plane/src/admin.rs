@@ -90,10 +90,10 @@ impl ControlPlane {
         }
         let code = base32::encode(&random::bytes::<CODE_BYTES>(self.random()));
         let (publish_password, kind) = match new.identity {
-            Some(identity) => (None, DeviceKind::Sealed(identity)),
+            Some(identity) => (None, DeviceKind::Agent(identity)),
             None => {
                 let (password, credential) = self.new_credential(&serial);
-                (Some(password), DeviceKind::Open(credential))
+                (Some(password), DeviceKind::Credential(credential))
             }
         };
         let device = Device {

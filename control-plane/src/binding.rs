@@ -70,7 +70,7 @@ impl ControlPlane {
 
         let device = self.device_with_code(&request.serial, &request.code).await?;
         let device = device.ok_or(BindError::NoMatch)?;
-        if let DeviceKind::Open(_) = device.device.kind {
+        if let DeviceKind::Credential(_) = device.device.kind {
             let (challenge, signature) =
                 request.proof.as_ref().ok_or(BindError::KeyProofRequired)?;
             if !self.signed_by_device(session, &device, challenge, signature).await? {

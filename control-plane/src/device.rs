@@ -118,8 +118,11 @@ impl ControlPlane {
 }
 
 impl DeviceState {
-    /// Whether the device seals its media.
+    /// Whether the device seals its media. None does yet: an agent has the identity that sealing
+    /// stands on, but pushes clear media and is labelled so.
     pub fn sealed(&self) -> bool {
-        matches!(self.device.kind, DeviceKind::Sealed(_))
+        match self.device.kind {
+            DeviceKind::Agent(_) | DeviceKind::Credential(_) => false,
+        }
     }
 }

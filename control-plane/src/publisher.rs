@@ -82,9 +82,9 @@ impl ControlPlane {
     ) -> Result<Option<PublishingDevice>, Inner> {
         let device = self.store().device_by_identity(identity).await?;
         Ok(device.map(|state| PublishingDevice {
-            serial: state.device.serial.0,
-            sealed: true,
+            sealed: state.sealed(),
             channels: state.device.channels,
+            serial: state.device.serial.0,
         }))
     }
 
@@ -95,7 +95,7 @@ impl ControlPlane {
     pub async fn rtsp_publisher(&self, user: &str) -> Result<Option<RtspPublisher>, Inner> {
         let Some(serial) = Serial::parse(user) else { return Ok(None) };
         let Some(state) = self.store().device(&serial).await? else { return Ok(None) };
-        let DeviceKind::Open(credential) = state.device.kind else { return Ok(None) };
+        let DeviceKind::Credential(credential) = state.device.kind else { return Ok(None) };
         let plain = self.vault().open_server(HA1_PLACE, serial.as_str(), &credential.ha1_enc)?;
         let plain = Zeroizing::new(plain);
         let ha1: Ha1 = serde_json::from_slice(&plain).map_err(|_| DoesNotOpen)?;

@@ -173,10 +173,11 @@ fn bind(config: &RelayConfig, poll: &Poll) -> Result<(Ports, BoundAddresses), St
         RoqError::Io(source) => StartError::Bind { key: "listen.roq", address: config.roq, source },
         RoqError::Tls(error) => StartError::Certificate(error.to_string()),
     })?;
+    let tcp = rtsp.addresses().map_err(at("listen.rtsp", config.rtsp))?;
     let addresses = BoundAddresses {
         webrtc: webrtc.local_addr(),
-        rtsp: rtsp.rtsp_addr(),
-        rtsps: rtsp.rtsps_addr(),
+        rtsp: tcp.rtsp,
+        rtsps: tcp.rtsps,
         roq: roq.local_addr(),
     };
     Ok((Ports { webrtc, rtsp, roq, feed: FeedPort::default() }, addresses))

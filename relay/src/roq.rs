@@ -65,11 +65,6 @@ pub(crate) enum RoqCommand {
         /// The answer.
         reply: oneshot::Sender<Result<RoqSession, MediaError>>,
     },
-    /// Ends a session.
-    End {
-        /// Which.
-        id: SessionId,
-    },
 }
 
 /// The port cannot start.
@@ -146,11 +141,6 @@ impl RoqPort {
             }
             RoqCommand::Publish { id, publisher, identity, tracks, reply } => {
                 let _ = reply.send(self.publish(cx, id, publisher, identity, tracks));
-            }
-            RoqCommand::End { id } => {
-                if let Some(peer) = self.sessions.by_id(id) {
-                    self.end(cx, peer, Code::NoError, "the session was ended");
-                }
             }
         }
     }

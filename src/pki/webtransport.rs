@@ -18,6 +18,7 @@ const BEFORE_USE: Duration = Duration::days(1);
 /// One leaf.
 pub(crate) struct Leaf {
     /// The certificate.
+    #[expect(dead_code, reason = "the WebTransport endpoint serves it with sealed live view")]
     pub(crate) certificate: CertificateDer<'static>,
     /// Its key.
     #[expect(dead_code, reason = "the WebTransport endpoint serves it with sealed live view")]

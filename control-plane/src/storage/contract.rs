@@ -65,7 +65,7 @@ fn device(serial: &str) -> Device {
         serial: Serial(serial.into()),
         name: "n".into(),
         model: "m".into(),
-        kind: DeviceKind::Sealed(Thumbprint([9; 32])),
+        kind: DeviceKind::Agent(Thumbprint([9; 32])),
         code: vec![4],
         channels: 1,
     }

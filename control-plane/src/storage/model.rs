@@ -258,10 +258,10 @@ pub struct Device {
 /// How a device protects and publishes.
 #[derive(Clone, Debug)]
 pub enum DeviceKind {
-    /// Sealed: publishes with its identity key.
-    Sealed(Thumbprint),
-    /// Open: publishes with a password.
-    Open(Credential),
+    /// The agent: publishes with its identity key; its media can be sealed.
+    Agent(Thumbprint),
+    /// An RTSP or WHIP camera: publishes with a password, always open.
+    Credential(Credential),
 }
 
 /// What is kept of a publishing password.

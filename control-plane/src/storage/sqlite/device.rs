@@ -32,8 +32,8 @@ impl DeviceStore for SqliteStore {
     async fn device_add(&self, device: &Device, now: u64) -> Stored<bool> {
         let mut tx = self.begin().await?;
         let (identity, credential) = match &device.kind {
-            DeviceKind::Sealed(identity) => (Some(identity.to_string()), None),
-            DeviceKind::Open(credential) => (None, Some(credential)),
+            DeviceKind::Agent(identity) => (Some(identity.to_string()), None),
+            DeviceKind::Credential(credential) => (None, Some(credential)),
         };
         let done = query(
             "INSERT INTO device (serial, name, model, sealed, identity, publish_token,
@@ -219,16 +219,16 @@ fn state(row: &SqliteRow) -> Stored<DeviceState> {
     let broken = || StoreError::Inconsistent("a device");
     let key = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).map_err(|_| broken());
     let kind = match row.opt_text("identity")? {
-        Some(identity) => DeviceKind::Sealed(identity.parse().map_err(|_| broken())?),
-        None => DeviceKind::Open(Credential {
+        Some(identity) => DeviceKind::Agent(identity.parse().map_err(|_| broken())?),
+        None => DeviceKind::Credential(Credential {
             token: row.blob("publish_token")?,
             ha1_enc: row.blob("publish_ha1_enc")?,
             verifier: key(row.blob("publish_verifier")?)?,
         }),
     };
     let verifier = match &kind {
-        DeviceKind::Sealed(_) => row.opt_blob("bound_verifier")?.map(key).transpose()?,
-        DeviceKind::Open(credential) => Some(credential.verifier),
+        DeviceKind::Agent(_) => row.opt_blob("bound_verifier")?.map(key).transpose()?,
+        DeviceKind::Credential(credential) => Some(credential.verifier),
     };
     Ok(DeviceState {
         device: Device {
