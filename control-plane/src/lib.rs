@@ -1,1 +1,199 @@
-//! sightline-control-plane
+//! Accounts, devices, bindings, keys, consents: the facts that the gate stands on.
+//!
+//! [`ControlPlane`] is the one way in. `http::router` serves it; `admin` is for the operator's
+//! command line; the gate ([`ControlPlane::admit`]), the renewal of leases
+//! ([`ControlPlane::renew`]) and the feed of revocations ([`ControlPlane::revocations`]) are for
+//! signaling and relay.
+
+pub mod admin;
+pub mod base32;
+pub mod binding;
+pub mod clock;
+pub mod consent;
+pub mod device;
+pub mod error;
+pub mod gate;
+pub mod http;
+pub mod ids;
+pub mod key;
+pub mod limits;
+pub mod message;
+pub mod otp;
+pub mod phone;
+pub mod publisher;
+pub mod random;
+pub mod replay;
+pub mod session;
+pub mod sms;
+pub mod step_up;
+pub mod storage;
+pub mod vault;
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sightline_grant::Revocation;
+use tokio::sync::{Notify, broadcast};
+
+use clock::{Clock, SystemClock};
+use limits::Limits;
+use random::{Random, SystemRandom};
+use replay::ProofIds;
+use sms::SmsSender;
+use storage::Store;
+use storage::sqlite::SqliteStore;
+use storage::sqlite::migrate::MigrateError;
+use vault::{MasterKey, MasterKeyError, Vault};
+
+/// Name of the database in the data folder.
+pub const DATABASE_FILE: &str = "control-plane.db";
+/// Name of the master key in the data folder. Keep it apart from backups.
+pub const MASTER_KEY_FILE: &str = "master.key";
+
+/// What an installation chooses.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder of the database and, unless `master_key` says otherwise, of the master key.
+    pub data_dir: PathBuf,
+    /// Master key file; `None`: [`MASTER_KEY_FILE`] in the data folder.
+    pub master_key: Option<PathBuf>,
+    /// Name of this server in proofs of a device key.
+    pub server_name: String,
+    /// Host of the page, for the last line of text messages.
+    pub page_host: String,
+    /// Limits that depend on the size of the installation.
+    pub limits: Limits,
+}
+
+/// Why the control plane does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// See [`MigrateError`].
+    #[error(transparent)]
+    Database(#[from] MigrateError),
+    /// See [`MasterKeyError`].
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    /// The folder cannot be made.
+    #[error("the data folder cannot be made: {0}")]
+    Folder(#[source] std::io::Error),
+}
+
+/// The control plane. Cheap to clone.
+#[derive(Clone)]
+pub struct ControlPlane(Arc<State>);
+
+struct State {
+    config: Config,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    sms: Arc<dyn SmsSender>,
+    vault: Vault,
+    proof_ids: ProofIds,
+    revocations: broadcast::Sender<Revocation>,
+    device_changes: broadcast::Sender<Arc<str>>,
+    outbox: Notify,
+}
+
+/// What a control plane is made of; tests put their own clock and random source in.
+pub struct Parts {
+    /// Configuration.
+    pub config: Config,
+    /// Database.
+    pub store: Arc<dyn Store>,
+    /// Clock.
+    pub clock: Arc<dyn Clock>,
+    /// Random source.
+    pub random: Arc<dyn Random>,
+    /// Sender of text messages.
+    pub sms: Arc<dyn SmsSender>,
+    /// Master key.
+    pub master: MasterKey,
+}
+
+impl ControlPlane {
+    /// Opens the control plane on SQLite in the data folder, with the system's clock and random
+    /// source. Makes folder, database and master key on the first start.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(config: Config, sms: Arc<dyn SmsSender>) -> Result<Self, OpenError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&config.data_dir)
+            .map_err(OpenError::Folder)?;
+        let database = config.data_dir.join(DATABASE_FILE);
+        let random = Arc::new(SystemRandom);
+        let key_file =
+            config.master_key.clone().unwrap_or_else(|| config.data_dir.join(MASTER_KEY_FILE));
+        let master = MasterKey::load(&key_file, !database.exists(), random.as_ref())?;
+        let store = Arc::new(SqliteStore::open(&database).await?);
+        let clock = Arc::new(SystemClock);
+        Ok(Self::from_parts(Parts { config, store, clock, random, sms, master }))
+    }
+
+    /// From its parts.
+    pub fn from_parts(parts: Parts) -> Self {
+        Self(Arc::new(State {
+            config: parts.config,
+            store: parts.store,
+            clock: parts.clock,
+            random: parts.random,
+            sms: parts.sms,
+            vault: Vault::new(&parts.master),
+            proof_ids: ProofIds::default(),
+            revocations: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
+            device_changes: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
+            outbox: Notify::new(),
+        }))
+    }
+
+    /// Acts that end running media sessions, each sent after its commit. A listener that lags
+    /// (`RecvError::Lagged`) must renew all its leases.
+    pub fn revocations(&self) -> broadcast::Receiver<Revocation> {
+        self.0.revocations.subscribe()
+    }
+
+    /// Whether the database answers.
+    pub async fn ready(&self) -> bool {
+        self.store().ping().await.is_ok()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.0.store.as_ref()
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn random(&self) -> &dyn Random {
+        self.0.random.as_ref()
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn announce(&self, revocation: Revocation) {
+        // Without listeners there is nothing to cut.
+        let _ = self.0.revocations.send(revocation);
+    }
+
+    pub(crate) fn device_changed(&self, serial: &ids::Serial) {
+        // Without a waiting device there is nobody to tell.
+        let _ = self.0.device_changes.send(serial.as_str().into());
+        self.0.outbox.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests;

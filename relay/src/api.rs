@@ -7,6 +7,8 @@ use sightline_grant::{Epochs, Redacted, Role, Thumbprint};
 use sightline_relay_proto::codec::TrackInfo;
 use sightline_relay_proto::ids::StreamKey;
 
+use crate::lease::LeaseRefused;
+
 /// Name of one media session, unguessable: 128 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u128);
@@ -139,12 +141,25 @@ pub enum MediaError {
     /// PATCH with another entity tag.
     #[error("the ICE generation has changed")]
     PreconditionFailed,
+    /// The admission was revoked before it was used.
+    #[error("the admission was revoked")]
+    Revoked,
     /// A bound on sessions is reached.
     #[error("the relay is full; try again later")]
     Full,
     /// The worker is gone or did not answer in time.
     #[error("the relay does not answer")]
     Unavailable,
+}
+
+impl From<LeaseRefused> for MediaError {
+    fn from(refused: LeaseRefused) -> Self {
+        match refused {
+            LeaseRefused::Revoked => Self::Revoked,
+            LeaseRefused::AuthoritySilent => Self::Unavailable,
+            LeaseRefused::Full => Self::Full,
+        }
+    }
 }
 
 /// What the relay asks of the rest of the system. Implemented by the process that joins the parts.

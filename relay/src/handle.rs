@@ -24,7 +24,7 @@ use crate::config::RelayConfig;
 use crate::feed::{FeedCommand, FeedPort};
 use crate::lease::LeaseId;
 use crate::port::{Question, Questions};
-use crate::roq::{RoqCommand, RoqPort};
+use crate::roq::{RoqCommand, RoqError, RoqPort};
 use crate::rtsp::{RtspCommand, RtspPort};
 use crate::webrtc::{WebRtcCommand, WebRtcPort};
 use crate::worker::{Command, Ports, SharedStats, WAKER, Worker, WorkerParts};
@@ -164,12 +164,20 @@ fn bind(config: &RelayConfig, poll: &Poll) -> Result<(Ports, BoundAddresses), St
     let registry = poll.registry();
     let at = |key, address| move |source| StartError::Bind { key, address, source };
     let webrtc = WebRtcPort::bind(config, registry).map_err(at("listen.webrtc", config.webrtc))?;
-    let rtsp = RtspPort::bind(config, registry).map_err(at("listen.rtsp", config.rtsp))?;
-    let roq = RoqPort::bind(config, registry).map_err(at("listen.roq", config.roq))?;
+    let rtsp = RtspPort::bind(config, registry).map_err(|failed| StartError::Bind {
+        key: failed.key,
+        address: failed.address,
+        source: failed.source,
+    })?;
+    let roq = RoqPort::new(config, registry).map_err(|error| match error {
+        RoqError::Io(source) => StartError::Bind { key: "listen.roq", address: config.roq, source },
+        RoqError::Tls(error) => StartError::Certificate(error.to_string()),
+    })?;
+    let tcp = rtsp.addresses().map_err(at("listen.rtsp", config.rtsp))?;
     let addresses = BoundAddresses {
         webrtc: webrtc.local_addr(),
-        rtsp: rtsp.rtsp_addr(),
-        rtsps: rtsp.rtsps_addr(),
+        rtsp: tcp.rtsp,
+        rtsps: tcp.rtsps,
         roq: roq.local_addr(),
     };
     Ok((Ports { webrtc, rtsp, roq, feed: FeedPort::default() }, addresses))
@@ -345,6 +353,11 @@ impl RelayHandle {
     /// The revocation feed is alive; called each second.
     pub fn feed_beat(&self) {
         self.send(Command::FeedBeat);
+    }
+
+    /// Asks the authority about every lease now: revocations may have been missed.
+    pub fn renew_all(&self) {
+        self.send(Command::RenewAll);
     }
 
     /// Counters, at most half a second old.

@@ -161,6 +161,14 @@ impl LeaseTable {
         }
     }
 
+    /// Asks about every living lease at once: revocations may have been missed.
+    pub fn renew_all(&mut self, now: Instant) {
+        let waiting: Vec<_> = self.renewals.iter().map(|(_, id)| *id).collect();
+        for id in waiting {
+            self.place(id, State::Fresh(now));
+        }
+    }
+
     /// The revocation feed has beaten.
     pub fn feed_beat(&mut self, now: Instant) {
         self.signs.beat(now);

@@ -10,6 +10,8 @@
 //! - `close(&mut self, cx, peer, reason)` to end a peer at once, its queued bytes discarded.
 
 use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use mio::Token;
@@ -46,6 +48,21 @@ pub(crate) enum CloseReason {
     Replaced,
     /// The server stops.
     Shutdown,
+}
+
+/// A socket that cannot be bound, with the configuration key of its address.
+#[derive(Debug)]
+pub(crate) struct BindFailed {
+    pub(crate) key: &'static str,
+    pub(crate) address: SocketAddr,
+    pub(crate) source: io::Error,
+}
+
+impl BindFailed {
+    /// For `map_err`.
+    pub(crate) fn at(key: &'static str, address: SocketAddr) -> impl Fn(io::Error) -> Self {
+        move |source| Self { key, address, source }
+    }
 }
 
 /// Who stands behind subscribers, publishers and leases.

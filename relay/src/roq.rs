@@ -229,7 +229,7 @@ impl RoqPort {
         };
         let tracks: Vec<_> = infos.into_iter().enumerate().map(track).collect();
         let peer = self.sessions.allot();
-        let lease = cx.leases.open(cx.now, admitted.terms);
+        let lease = cx.leases.open(cx.now, admitted.terms)?;
         cx.directory.leases.insert(lease, (PortKind::Roq, peer));
         let purpose = Purpose::View { key: admitted.key, lease };
         let offered: Vec<_> = tracks.iter().filter(|track| watched(&track.info)).cloned().collect();

@@ -4,6 +4,8 @@
 //! connection. See `peer.rs` for one connection, `play.rs` and `record.rs` for its two roles.
 
 mod admission;
+#[cfg(test)]
+mod foreign;
 mod handles;
 mod output;
 mod peer;
@@ -24,7 +26,6 @@ use mio::{Interest, Registry, Token};
 use rustls::{ServerConfig, ServerConnection};
 use sightline_grant::Redacted;
 use sightline_relay_proto::hub::SubscriberId;
-use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::rtsp::{RtspConnection, Settings, digest::Secret};
 use slab::Slab;
 
@@ -82,15 +83,6 @@ mod place {
     pub(super) const BITS: u32 = 16;
 }
 
-/// Where the port listens.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RtspAddresses {
-    pub(crate) rtsp: SocketAddr,
-    pub(crate) rtsps: SocketAddr,
-    /// RTP and RTCP ports of media over UDP.
-    pub(crate) udp: (u16, u16),
-}
-
 /// What all peers share.
 pub(super) struct Shared {
     udp: Udp,
@@ -103,7 +95,15 @@ pub(super) struct Shared {
 /// A listener that must be tried again, because it was not drained.
 struct Listener {
     tcp: TcpListener,
+    address: SocketAddr,
     again: Option<Instant>,
+}
+
+impl Listener {
+    fn bind(address: SocketAddr) -> io::Result<Self> {
+        let tcp = TcpListener::bind(address)?;
+        Ok(Self { address: tcp.local_addr()?, tcp, again: None })
+    }
 }
 
 /// Every RTSP connection of one worker.
@@ -120,15 +120,18 @@ pub(crate) struct RtspPort {
     busy: Vec<PeerId>,
     /// UDP sockets with more datagrams than one turn takes: RTP, RTCP.
     udp_busy: [bool; 2],
+    /// Since when peers or sockets are busy.
+    urgent: Option<Instant>,
     next_tick: Option<Instant>,
 }
 
 impl RtspPort {
     /// Binds every socket and registers it.
     pub(crate) fn bind(config: &RelayConfig, registry: &Registry) -> io::Result<Self> {
-        let mut listeners = [TcpListener::bind(config.rtsp)?, TcpListener::bind(config.rtsps)?];
+        let mut listeners = [Listener::bind(config.rtsp)?, Listener::bind(config.rtsps)?];
         for (index, listener) in listeners.iter_mut().enumerate() {
-            registry.register(listener, PortKind::Rtsp.token(index), Interest::READABLE)?;
+            let token = PortKind::Rtsp.token(index);
+            registry.register(&mut listener.tcp, token, Interest::READABLE)?;
         }
         let mut udp = Udp::bind(config.rtsp_udp)?;
         for (index, socket) in udp.sources().into_iter().enumerate() {
@@ -140,7 +143,7 @@ impl RtspPort {
         let scratch = vec![0; SCRATCH].into_boxed_slice();
         let (handles, admission) = (Handles::default(), Admission::default());
         Ok(Self {
-            listeners: listeners.map(|tcp| Listener { tcp, again: None }),
+            listeners,
             tls: tls_config(&config.tls)?,
             plain_play: config.plain_rtsp_play,
             udp_ports,
@@ -149,15 +152,19 @@ impl RtspPort {
             born: 0,
             busy: Vec::new(),
             udp_busy: [false; 2],
+            urgent: None,
             next_tick: None,
         })
     }
 
-    /// Where the port listens, with the real ports.
-    pub(crate) fn addresses(&self) -> io::Result<RtspAddresses> {
-        let [rtsp, rtsps] = &self.listeners;
-        let udp = self.udp_ports;
-        Ok(RtspAddresses { rtsp: rtsp.tcp.local_addr()?, rtsps: rtsps.tcp.local_addr()?, udp })
+    /// Where plain RTSP is listened for, with the real port.
+    pub(crate) fn rtsp_addr(&self) -> SocketAddr {
+        self.listeners[place::RTSP].address
+    }
+
+    /// Where RTSP over TLS is listened for, with the real port.
+    pub(crate) fn rtsps_addr(&self) -> SocketAddr {
+        self.listeners[place::RTSPS].address
     }
 
     /// A socket is ready.
@@ -208,7 +215,7 @@ impl RtspPort {
     /// When [`Self::handle_timeout`] is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let again = self.listeners.iter().filter_map(|listener| listener.again);
-        again.chain(self.next_tick).min()
+        again.chain(self.urgent).chain(self.next_tick).min()
     }
 
     /// Time has passed.
@@ -218,6 +225,7 @@ impl RtspPort {
                 self.accept(cx, index);
             }
         }
+        self.urgent = None;
         for rtcp in [false, true] {
             if std::mem::take(&mut self.udp_busy[usize::from(rtcp)]) {
                 self.receive(cx, rtcp);
@@ -234,10 +242,6 @@ impl RtspPort {
     /// The hub has frames for a viewer.
     pub(crate) fn deliver(&mut self, cx: &mut Cx<'_>, peer: PeerId, subscriber: SubscriberId) {
         self.with_peer(cx, peer, |peer, cx, shared| peer.deliver(cx, shared, subscriber));
-    }
-
-    /// RTSP publishers do not act on feedback; the hub is told so at RECORD.
-    pub(crate) fn request_keyframe(&mut self, _cx: &mut Cx<'_>, _peer: PeerId, _track: TrackIndex) {
     }
 
     /// Ends a peer at once. What is queued is thrown away, with a reset, so that nothing more
@@ -258,8 +262,8 @@ impl RtspPort {
         });
     }
 
-    /// Connections open now.
-    pub(crate) fn connections(&self) -> usize {
+    #[cfg(test)]
+    fn connections(&self) -> usize {
         self.peers.len()
     }
 
@@ -274,7 +278,7 @@ impl RtspPort {
         let fate = act(peer, cx, &mut self.shared);
         if fate == Fate::Busy && !self.busy.contains(&id) {
             self.busy.push(id);
-            self.next_tick = Some(cx.now);
+            self.urgent.get_or_insert(cx.now);
         }
         if matches!(fate, Fate::Finished | Fate::Broken) {
             let mut peer = self.peers.remove(place);
@@ -364,7 +368,7 @@ impl RtspPort {
         });
         self.udp_busy[usize::from(rtcp)] = more;
         if more {
-            self.next_tick = Some(cx.now);
+            self.urgent.get_or_insert(cx.now);
         }
     }
 
@@ -376,9 +380,6 @@ impl RtspPort {
         }
         let idle = self.peers.is_empty() && self.shared.handles.is_empty();
         self.next_tick = if idle { None } else { Some(cx.now + TICK) };
-        if !self.busy.is_empty() || self.udp_busy.contains(&true) {
-            self.next_tick = Some(cx.now);
-        }
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Revoke(Revocation),
     /// The revocation feed is alive.
     FeedBeat,
+    /// Revocations may have been missed.
+    RenewAll,
     /// Answer to a renewal batch; `None` when the authority was silent.
     Renewed(Option<Vec<(LeaseId, LeaseVerdict)>>),
     /// Whether a stream is live.
@@ -237,6 +239,7 @@ impl Worker {
             Command::Feed(command) => ports.feed.handle_command(&mut cx, command),
             Command::Revoke(revocation) => cx.leases.revoke(now, &revocation),
             Command::FeedBeat => cx.leases.feed_beat(now),
+            Command::RenewAll => cx.leases.renew_all(now),
             Command::Renewed(Some(verdicts)) => cx.leases.handle_renewed(now, verdicts),
             Command::Renewed(None) => cx.leases.handle_silence(now),
             Command::Live { key, reply } => {

@@ -3,4 +3,5 @@
 mod fakes;
 mod gate;
 mod media;
+mod page;
 mod surface;

@@ -4,7 +4,7 @@ import { open } from './api.js';
 import { h, toast, translateAll } from './dom.js';
 import { language, setLanguage, t } from './i18n.js';
 import * as icons from './icons.js';
-import { terminalKey } from './keys.js';
+import { forgetAllDeviceKeys, terminalKey } from './keys.js';
 import * as session from './session.js';
 import { accountView } from './views/account.js';
 import { devicesView } from './views/devices.js';
@@ -38,12 +38,18 @@ async function start() {
   await terminalKey();
   context.server = await open('GET', '/v1/server');
   if (context.server.development) banner();
-  addEventListener('hashchange', show);
+  addEventListener('hashchange', async () => {
+    await show();
+    scrollTo(0, 0);
+    if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
+  });
   addEventListener('pagehide', () => view?.leave?.());
   addEventListener('pageshow', (event) => event.persisted && show());
-  session.onEnd(() => {
+  session.onEnd(async () => {
+    // Signed out elsewhere: whoever holds this browser now starts without the device keys.
+    await forgetAllDeviceKeys();
     toast('signin.ended');
-    show();
+    await show();
   });
   await show();
 }

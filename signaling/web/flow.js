@@ -24,7 +24,7 @@ export const MAX_STEPS = 10;
 const FIRST_PAUSE = 0.5;
 const LONGEST_PAUSE = 10;
 
-export const stepFor = (problem) => STEPS[problem.name] ?? 'show';
+export const stepFor = ({ name }) => (Object.hasOwn(STEPS, name) ? STEPS[name] : 'show');
 
 /** Pause before try number `attempt` (from 0), seconds; `random` in 0..1 spreads the crowd. */
 export function pause(attempt, random = Math.random()) {

@@ -13,3 +13,12 @@ pub use epoch::{Epochs, Revocation};
 pub use grant::{Action, Grant, GrantError, GrantId, GrantSigner, GrantVerifier, Role};
 pub use jwk::{PublicKey, Thumbprint};
 pub use secret::Redacted;
+
+/// States in a test's output that it proves a requirement of the product, by the requirement's id.
+/// The lines are collected from the test run: `requirement proved: A1 by my_crate::tests`.
+#[macro_export]
+macro_rules! requirement {
+    ($($id:literal),+ $(,)?) => {
+        $(println!("requirement proved: {} by {}", $id, module_path!());)+
+    };
+}

@@ -1,1 +1,23 @@
-//! sightline-client
+//! The camera's and the viewer's side of Sightline: keys, the HTTP API, publishing and watching
+//! over RTP over QUIC, pulling from RTSP cameras, and clips as sources.
+//!
+//! Used by the camera agent, the load tool and the tests.
+
+pub mod annexb;
+pub mod api;
+pub mod file;
+pub mod identity;
+pub mod publish;
+pub mod pull;
+mod quic;
+pub mod retry;
+pub mod secret;
+pub mod source;
+pub mod target;
+pub mod testcard;
+pub mod watch;
+pub mod wire;
+
+pub use identity::Identity;
+pub use quic::{Roots, SessionTarget};
+pub use secret::DeviceSecret;

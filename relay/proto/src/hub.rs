@@ -347,6 +347,8 @@ impl Hub {
     /// Detaches a viewer.
     pub fn unsubscribe(&mut self, subscriber: SubscriberId) {
         let Some(id) = self.remove_subscriber(subscriber) else { return };
+        let subscribers = &self.subscribers;
+        self.schedule.prune_ready(subscribers.len(), |id| subscribers.get(id.0).is_some());
         if let Some(stream) = self.streams.get_mut(id) {
             stream.subscribers.remove(&subscriber);
             stream.prune_idle();

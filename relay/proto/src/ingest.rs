@@ -180,6 +180,15 @@ impl TrackIngest {
         self.frames_lost
     }
 
+    /// The latest parameter sets, in sending order and without start codes, for a session
+    /// description. Empty for AV1 and audio.
+    pub fn parameter_sets(&self) -> Vec<Bytes> {
+        match &self.assembly {
+            Assembly::Video(video) => video.cutter.parameter_sets(),
+            Assembly::Audio(_) => Vec::new(),
+        }
+    }
+
     /// Packets dropped so far because they came twice or too late.
     pub fn packets_dropped(&self) -> u64 {
         self.reorder.dropped()

@@ -4,12 +4,14 @@
 //! something. A session lives and dies with its connection: a session id is worth nothing elsewhere.
 
 mod answer;
+mod authorise;
 mod connection;
 pub mod digest;
 mod framer;
 mod login;
 mod reception;
 mod requests;
+mod setup;
 #[cfg(test)]
 mod tests;
 mod transport;

@@ -15,6 +15,8 @@ mod late_viewer;
 mod link;
 #[path = "sim/publishers.rs"]
 mod publishers;
+#[path = "sim/random.rs"]
+mod random;
 #[path = "sim/slow_viewer.rs"]
 mod slow_viewer;
 #[path = "sim/viewer.rs"]

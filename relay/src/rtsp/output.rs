@@ -13,6 +13,8 @@ use super::wire::Wire;
 
 /// Answers and RTCP that wait for a slow reader, bytes. A client that asks on without reading is cut.
 pub(super) const MAX_QUEUED_TEXT: usize = 64 * 1024;
+/// Queued bytes over which no report joins them.
+const REPORT_BACKLOG: usize = 4096;
 /// Packets handed to the kernel by one call.
 const PACKETS_PER_WRITE: usize = 64;
 /// `$`, channel, length, RTP header.
@@ -136,6 +138,11 @@ impl Output {
 
     pub(super) fn is_empty(&self) -> bool {
         self.texts.is_empty() && self.frame.is_none()
+    }
+
+    /// Whether a report would go out at once; a late one would tell wrong times.
+    pub(super) fn takes_reports(&self) -> bool {
+        self.frame.is_none() && self.queued < REPORT_BACKLOG
     }
 
     /// Whether too many answers wait.

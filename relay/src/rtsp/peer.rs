@@ -8,6 +8,7 @@ use sightline_relay_proto::ids::StreamKey;
 use sightline_relay_proto::rtsp::{Event, Refusal, Role, RtspConnection, StreamPath};
 
 use crate::api::Publisher;
+use crate::lease::LeaseRefused;
 use crate::port::{Cx, PeerId, Question};
 
 use super::Shared;
@@ -49,6 +50,8 @@ pub(super) struct Peer {
     pub(super) wire: Wire,
     pub(super) output: Output,
     pub(super) who: Who,
+    /// Why an admitted viewer got no lease.
+    pub(super) refused: Option<Refusal>,
     /// Still counted among the unauthenticated of its source.
     pub(super) counted: bool,
     /// The socket is full; the hub is not asked until it is writable.
@@ -71,6 +74,7 @@ impl Peer {
             wire,
             output: Output::default(),
             who: Who::Nobody,
+            refused: None,
             counted: true,
             blocked: false,
             readable: true,
@@ -102,7 +106,11 @@ impl Peer {
                 return self.settle(cx);
             }
             match self.wire.read(&mut shared.scratch) {
-                Ok(0) => return Fate::Broken,
+                // Answers to what came before the end still go out.
+                Ok(0) => {
+                    let drained = self.output.pump(&mut self.wire).unwrap_or(false);
+                    return if drained { Fate::Finished } else { Fate::Broken };
+                }
                 Ok(len) => self.connection.handle_input(&shared.scratch[..len]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -143,7 +151,10 @@ impl Peer {
         self.connection.handle_timeout(cx.now);
         self.act(cx, shared);
         match &mut self.who {
-            Who::Viewer(viewer) => viewer.report(cx, &mut self.output, &shared.udp, self.address),
+            Who::Viewer(viewer) => {
+                cx.leases.set_alive(viewer.lease, self.connection.is_alive(cx.now));
+                viewer.report(cx, &mut self.output, &shared.udp, self.address);
+            }
             Who::Publisher(recorder) => {
                 recorder.report(cx, &self.connection, &mut self.output, &shared.udp, self.address);
             }
@@ -175,7 +186,13 @@ impl Peer {
             }
             Event::LoggedIn { role, user } => self.enter(cx, shared, role, &user),
             Event::Lookup { path } => self.look_up(cx, &path),
-            Event::Announce { path, .. } => self.announce(&path),
+            Event::Announce { path, ignored, .. } => {
+                if !ignored.is_empty() {
+                    let why = ignored.join("; ");
+                    tracing::info!(device = %path.device, why, "announced tracks are left out");
+                }
+                self.announce(&path);
+            }
             Event::SetupUdp(setup) => {
                 if shared.udp.enter(self.id, self.ip(), &setup) {
                     self.connection.accept();
@@ -201,8 +218,13 @@ impl Peer {
         }
         match (role, std::mem::replace(&mut self.who, Who::Nobody)) {
             (Role::Viewer, _) => {
-                if let Some(admitted) = shared.handles.take(cx.now, user) {
-                    self.who = Who::Viewer(Box::new(Viewer::open(cx, self.id, admitted)));
+                let Some(admitted) = shared.handles.take(cx.now, user) else { return };
+                match Viewer::open(cx, self.id, admitted) {
+                    Ok(viewer) => self.who = Who::Viewer(Box::new(viewer)),
+                    Err(error) => {
+                        let status = if error == LeaseRefused::Revoked { 403 } else { 503 };
+                        self.refused = Some(Refusal::new(status, error.to_string()));
+                    }
                 }
             }
             (Role::Publisher, Who::Candidate(Some(publisher))) => {

@@ -11,7 +11,7 @@ use sightline_relay_proto::sdp;
 use sightline_relay_proto::wire::rtcp;
 
 use crate::api::Admitted;
-use crate::lease::LeaseId;
+use crate::lease::{LeaseId, LeaseRefused};
 use crate::port::{Cx, PeerId, PortKind};
 
 use super::output::{FrameWriter, Output, TrackFields};
@@ -26,7 +26,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Viewer {
     peer: PeerId,
     pub(super) key: StreamKey,
-    lease: LeaseId,
+    pub(super) lease: LeaseId,
     pub(super) subscriber: Option<SubscriberId>,
     tracks: Vec<Track>,
     next_report: Instant,
@@ -42,12 +42,17 @@ struct Track {
 }
 
 impl Viewer {
-    /// The handle is used up: the lease starts.
-    pub(super) fn open(cx: &mut Cx<'_>, peer: PeerId, admitted: Admitted) -> Self {
-        let lease = cx.leases.open(cx.now, admitted.terms);
+    /// The handle is used up: the lease starts, unless what it stands on has ended meanwhile.
+    pub(super) fn open(
+        cx: &mut Cx<'_>,
+        peer: PeerId,
+        admitted: Admitted,
+    ) -> Result<Self, LeaseRefused> {
+        let lease = cx.leases.open(cx.now, admitted.terms)?;
         cx.directory.leases.insert(lease, (PortKind::Rtsp, peer));
         let key = admitted.key;
-        Self { peer, key, lease, subscriber: None, tracks: Vec::new(), next_report: cx.now }
+        let next_report = cx.now;
+        Ok(Self { peer, key, lease, subscriber: None, tracks: Vec::new(), next_report })
     }
 
     fn track(&mut self, index: TrackIndex) -> Option<&mut Track> {
@@ -120,7 +125,7 @@ pub(super) fn send_rtcp(
     address: SocketAddr,
 ) {
     match lower {
-        Lower::Interleaved { rtcp, .. } if output.is_empty() || !output.is_overfull() => {
+        Lower::Interleaved { rtcp, .. } if output.takes_reports() => {
             output.push_interleaved(rtcp, packet);
         }
         Lower::Interleaved { .. } => {}
@@ -132,7 +137,9 @@ impl Peer {
     /// DESCRIBE, or a SETUP without one.
     pub(super) fn look_up(&mut self, cx: &mut Cx<'_>, path: &StreamPath) {
         let Some(viewer) = self.viewer() else {
-            return self.connection.refuse(&Refusal::new(403, "this login may not play"));
+            let refusal = self.refused.clone();
+            let refusal = refusal.unwrap_or(Refusal::new(403, "this login may not play"));
+            return self.connection.refuse(&refusal);
         };
         if viewer.key != key_of(path) {
             return self.connection.refuse(&Refusal::new(404, "the login is for another stream"));

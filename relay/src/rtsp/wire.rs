@@ -11,6 +11,9 @@ use socket2::SockRef;
 /// Plaintext and ciphertext that TLS holds for a slow reader, bytes each.
 const TLS_BUFFER: usize = 256 * 1024;
 
+/// Reads of 4 KiB that throw away what a peer still sends at its end.
+const UNREAD_READS: usize = 32;
+
 pub(super) struct Wire {
     pub(super) tcp: TcpStream,
     tls: Option<Box<ServerConnection>>,
@@ -24,10 +27,6 @@ impl Wire {
     pub(super) fn tls(tcp: TcpStream, mut tls: ServerConnection) -> Self {
         tls.set_buffer_limit(Some(TLS_BUFFER));
         Self { tcp, tls: Some(Box::new(tls)) }
-    }
-
-    pub(super) fn is_tls(&self) -> bool {
-        self.tls.is_some()
     }
 
     /// Reads plaintext. `WouldBlock` when the socket is dry, 0 at the end.
@@ -77,6 +76,13 @@ impl Wire {
             let _ = flush_tls(tls, &mut self.tcp);
         }
         let _ = self.tcp.shutdown(Shutdown::Write);
+        // Closing over unread bytes would be a reset, which can overtake the last answer.
+        let mut unread = [0; 4096];
+        for _ in 0..UNREAD_READS {
+            if !self.tcp.read(&mut unread).is_ok_and(|read| read > 0) {
+                return;
+            }
+        }
     }
 
     /// Ends at once: what the kernel holds is thrown away and the peer sees a reset.

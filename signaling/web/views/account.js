@@ -6,7 +6,7 @@ import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
 import { devicesWithKey, forgetAllDeviceKeys, forgetDeviceKey, terminalKey } from '../keys.js';
 import * as session from '../session.js';
-import { problemLine, showProblem } from './dialogs.js';
+import { problemLine, purposeText, showProblem } from './dialogs.js';
 
 export function accountView(context) {
   const error = problemLine('account-error');
@@ -65,10 +65,12 @@ async function terminalsOf(parts) {
 }
 
 async function consentsOf(parts) {
-  const { items = [] } = await call('GET', '/v1/consents');
+  const [{ items = [] }, purposes] = await Promise.all([call('GET', '/v1/consents'), call('GET', '/v1/purposes')]);
+  // What the account itself needs ends with the account; it is no consent to withdraw.
+  const needed = purposes.items.filter((item) => item.optional === false).map((item) => item.id);
   const latest = new Map();
   for (const item of [...items].sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0))) latest.set(item.purpose, item);
-  const given = [...latest.values()].filter((item) => (item.decision ?? 'granted') === 'granted');
+  const given = [...latest.values()].filter((item) => item.decision === 'granted' && !needed.includes(item.purpose));
   if (!given.length) return parts.consents.replaceChildren(h('li', { class: 'muted', t: 'account.noConsents' }));
   return parts.consents.replaceChildren(...given.map((item) => {
     const withdraw = h('button', { class: 'quiet small', t: 'account.withdraw', testid: `withdraw-${item.purpose}` });
@@ -76,7 +78,8 @@ async function consentsOf(parts) {
       await call('DELETE', `/v1/consents/${encodeURIComponent(item.purpose)}`);
       toast('account.withdrawn');
     })));
-    return h('li', {}, h('div', { class: 'grow' }, h('strong', {}, item.purpose),
+    return h('li', {}, h('div', { class: 'grow' }, h('strong', { class: 'mono' }, item.purpose),
+      ...purposeText(purposes.items.find((purpose) => purpose.id === item.purpose) ?? {}),
       h('p', { class: 'muted small', t: 'consent.version', tp: { version: item.version } })), withdraw);
   }));
 }

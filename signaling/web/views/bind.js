@@ -8,8 +8,6 @@ import { ask, secretField } from './dialogs.js';
 
 const SERIAL = /^[A-Za-z0-9_-]{1,64}$/;
 const BIND_TEXT = /SL1:([A-Za-z0-9_-]{1,64}):([A-Za-z0-9-]{4,32})/;
-/** Refusals that mean: this device is open, so its publish password has to be proven. */
-const NEEDS_PROOF = ['device-key-required', 'credential-required', 'publish-credential-required'];
 
 /** Serial and code of a bind text, or null. */
 export function parseBindText(text) {
@@ -48,11 +46,11 @@ export async function bindDialog(server) {
       try {
         await bind(server, wanted, secret.input.value);
       } catch (problem) {
-        if (NEEDS_PROOF.includes(problem.name)) {
-          proof.open = true;
-          secret.input.focus();
-        }
-        throw problem;
+        if (problem.name !== 'device-key-required') throw problem;
+        // The device is open: only whoever knows its publish password may add it.
+        proof.open = true;
+        secret.input.focus();
+        throw { key: 'bind.needsSecret' };
       }
     },
     leave: () => {

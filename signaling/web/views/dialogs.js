@@ -2,7 +2,7 @@
 
 import { call } from '../api.js';
 import { announce, busy, h, say } from '../dom.js';
-import { has, language } from '../i18n.js';
+import { has } from '../i18n.js';
 import { grouped } from '../base32.js';
 import { authKey, parse } from '../secret.js';
 
@@ -90,18 +90,26 @@ export function ask({ title, titleParameters, testid, body, submitKey, submit, l
   });
 }
 
+/** What a purpose is, in both languages; the style sheet shows the one of the page. */
+export function purposeText({ text = {}, fields = [] }) {
+  const both = Object.entries({ en: text.en, 'zh-CN': text.zh ?? text.en });
+  const tags = [fields].flat().map((field) =>
+    has(`field.${field}`) ? h('span', { class: 'tag', t: `field.${field}` }) : h('span', { class: 'tag' }, field));
+  return [
+    h('p', { class: 'purpose both' }, ...both.map(([lang, words]) => h('span', { lang }, words ?? ''))),
+    tags.length ? h('div', { class: 'row wrap data-used' }, h('span', { class: 'hint', t: 'consent.fields' }), ...tags) : null,
+  ];
+}
+
 /** Asks for consent to a purpose. Never pre-ticked. Resolves to true when it was given. */
 export async function consentDialog(id) {
   const { items } = await call('GET', '/v1/purposes');
   const purpose = items.find((item) => item.id === id) ?? { id, version: 1, fields: [], text: {} };
   const box = h('input', { type: 'checkbox', id: 'consent-box', testid: 'consent-box' });
-  const text = purpose.text?.[language()] ?? purpose.text?.en ?? '';
-  const fields = [purpose.fields ?? []].flat().join(', ');
   const done = await ask({
     title: 'consent.title', testid: 'consent', submitKey: 'consent.submit',
     body: [
-      h('p', { class: 'purpose' }, text),
-      fields ? h('p', { class: 'hint', t: 'consent.fields', tp: { fields } }) : null,
+      ...purposeText(purpose),
       h('p', { class: 'hint', t: 'consent.lead' }),
       h('label', { class: 'check', for: 'consent-box' }, box, h('span', { t: 'consent.agree' })),
     ],

@@ -1,7 +1,7 @@
 // The live picture: through the gate, to the relay, and back again when the connection drops.
 
 import { call } from '../api.js';
-import { announce, h, relabel, say } from '../dom.js';
+import { h, relabel, say } from '../dom.js';
 import { has } from '../i18n.js';
 import * as icons from '../icons.js';
 import { pause, through } from '../flow.js';
@@ -278,7 +278,6 @@ class Live {
     }
     this.start.hidden = !idle;
     this.halt.disabled = idle;
-    announce(`live.state.${state}`);
   }
 
   #show(shown) {

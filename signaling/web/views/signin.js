@@ -4,7 +4,7 @@ import { open } from '../api.js';
 import { busy, h, say } from '../dom.js';
 import * as icons from '../icons.js';
 import * as session from '../session.js';
-import { codeField, countdown, problemLine, showProblem } from './dialogs.js';
+import { codeField, countdown, problemLine, purposeText, showProblem } from './dialogs.js';
 
 const PHONE = /^\+[1-9]\d{6,14}$/;
 
@@ -20,11 +20,21 @@ export function signInView({ server, done }) {
         h('li', {}, icons.lock(), h('span', { t: key })))),
   );
   phoneStep(body, '', { server, done });
+  notice().then((element) => element && card.append(element)).catch(() => {});
   return {
     element: h('div', { class: 'center' }, card),
     title: 'signin.verify',
     entered: () => body.querySelector('input')?.focus(),
   };
+}
+
+/** What an account needs by itself; the rest is asked for when it is used. */
+async function notice() {
+  const { items } = await open('GET', '/v1/purposes');
+  const needed = items.filter((item) => item.optional === false);
+  if (!needed.length) return null;
+  return h('details', { class: 'notice', testid: 'notice' }, h('summary', { t: 'signin.notice' }),
+    ...needed.flatMap(purposeText));
 }
 
 function phoneStep(body, known, context) {

@@ -35,9 +35,7 @@ impl Hub {
             return self.create_stream(publication, announced);
         }
         for (track, info) in stream.tracks.iter_mut().zip(&publication.tracks) {
-            track.info = info.clone();
-            track.forget_reports();
-            track.ingest.resume(now, info.clone(), publication.unordered);
+            track.resume(now, info, publication.unordered);
         }
         stream.infos.clone_from(&publication.tracks);
         id
@@ -121,8 +119,7 @@ impl Hub {
         }
         let before = stream.ring.bytes();
         let index = stream.push_frame(Arc::clone(&frame));
-        let broken = frame.descriptor.discontinuity
-            && !frame.descriptor.keyframe
+        let broken = stream.track_mut(track).is_some_and(|t| t.is_broken(&frame.descriptor))
             && !stream.subscribers.is_empty();
         self.account(id, before);
         self.keep_budget();

@@ -18,8 +18,11 @@ pub(super) enum Place {
     Named,
 }
 
+/// Stale entries tolerated in the ready queue.
+const MAX_STALE_READY: usize = 64;
+
 /// Ready queue and timers of one hub. The ready queue holds each subscriber at most once, but for
-/// entries that have become stale and are passed over when they come up.
+/// entries that have become stale: they are passed over when they come up, and bounded.
 #[derive(Default, Debug)]
 pub(super) struct Schedule {
     ready: VecDeque<SubscriberId>,
@@ -46,6 +49,18 @@ impl Schedule {
     /// The next entry of the ready queue, perhaps stale.
     pub(super) fn pop_ready(&mut self) -> Option<SubscriberId> {
         self.ready.pop_front()
+    }
+
+    /// Drops stale entries when there are too many for `live` subscribers.
+    pub(super) fn prune_ready(&mut self, live: usize, is_live: impl Fn(SubscriberId) -> bool) {
+        if self.ready.len() > 2 * live + MAX_STALE_READY {
+            self.ready.retain(|id| is_live(*id));
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn ready_entries(&self) -> usize {
+        self.ready.len()
     }
 
     /// A subscriber whose time has come.

@@ -5,6 +5,7 @@
 pub(super) struct Slots<T> {
     entries: Vec<Slot<T>>,
     free: Vec<u32>,
+    live: usize,
 }
 
 #[derive(Debug)]
@@ -15,13 +16,14 @@ struct Slot<T> {
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), free: Vec::new() }
+        Self { entries: Vec::new(), free: Vec::new(), live: 0 }
     }
 }
 
 impl<T> Slots<T> {
     /// Stores a value under a new id.
     pub(super) fn insert(&mut self, value: T) -> u64 {
+        self.live += 1;
         if let Some(slot) = self.free.pop() {
             let entry = &mut self.entries[slot as usize];
             entry.value = Some(value);
@@ -50,6 +52,7 @@ impl<T> Slots<T> {
             return None;
         }
         let value = entry.value.take()?;
+        self.live -= 1;
         if let Some(next) = entry.generation.checked_add(1) {
             entry.generation = next;
             self.free.push(slot);
@@ -59,7 +62,7 @@ impl<T> Slots<T> {
 
     /// Live values.
     pub(super) fn len(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.value.is_some()).count()
+        self.live
     }
 
     /// Live values in slot order.

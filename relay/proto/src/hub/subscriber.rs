@@ -36,7 +36,6 @@ pub(super) struct Subscriber {
     plan: Option<CatchUp>,
     /// Audio that arrived before this is not sent: it belongs to the time being caught up.
     audio_from: Option<Instant>,
-    last_due: Option<Instant>,
 }
 
 /// One selected track of a subscriber.
@@ -105,7 +104,6 @@ impl Subscriber {
             tracks,
             plan: None,
             audio_from: None,
-            last_due: None,
         };
         let Some((anchor, track)) = this.anchor(stream) else { return Some((this, None)) };
         let Some(keyframe) = track.newest_keyframe() else { return Some((this, Some(anchor))) };
@@ -143,19 +141,15 @@ impl Subscriber {
         None
     }
 
-    /// When a frame is due: `None` is at once. Never before the frame sent last.
+    /// When a frame is due: `None` is at once. A frame waits for those before it in the ring, so
+    /// that one whose own time is earlier (a B-frame) goes right after them.
     pub(super) fn due(&self, frame: &Frame) -> Option<Instant> {
         let track = self.sub_track(frame.descriptor.track)?;
-        let due =
-            self.plan.as_ref()?.due(frame.descriptor.media_time, track.live_from, track.rate)?;
-        Some(self.last_due.map_or(due, |last| due.max(last)))
+        self.raw_due(track, frame.descriptor.media_time)
     }
 
     /// Places the frame under the cursor on the viewer's timeline and moves on.
     pub(super) fn deliver(&mut self, frame: &Arc<Frame>) -> Option<Delivery> {
-        if let Some(due) = self.due(frame) {
-            self.last_due = Some(due);
-        }
         self.cursor += 1;
         let plan = self.plan;
         let track = self.tracks.iter_mut().find(|sub| sub.track == frame.descriptor.track)?;
@@ -210,8 +204,7 @@ impl Subscriber {
                 self.plan_from(now, stream, track, keyframe);
             }
             None => {}
-            Some((due, _)) if due > now => {}
-            Some((_, timestamp)) if newest >= timestamp => {
+            Some(timestamp) if newest >= timestamp => {
                 self.plan_from(now, stream, track, keyframe);
             }
             Some(_) if fallen_out => {}
@@ -286,15 +279,14 @@ impl Subscriber {
             }
         }
         self.audio_from = Some(plan.end);
-        self.last_due = None;
         self.plan = Some(plan);
     }
 
-    /// Due time and timestamp that the running plan gives a frame; `None` beyond the plan.
-    fn planned(&self, track: TrackIndex, media: MediaTime) -> Option<(Instant, MediaTime)> {
+    /// Timestamp that the running plan gives a frame; `None` beyond the plan.
+    fn planned(&self, track: TrackIndex, media: MediaTime) -> Option<MediaTime> {
         let sub = self.sub_track(track)?;
-        let due = self.raw_due(sub, media)?;
-        Some((due, sub.timestamp(self.plan.as_ref(), media)))
+        self.raw_due(sub, media)?;
+        Some(sub.timestamp(self.plan.as_ref(), media))
     }
 
     fn raw_due(&self, sub: &SubTrack, media: MediaTime) -> Option<Instant> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::stream::RING_TAIL;
 use super::subscriber::RESEND_WINDOW;
 use super::testing::{FrameSpec, start, video_frame};
+use super::track::REPORT_LIFE;
 use super::*;
 use crate::codec::Codec;
 use crate::ids::{Channel, DeviceId};
@@ -280,6 +281,43 @@ fn a_skip_to_a_keyframe_far_behind_catches_up_again() {
 }
 
 #[test]
+fn a_viewer_late_in_its_catch_up_never_runs_backward_when_the_camera_has_stopped() {
+    let mut bench = Bench::new(&[video()]);
+    bench.pictures(101, true);
+    let id = bench.subscribe(&[0]);
+    bench.pictures(4, true);
+    bench.now += Duration::from_millis(400);
+    let mut got = bench.drain(id);
+    let sent = got.len();
+    bench.now += MAX_LAG + Duration::from_millis(500);
+    bench.hub.resume(bench.now, id);
+    got.extend(bench.drain(id));
+    assert!(got.is_sorted_by_key(|delivery| delivery.timestamp));
+    assert!(sent > 50, "half of the way");
+    assert_eq!(got.len(), 105, "it goes on, late");
+    assert_eq!(bench.hub.stats().skips, 0);
+}
+
+#[test]
+fn a_viewer_late_in_its_catch_up_skips_to_a_newer_keyframe() {
+    let mut bench = Bench::new(&[video()]);
+    bench.pictures(101, true);
+    let id = bench.subscribe(&[0]);
+    let mut got = bench.drain(id);
+    bench.pictures(50, true);
+    bench.hub.resume(bench.now, id);
+    for _ in 0..40 {
+        bench.pictures(1, false);
+        got.extend(bench.drain(id));
+    }
+    assert_eq!(bench.hub.stats().skips, 1);
+    assert!(got.is_sorted_by_key(|delivery| delivery.timestamp));
+    assert_eq!(got.len(), 1 + 50 + 40, "nothing of the old group but its first picture");
+    let newest = got.last().unwrap();
+    assert_eq!(newest.timestamp, newest.frame.descriptor.media_time.rtp());
+}
+
+#[test]
 fn a_viewer_of_sound_alone_starts_at_the_next_frame() {
     let mut bench = Bench::new(&[video(), audio()]);
     bench.pictures(10, true);
@@ -356,6 +394,21 @@ fn a_keyframe_is_asked_for_after_a_loss_only_if_somebody_watches() {
 }
 
 #[test]
+fn a_keyframe_is_asked_for_when_another_publisher_goes_on_without_one() {
+    for keyframe in [true, false] {
+        let mut bench = Bench::new(&[video()]);
+        bench.pictures(2, true);
+        let id = bench.subscribe(&[0]);
+        bench.publisher = bench.hub.publish(bench.now, publication(&[video()])).unwrap();
+        assert_eq!(bench.asks(), 0);
+        bench.frame(0, keyframe);
+        bench.frame(0, false);
+        assert_eq!(bench.asks(), usize::from(!keyframe));
+        assert_eq!(bench.drain(id).len(), 4);
+    }
+}
+
+#[test]
 fn packets_are_sent_again_up_to_the_window_and_only_if_sent_before() {
     let mut bench = Bench::new(&[video()]);
     bench.pictures(2, true);
@@ -398,6 +451,10 @@ fn reports_use_the_publishers_clock_only_when_it_covers_all_selected_tracks() {
     bench.now += Duration::from_secs(1);
     let seconds = (camera.ntp >> 32) + 1;
     assert_eq!([says(&bench, 0), says(&bench, 1)], [seconds; 2], "the camera's clock for both");
+    bench.now += REPORT_LIFE - Duration::from_secs(1);
+    assert_eq!(says(&bench, 0), (camera.ntp >> 32) + REPORT_LIFE.as_secs(), "old, but true");
+    bench.now += STEP;
+    assert_eq!([says(&bench, 0), says(&bench, 1)], [4_008_988_800; 2], "too old");
 }
 
 #[test]
@@ -422,4 +479,34 @@ fn viewers_that_come_and_go_on_a_still_stream_leave_nothing_behind() {
     let stream = bench.hub.streams.get(bench.hub.by_key[&key()]).unwrap();
     assert!(stream.idle_entries() <= 65, "{}", stream.idle_entries());
     assert!(bench.ready().is_empty());
+    bench.frame(0, true);
+    for _ in 0..1000 {
+        let id = bench.subscribe(&[0]);
+        bench.hub.unsubscribe(id);
+    }
+    assert!(bench.hub.schedule.ready_entries() <= 65, "{}", bench.hub.schedule.ready_entries());
+}
+
+#[test]
+fn the_longest_ring_pays_for_the_budget_of_all() {
+    let now = start();
+    let mut hub = Hub::with_cache_budget(1, 1000);
+    let keys =
+        ["CAM-1", "CAM-2"].map(|serial| StreamKey::up(DeviceId::new(serial).unwrap(), Channel(0)));
+    for key in &keys {
+        hub.publish(now, Publication { key: key.clone(), ..publication(&[video()]) }).unwrap();
+    }
+    let store = |hub: &mut Hub, stream: usize, bytes: usize| {
+        let id = hub.by_key[&keys[stream]];
+        let spec = FrameSpec { keyframe: true, bytes, arrival: Some(now), ..FrameSpec::default() };
+        hub.handle_frame(now, id, video_frame(spec));
+        hub.check_invariants();
+        [0, 1].map(|stream| hub.streams.get(hub.by_key[&keys[stream]]).unwrap().ring.bytes())
+    };
+    assert_eq!(store(&mut hub, 0, 400), [400, 0]);
+    assert_eq!(store(&mut hub, 0, 300), [700, 0]);
+    assert_eq!(store(&mut hub, 1, 300), [700, 300], "at the bound");
+    assert_eq!(store(&mut hub, 1, 1), [300, 301], "beyond it");
+    assert_eq!(store(&mut hub, 1, 1001), [300, 0], "a frame beyond the budget is not kept");
+    assert_eq!(hub.stats().cached_bytes, 300);
 }

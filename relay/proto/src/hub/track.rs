@@ -10,6 +10,9 @@ use crate::codec::{MediaKind, TrackInfo};
 use crate::frame::{Descriptor, MediaTime};
 use crate::ingest::TrackIngest;
 
+/// A sender report older than this says nothing: clocks drift apart.
+pub(super) const REPORT_LIFE: Duration = Duration::from_secs(60);
+
 /// A keyframe in the ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Keyframe {
@@ -43,6 +46,8 @@ pub(super) struct Track {
     /// When the newest sender report came.
     report_at: Option<Instant>,
     lost_seen: u64,
+    /// The publisher is another one, and has sent no frame yet.
+    resumed: bool,
 }
 
 impl Track {
@@ -58,6 +63,7 @@ impl Track {
             arrivals: ArrivalClock::default(),
             report_at: None,
             lost_seen: 0,
+            resumed: false,
         }
     }
 
@@ -118,14 +124,26 @@ impl Track {
         self.report_at = Some(now);
     }
 
-    /// The publisher is another one: its reports start anew.
-    pub(super) fn forget_reports(&mut self) {
+    /// Another publisher goes on with this track.
+    pub(super) fn resume(&mut self, now: Instant, info: &TrackInfo, unordered: bool) {
+        self.info = info.clone();
         self.report_at = None;
+        self.resumed = true;
+        self.ingest.resume(now, info.clone(), unordered);
+    }
+
+    /// Whether decoders miss what this frame refers to. Call once per frame.
+    pub(super) fn is_broken(&mut self, frame: &Descriptor) -> bool {
+        let resumed = std::mem::take(&mut self.resumed);
+        (resumed || frame.discontinuity) && !frame.keyframe
     }
 
     /// The publisher's own mapping, moved on to now.
     pub(super) fn reported(&self, now: Instant) -> Option<SenderInfo> {
         let passed = now.saturating_duration_since(self.report_at?);
+        if passed > REPORT_LIFE {
+            return None;
+        }
         Some(clock::advance(self.ingest.sender_info()?, passed, self.rate()))
     }
 

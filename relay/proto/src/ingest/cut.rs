@@ -46,6 +46,14 @@ impl VideoCutter {
         Some(Self::Nal(format, ParameterSets::new(format, &info.parameter_sets)))
     }
 
+    /// The parameter sets known, in sending order.
+    pub(super) fn parameter_sets(&self) -> Vec<Bytes> {
+        match self {
+            Self::Nal(_, sets) => sets.nals().cloned().collect(),
+            Self::Av1 => Vec::new(),
+        }
+    }
+
     /// Another connection of the same publisher: sets it names out of band replace all others.
     pub(super) fn restart(&mut self, info: &TrackInfo) {
         if let Self::Nal(format, sets) = self

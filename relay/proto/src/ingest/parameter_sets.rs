@@ -57,6 +57,11 @@ impl ParameterSets {
         self.packed = None;
     }
 
+    /// The sets in sending order, without start codes.
+    pub(super) fn nals(&self) -> impl Iterator<Item = &Bytes> {
+        self.sets.iter().map(|set| &set.bytes)
+    }
+
     /// The payloads that carry all sets, made once per change.
     pub(super) fn payloads(&mut self) -> &[Bytes] {
         let (format, sets) = (self.format, &self.sets);
@@ -66,5 +71,47 @@ impl ParameterSets {
             format.push_aggregated(&nals, &mut out);
             out
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A PPS of this number, 12 bits at least.
+    fn pps(id: u32, len: usize) -> Bytes {
+        let code = u64::from(id + 1) << (63 - 2 * (id + 1).ilog2());
+        let mut nal = vec![0x68];
+        nal.extend(code.to_be_bytes());
+        nal.resize(len, 0x55);
+        nal.into()
+    }
+
+    #[test]
+    fn the_oldest_set_of_a_kind_gives_way() {
+        for (count, first_stays) in [(MAX_SETS_OF_KIND, true), (MAX_SETS_OF_KIND + 1, false)] {
+            let sets: Vec<_> = (0..count as u32).map(|id| pps(id, 12)).collect();
+            let kept = ParameterSets::new(NalFormat::H264, &sets);
+            assert_eq!(kept.nals().count(), MAX_SETS_OF_KIND);
+            assert_eq!(kept.nals().any(|nal| *nal == sets[0]), first_stays);
+        }
+    }
+
+    #[test]
+    fn a_set_over_the_bound_is_not_kept() {
+        for (len, kept) in [(MAX_SET, 1), (MAX_SET + 1, 0)] {
+            let sets = ParameterSets::new(NalFormat::H264, &[pps(0, len)]);
+            assert_eq!(sets.nals().count(), kept);
+        }
+    }
+
+    #[test]
+    fn sets_stand_in_sending_order_and_a_new_one_replaces_its_number() {
+        let sps = Bytes::from_static(&[0x67, 0x42, 0xc0, 30, 0x95]);
+        let mut sets = ParameterSets::new(NalFormat::H264, &[pps(3, 12), sps.clone()]);
+        sets.update(&pps(3, 14));
+        let nals: Vec<_> = sets.nals().cloned().collect();
+        assert_eq!(nals, [sps, pps(3, 14)]);
+        assert_eq!(sets.payloads().len(), 1);
     }
 }

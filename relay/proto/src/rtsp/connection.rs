@@ -16,10 +16,10 @@ use super::digest::Secret;
 use super::framer::{FrameError, Framer, Item};
 use super::login::Login;
 use super::url::StreamPath;
-use super::{IDLE_TIMEOUT, LOGIN_TIMEOUT};
+use super::{IDLE_TIMEOUT, LOGIN_TIMEOUT, SESSION_TIMEOUT};
 
-/// What the connection may do, fixed when it is accepted.
-#[derive(Clone, Debug)]
+/// What the connection may do, fixed when it is accepted. Never printed: the seed is secret.
+#[derive(Clone)]
 pub struct Settings {
     /// Digest realm.
     pub realm: &'static str,
@@ -248,6 +248,11 @@ impl RtspConnection {
         self.active = now;
     }
 
+    /// Whether the session has shown life within [`SESSION_TIMEOUT`].
+    pub fn is_alive(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.active) < SESSION_TIMEOUT
+    }
+
     /// The secrets of the user that [`Event::Login`] named; `None` if there is no such login.
     pub fn answer_login(&mut self, now: Instant, secret: Option<Secret>) {
         if let Some(waiting) = self.take_step(|step| matches!(step, Step::Login)) {
@@ -304,8 +309,8 @@ impl RtspConnection {
         self.state == State::Recording
     }
 
-    fn take_step(&mut self, fits: impl Fn(&Step) -> bool) -> Option<Box<Waiting>> {
-        self.waiting.take_if(|waiting| fits(&waiting.step))
+    fn take_step(&mut self, fits: impl Fn(&Step) -> bool) -> Option<Waiting> {
+        self.waiting.take_if(|waiting| fits(&waiting.step)).map(|waiting| *waiting)
     }
 
     fn handle_item(&mut self, now: Instant, item: Item) {

@@ -26,6 +26,11 @@ impl Algorithm {
         }
     }
 
+    /// The stored form of a password: `H(user:realm:password)` in lower-case hex.
+    pub fn ha1(self, user: &str, realm: &str, password: &str) -> String {
+        self.hash(&[user, realm, password])
+    }
+
     /// Name in headers.
     pub fn name(self) -> &'static str {
         match self {
@@ -62,8 +67,8 @@ impl Secret {
 
     /// From the password.
     pub fn from_password(user: &str, realm: &str, password: &str) -> Self {
-        let parts = [user, realm, password];
-        Self { md5: Algorithm::Md5.hash(&parts), sha256: Algorithm::Sha256.hash(&parts) }
+        let ha1 = |algorithm: Algorithm| algorithm.ha1(user, realm, password);
+        Self { md5: ha1(Algorithm::Md5), sha256: ha1(Algorithm::Sha256) }
     }
 
     fn ha1(&self, algorithm: Algorithm) -> &str {

@@ -8,21 +8,18 @@ use crate::codec::TrackInfo;
 use crate::sdp;
 
 use super::answer::{Answer, Refusal};
-use super::connection::{Event, Lower, Role, RtspConnection, State, Step, TrackSetup, Waiting};
-use super::digest::{Algorithm, Authorization, Secret};
-use super::login::Verdict;
-use super::transport::{self, Wanted};
+use super::connection::{Event, Role, RtspConnection, State, Step, Waiting};
 use super::url::{self, StreamPath};
 use super::{MAX_REQUESTS_BEFORE_LOGIN, SESSION_TIMEOUT};
 
 const PUBLIC: &str = "OPTIONS, DESCRIBE, ANNOUNCE, SETUP, PLAY, PAUSE, RECORD, GET_PARAMETER, \
     SET_PARAMETER, TEARDOWN";
 
-fn header<'r>(request: &'r Request<Vec<u8>>, name: &HeaderName) -> Option<&'r str> {
+pub(super) fn header<'r>(request: &'r Request<Vec<u8>>, name: &HeaderName) -> Option<&'r str> {
     request.header(name).map(|value| value.as_str())
 }
 
-fn url_of(request: &Request<Vec<u8>>) -> &str {
+pub(super) fn url_of(request: &Request<Vec<u8>>) -> &str {
     request.request_uri().map_or("*", |url| url.as_str())
 }
 
@@ -119,7 +116,7 @@ impl RtspConnection {
         self.send(Answer::new(200, Some(cseq)).header("Session", session).empty());
     }
 
-    fn session_header(&self) -> String {
+    pub(super) fn session_header(&self) -> String {
         format!("{};timeout={}", self.login.session_id(), SESSION_TIMEOUT.as_secs())
     }
 
@@ -148,7 +145,7 @@ impl RtspConnection {
     }
 
     /// What the request makes of its sender.
-    fn role(&self, request: &Request<Vec<u8>>) -> Role {
+    pub(super) fn role(&self, request: &Request<Vec<u8>>) -> Role {
         match request.method() {
             Method::Announce | Method::Record => Role::Publisher,
             _ if self.announced => Role::Publisher,
@@ -156,116 +153,12 @@ impl RtspConnection {
         }
     }
 
-    fn authorise(
-        &mut self,
-        now: Instant,
-        request: Request<Vec<u8>>,
-        cseq: u32,
-    ) -> Result<(), Refusal> {
-        let role = self.role(&request);
-        if role == Role::Viewer && !self.settings.play {
-            return Err(Refusal::new(403, "playing without TLS is off; use rtsps"));
-        }
-        let path = url::stream(url_of(&request));
-        let path = path.ok_or(Refusal::new(404, "a stream's path is /serial/channel"))?;
-        let given = header(&request, &headers::AUTHORIZATION);
-        let Some(auth) = given.and_then(Authorization::parse) else {
-            self.challenge(now, &request, cseq, "", false);
-            return Ok(());
-        };
-        match self.login.user() {
-            // Another user on the same connection is checked against nothing and fails.
-            Some(user) => {
-                let same = user == auth.username;
-                let secret = self.login.secret().filter(|_| same);
-                self.verify(now, request, cseq, &auth, secret);
-            }
-            None => {
-                let user = auth.username;
-                self.events.push_back(Event::Login { role, user, path });
-                self.wait(request, cseq, Step::Login);
-            }
-        }
-        Ok(())
-    }
-
-    fn wait(&mut self, request: Request<Vec<u8>>, cseq: u32, step: Step) {
+    pub(super) fn wait(&mut self, request: Request<Vec<u8>>, cseq: u32, step: Step) {
         self.waiting = Some(Box::new(Waiting { request, cseq, step }));
     }
 
-    fn challenge(
-        &mut self,
-        now: Instant,
-        request: &Request<Vec<u8>>,
-        cseq: u32,
-        text: &str,
-        stale: bool,
-    ) {
-        let nonce = self.login.nonce(now);
-        let realm = self.settings.realm;
-        let stale = if stale { ", stale=true" } else { "" };
-        let agent = header(request, &headers::USER_AGENT).unwrap_or_default();
-        let mut answer = Answer::with_text(401, Some(cseq), text);
-        for algorithm in challenges(agent) {
-            let name = match algorithm {
-                Algorithm::Md5 => "",
-                Algorithm::Sha256 => ", algorithm=SHA-256",
-            };
-            let value = format!("Digest realm=\"{realm}\", nonce=\"{nonce}\"{name}{stale}");
-            answer = answer.header("WWW-Authenticate", value);
-        }
-        self.send(answer.header("Content-Length", 0).empty());
-    }
-
-    pub(super) fn finish_login(
-        &mut self,
-        now: Instant,
-        waiting: Box<Waiting>,
-        secret: Option<Secret>,
-    ) {
-        let Waiting { request, cseq, .. } = *waiting;
-        let given = header(&request, &headers::AUTHORIZATION);
-        if let Some(auth) = given.and_then(Authorization::parse) {
-            self.verify(now, request, cseq, &auth, secret);
-        }
-    }
-
-    fn verify(
-        &mut self,
-        now: Instant,
-        request: Request<Vec<u8>>,
-        cseq: u32,
-        auth: &Authorization,
-        secret: Option<Secret>,
-    ) {
-        let method: &str = request.method().into();
-        let about = (self.settings.realm, method, url_of(&request));
-        match self.login.check(now, auth, secret.as_ref(), about) {
-            Verdict::Right => {
-                if let (None, Some(secret)) = (self.login.user(), secret) {
-                    self.login.enter(&auth.username, secret);
-                    let role = self.role(&request);
-                    let user = auth.username.clone();
-                    self.events.push_back(Event::LoggedIn { role, user });
-                }
-                if let Err(refusal) = self.perform(request, cseq) {
-                    self.answer_refusal(cseq, &refusal);
-                }
-            }
-            Verdict::Stale => self.challenge(now, &request, cseq, "", true),
-            Verdict::Wrong => {
-                let text = "the login is unknown, wrong, used or expired";
-                self.challenge(now, &request, cseq, text, false);
-            }
-            Verdict::Exhausted => {
-                self.answer_refusal(cseq, &Refusal::new(401, "too many failed logins"));
-                self.close();
-            }
-        }
-    }
-
     /// An authorised request in a legal state.
-    fn perform(&mut self, request: Request<Vec<u8>>, cseq: u32) -> Result<(), Refusal> {
+    pub(super) fn perform(&mut self, request: Request<Vec<u8>>, cseq: u32) -> Result<(), Refusal> {
         match request.method() {
             Method::Describe => {
                 let accept = header(&request, &headers::ACCEPT).unwrap_or("application/sdp");
@@ -302,8 +195,8 @@ impl RtspConnection {
         Ok(())
     }
 
-    pub(super) fn finish_tracks(&mut self, waiting: Box<Waiting>, tracks: &[TrackInfo]) {
-        let Waiting { request, cseq, .. } = *waiting;
+    pub(super) fn finish_tracks(&mut self, waiting: Waiting, tracks: &[TrackInfo]) {
+        let Waiting { request, cseq, .. } = waiting;
         // Tracks that are being set up must not change under the client.
         if self.setups.is_empty() {
             self.media = described(tracks);
@@ -344,86 +237,8 @@ impl RtspConnection {
         Ok(())
     }
 
-    fn set_up(&mut self, request: Request<Vec<u8>>, cseq: u32) -> Result<(), Refusal> {
-        let found = url::track(url_of(&request), &self.media);
-        let found = found.filter(|(path, _)| self.path.as_ref() == Some(path));
-        let (_, track) = found.ok_or(Refusal::new(404, "no such track"))?;
-        if self.setups.iter().any(|setup| setup.track == track) {
-            return Err(Refusal::new(455, "the track is set up already"));
-        }
-        let asked = header(&request, &headers::TRANSPORT).unwrap_or_default();
-        let wanted = transport::choose(asked, self.settings.udp_ports.is_some());
-        let wanted = wanted.ok_or(Refusal::new(461, "RTP/AVP/TCP or, without TLS, RTP/AVP"))?;
-        if wanted.record() == Some(true) && !self.announced {
-            return Err(Refusal::new(455, "ANNOUNCE comes before recording"));
-        }
-        let lower = self.lower(wanted, track)?;
-        let setup = TrackSetup { track, lower };
-        match lower {
-            Lower::Interleaved { .. } => self.finish_setup(cseq, setup),
-            Lower::Udp { .. } => {
-                self.events.push_back(Event::SetupUdp(setup));
-                self.wait(request, cseq, Step::Setup(setup));
-            }
-        }
-        Ok(())
-    }
-
-    /// The way that a track gets. All tracks of a session go the same way.
-    fn lower(&self, wanted: Wanted, track: usize) -> Result<Lower, Refusal> {
-        let mixed = Refusal::new(461, "all tracks of a session use one transport");
-        let is_tcp = |setup: &TrackSetup| matches!(setup.lower, Lower::Interleaved { .. });
-        match wanted {
-            Wanted::Udp { rtp, rtcp, .. } => {
-                if self.setups.iter().any(is_tcp) {
-                    return Err(mixed);
-                }
-                Ok(Lower::Udp { rtp, rtcp })
-            }
-            Wanted::Tcp { channels, .. } => {
-                if !self.setups.iter().all(is_tcp) {
-                    return Err(mixed);
-                }
-                let own = (track as u8 * 2, track as u8 * 2 + 1);
-                let free =
-                    |pair: &(u8, u8)| !self.channel_used(pair.0) && !self.channel_used(pair.1);
-                let evens = (0..=127u8).map(|half| (half * 2, half * 2 + 1));
-                let pair = channels.into_iter().chain([own]).chain(evens).find(free);
-                let (rtp, rtcp) = pair.ok_or(Refusal::new(461, "no channel is free"))?;
-                Ok(Lower::Interleaved { rtp, rtcp })
-            }
-        }
-    }
-
-    fn channel_used(&self, channel: u8) -> bool {
-        self.setups.iter().any(|setup| match setup.lower {
-            Lower::Interleaved { rtp, rtcp } => rtp == channel || rtcp == channel,
-            Lower::Udp { .. } => false,
-        })
-    }
-
-    fn finish_setup(&mut self, cseq: u32, setup: TrackSetup) {
-        self.setups.push(setup);
-        self.state = State::Ready;
-        let mode = if self.announced { ";mode=record" } else { "" };
-        let transport = match setup.lower {
-            Lower::Interleaved { rtp, rtcp } => {
-                format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}{mode}")
-            }
-            Lower::Udp { rtp, rtcp } => {
-                let (our_rtp, our_rtcp) = self.settings.udp_ports.unwrap_or_default();
-                format!(
-                    "RTP/AVP;unicast;client_port={rtp}-{rtcp};server_port={our_rtp}-{our_rtcp}{mode}"
-                )
-            }
-        };
-        let session = self.session_header();
-        let answer = Answer::new(200, Some(cseq)).header("Transport", transport);
-        self.send(answer.header("Session", session).empty());
-    }
-
-    pub(super) fn finish_accepted(&mut self, waiting: Box<Waiting>) {
-        let Waiting { request, cseq, step } = *waiting;
+    pub(super) fn finish_accepted(&mut self, waiting: Waiting) {
+        let Waiting { request, cseq, step } = waiting;
         match step {
             Step::Announce(media) => {
                 self.media = media;
@@ -450,12 +265,6 @@ impl RtspConnection {
 
 fn stream_of(request: &Request<Vec<u8>>) -> Result<StreamPath, Refusal> {
     url::stream(url_of(request)).ok_or(Refusal::new(404, "a stream's path is /serial/channel"))
-}
-
-/// Challenges for a client. Older libavformat reads the last one only and knows MD5 only.
-fn challenges(agent: &str) -> &'static [Algorithm] {
-    let one_only = agent.starts_with("Lavf");
-    if one_only { &[Algorithm::Md5] } else { &[Algorithm::Md5, Algorithm::Sha256] }
 }
 
 fn described(tracks: &[TrackInfo]) -> Vec<sdp::Media> {

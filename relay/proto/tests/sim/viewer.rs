@@ -16,6 +16,10 @@ pub(crate) struct Got {
     pub(crate) keyframe: bool,
     pub(crate) seq: u16,
     pub(crate) packets: u16,
+    /// Place on the canonical timeline.
+    pub(crate) media: u64,
+    /// Canonical number of the first packet.
+    pub(crate) canonical: u64,
     pub(crate) timestamp: u32,
     /// When the camera captured it, on the simulation's clock.
     pub(crate) captured: Duration,
@@ -29,6 +33,8 @@ impl Got {
             keyframe: delivery.frame.descriptor.keyframe,
             seq: delivery.seq,
             packets: delivery.frame.payloads.len() as u16,
+            media: delivery.frame.descriptor.media_time.0,
+            canonical: delivery.frame.first_seq,
             timestamp: delivery.timestamp,
             captured: captured(&delivery.frame, delivery.track),
         }
@@ -67,7 +73,17 @@ impl Viewer {
         self.of(VIDEO)
     }
 
-    /// No gap in the sequence numbers of any track, no timestamp goes back (in order of capture).
+    /// Pictures start at a keyframe, and again at one wherever some were left out.
+    pub(crate) fn check_keyframes(&self) {
+        let mut expected = None;
+        for got in self.pictures() {
+            let next = Some(got.canonical);
+            assert!(got.keyframe || next == expected, "no picture without its reference: {got:?}");
+            expected = Some(got.canonical + u64::from(got.packets));
+        }
+    }
+
+    /// No gap in the sequence numbers of any track, no timestamp goes back (in order of showing).
     pub(crate) fn check_numbering(&self) {
         for track in [TrackIndex(0), TrackIndex(1)] {
             let mut expected = None;
@@ -78,7 +94,7 @@ impl Viewer {
                 expected = Some(got.seq.wrapping_add(got.packets));
             }
             let mut shown: Vec<_> = self.of(track).collect();
-            shown.sort_by_key(|got| got.captured);
+            shown.sort_by_key(|got| got.media);
             for pair in shown.windows(2) {
                 let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp).cast_signed();
                 assert!(step >= 0, "the timeline never runs back: {pair:?}");

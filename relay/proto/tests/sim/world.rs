@@ -119,6 +119,12 @@ impl World {
         self.pump();
     }
 
+    pub(crate) fn leave(&mut self, viewer: usize) {
+        self.hub.unsubscribe(self.viewers[viewer].id);
+        self.viewers[viewer].ended = true;
+        self.viewers[viewer].blocked_until = None;
+    }
+
     pub(crate) fn run(&mut self, time: Duration) {
         let end = self.at + time;
         while let Some(next) = self.next_at().filter(|next| *next <= end) {
@@ -267,7 +273,7 @@ fn apply(world: &mut World, step: &Step) -> &'static str {
     }
 }
 
-fn seeds() -> std::ops::Range<u64> {
+pub(crate) fn seeds() -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
     if let Some(seed) = number("SIGHTLINE_SIM_SEED") {
         return seed..seed + 1;

@@ -146,10 +146,7 @@ impl Rig {
 
     fn command(
         &mut self,
-        make: impl FnOnce(
-            SessionId,
-            oneshot::Sender<Result<RoqSession, MediaError>>,
-        ) -> RoqCommand,
+        make: impl FnOnce(SessionId, oneshot::Sender<Result<RoqSession, MediaError>>) -> RoqCommand,
     ) -> Result<RoqSession, MediaError> {
         self.next_session += 1;
         let (reply, mut answer) = oneshot::channel();

@@ -107,6 +107,17 @@ fn a_small_aac_packet_of_several_units_stays_as_it_is() {
 }
 
 #[test]
+fn an_aac_packet_of_too_many_units_is_dropped() {
+    for (units, kept) in [(cut::audio::MAX_AAC_UNITS, 1), (cut::audio::MAX_AAC_UNITS + 1, 0)] {
+        let mut packet = ((units * 16) as u16).to_be_bytes().to_vec();
+        (0..units).for_each(|_| packet.extend([0, 8]));
+        packet.resize(packet.len() + units, 1);
+        let (found, lost) = frames(Codec::Aac, 2, &[&packet]);
+        assert_eq!((found.len(), lost), (kept, 1 - kept as u64));
+    }
+}
+
+#[test]
 fn adts_headers_are_taken_off_wherever_they_are() {
     let unit = Random(5).filler(200);
     let adts = aac::to_adts(&unit, 48_000, 2).expect("a legal rate");

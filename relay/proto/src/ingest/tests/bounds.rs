@@ -108,6 +108,35 @@ fn aggregates_of_too_many_units_are_refused() {
 }
 
 #[test]
+fn av1_payloads_of_too_many_elements_are_refused() {
+    use crate::wire::av1::{self, MAX_ELEMENTS};
+    for (count, passes) in [(MAX_ELEMENTS, true), (MAX_ELEMENTS + 1, false)] {
+        let mut packet = vec![0];
+        (0..count).for_each(|_| packet.extend([1, av1::FRAME << 3]));
+        assert_eq!(av1::parse(&packet.into()).is_some(), passes);
+    }
+}
+
+#[test]
+fn the_span_of_held_sequence_numbers_is_bounded() {
+    let mut ingest = ingest(Codec::Opus, true);
+    let mut sender = Sender::new();
+    let first = sender.seq;
+    let now = start();
+    assert_eq!(feed(&mut ingest, now, &[sender.packet(&[0], true)]).len(), 1);
+    let mut far = |step: u16| {
+        sender.seq = first.wrapping_add(1 + step * REORDER_PACKETS as u16);
+        [sender.packet(&[1], true), sender.packet(&[1], true)]
+    };
+    for step in 1..16 {
+        assert!(feed(&mut ingest, now, &far(step)).is_empty());
+    }
+    assert!(feed(&mut ingest, now, &far(16)[..1]).is_empty());
+    // The next pair would stretch the span too far: all that waited comes out before it.
+    assert_eq!(feed(&mut ingest, now, &far(17)).len(), 15 * 2 + 1 + 2);
+}
+
+#[test]
 fn every_truncation_of_every_format_is_a_frame_or_a_loss() {
     let unit = annexb(&[h264_sps(30), h264_pps(), h264_idr(3000)]);
     let mut large = h264_idr(3000);

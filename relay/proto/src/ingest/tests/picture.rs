@@ -138,6 +138,7 @@ fn the_latest_parameter_sets_in_band_win_and_are_not_doubled() {
     let frames = feed(&mut ingest, now, &sender.packets(&bytes(&[h264_idr(100)])));
     assert_eq!(nals(H264, &frames[0].payloads), units);
     sender.step(3000);
+    assert_eq!(ingest.parameter_sets(), bytes(&[h264_sps(31), h264_pps()]));
     // An SPS alone: the PPS known so far comes with it, once each.
     let half = [h264_sps(32), h264_idr(100)];
     let frames = feed(&mut ingest, now, &sender.packets(&bytes(&half)));

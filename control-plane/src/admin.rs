@@ -1,0 +1,230 @@
+//! What the operator does from the command line.
+
+use std::path::{Path, PathBuf};
+
+use sightline_grant::{Redacted, Revocation, Thumbprint};
+
+use crate::base32;
+use crate::error::Inner;
+use crate::ids::{AccountId, Serial};
+use crate::limits::{MAX_CHANNELS, MAX_NAME_CHARS};
+use crate::random;
+use crate::storage::model::{Device, DeviceKind, DeviceState};
+use crate::storage::sqlite::upkeep::join_backup;
+use crate::{ControlPlane, DATABASE_FILE};
+
+/// Random bytes of a verification code: 40 bits, eight letters.
+pub const CODE_BYTES: usize = 5;
+/// Name of the subject keys in a backup.
+pub const SUBJECT_KEYS_FILE: &str = "subject-keys.db";
+
+/// A device to add.
+#[derive(Clone, Debug)]
+pub struct NewDevice {
+    /// Serial.
+    pub serial: String,
+    /// Name.
+    pub name: String,
+    /// Model.
+    pub model: String,
+    /// Sealed: thumbprint of its identity key. Open: none.
+    pub identity: Option<Thumbprint>,
+    /// Number of channels.
+    pub channels: u16,
+}
+
+/// Texts shown once and stored nowhere in clear.
+#[derive(Clone, Debug)]
+pub struct OneTimeTexts {
+    /// Printed on the device; binds it.
+    pub verification_code: Redacted<String>,
+    /// Open devices: password for publishing (RTSP user = serial, WHIP bearer token), which is
+    /// also the device key that viewers prove.
+    pub publish_password: Option<Redacted<String>>,
+}
+
+/// An account as the operator sees it.
+#[derive(Clone, Debug)]
+pub struct AccountLine {
+    /// Account.
+    pub id: AccountId,
+    /// First and last digits of the number.
+    pub phone_masked: String,
+    /// Unix seconds.
+    pub created_at: u64,
+}
+
+/// Why the operator's wish is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// Bad serial, name, model or number of channels.
+    #[error(
+        "a serial has 1 to 64 letters, digits, - or _; name and model have at most 64 characters; \
+         there are 1 to 64 channels"
+    )]
+    BadDevice,
+    /// The serial or the identity key is taken.
+    #[error("a device with this serial or this identity key exists")]
+    Exists,
+    /// No such thing.
+    #[error("there is no such {0}")]
+    Unknown(&'static str),
+    /// A file of a backup is missing, or one that would be overwritten exists.
+    #[error("{0}: {1}")]
+    File(PathBuf, std::io::Error),
+    /// See [`Inner`].
+    #[error(transparent)]
+    Inner(#[from] Inner),
+}
+
+impl ControlPlane {
+    /// Adds a device and returns its texts, for this one time.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn add_device(&self, new: &NewDevice) -> Result<OneTimeTexts, AdminError> {
+        let serial = Serial::parse(&new.serial).ok_or(AdminError::BadDevice)?;
+        let fits = |text: &str| text.chars().count() <= MAX_NAME_CHARS;
+        if !fits(&new.name) || !fits(&new.model) || !(1..=MAX_CHANNELS).contains(&new.channels) {
+            return Err(AdminError::BadDevice);
+        }
+        let code = base32::encode(&random::bytes::<CODE_BYTES>(self.random()));
+        let (publish_password, kind) = match new.identity {
+            Some(identity) => (None, DeviceKind::Sealed(identity)),
+            None => {
+                let (password, credential) = self.new_credential(&serial);
+                (Some(password), DeviceKind::Open(credential))
+            }
+        };
+        let device = Device {
+            code: self.vault().printed_code(serial.as_str(), &code),
+            serial,
+            name: new.name.clone(),
+            model: new.model.clone(),
+            kind,
+            channels: new.channels,
+        };
+        if !self.store().device_add(&device, self.now()).await.map_err(Inner::from)? {
+            return Err(AdminError::Exists);
+        }
+        let verification_code = Redacted::new(base32::grouped(&code));
+        Ok(OneTimeTexts { verification_code, publish_password })
+    }
+
+    /// Every device.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_devices(&self) -> Result<Vec<DeviceState>, Inner> {
+        Ok(self.store().devices().await?)
+    }
+
+    /// Removes a device; its binding ends.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn remove_device(&self, serial: &str) -> Result<(), AdminError> {
+        let serial = Serial::parse(serial).ok_or(AdminError::Unknown("device"))?;
+        let removed = self.store().device_remove(&serial, self.now()).await.map_err(Inner::from)?;
+        self.announce_binding(&serial, removed.ok_or(AdminError::Unknown("device"))?);
+        Ok(())
+    }
+
+    /// Gives an open device a new publishing password; viewers must prove the new one.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn rotate_publish_password(
+        &self,
+        serial: &str,
+    ) -> Result<Redacted<String>, AdminError> {
+        let serial = Serial::parse(serial).ok_or(AdminError::Unknown("open device"))?;
+        let (password, credential) = self.new_credential(&serial);
+        let rotated = self.store().device_rotate(&serial, &credential).await;
+        let epoch = rotated.map_err(Inner::from)?.ok_or(AdminError::Unknown("open device"))?;
+        self.announce_key(&serial, epoch);
+        Ok(password)
+    }
+
+    /// Every account, numbers masked.
+    ///
+    /// # Errors
+    /// When the database does not answer or a value does not open.
+    pub async fn list_accounts(&self) -> Result<Vec<AccountLine>, Inner> {
+        let mut lines = Vec::new();
+        for account in self.store().accounts().await? {
+            let Some(phone) = self.phone_of(&account.id).await? else { continue };
+            let (id, created_at) = (account.id, account.created_at);
+            lines.push(AccountLine { id, phone_masked: phone.masked(), created_at });
+        }
+        Ok(lines)
+    }
+
+    /// Deletes an account: its logins and bindings end and its data key is destroyed. In backups
+    /// its data is unreadable as soon as older copies of the subject keys are gone.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn delete_account(&self, id: &AccountId) -> Result<(), AdminError> {
+        let erased = self.store().account_erase(id, self.now()).await.map_err(Inner::from)?;
+        let erased = erased.ok_or(AdminError::Unknown("account"))?;
+        for session in erased.sessions {
+            self.announce(Revocation::Session { session: session.0 });
+        }
+        for (serial, epochs) in erased.devices {
+            self.announce_binding(&serial, epochs);
+        }
+        let (subject, epoch) = (erased.subject.0, erased.consent_epoch);
+        self.announce(Revocation::Consent { subject, epoch });
+        Ok(())
+    }
+
+    /// Writes a consistent backup into a folder: the database without the subject keys, and the
+    /// subject keys in [`SUBJECT_KEYS_FILE`]. Keep every database, but only the newest key file:
+    /// then whoever was erased stays erased in all of them. The master key is not part of it;
+    /// keep it elsewhere, since without it no backup can be read.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn backup(&self, folder: &Path) -> Result<(), AdminError> {
+        let at = |error| AdminError::File(folder.to_owned(), error);
+        std::fs::create_dir_all(folder).map_err(at)?;
+        let (database, keys) = (folder.join(DATABASE_FILE), folder.join(SUBJECT_KEYS_FILE));
+        refuse_existing(&database)?;
+        refuse_existing(&keys)?;
+        Ok(self.store().backup(&database, &keys).await.map_err(Inner::from)?)
+    }
+}
+
+/// Puts a backup into an empty data folder. The master key must be put there too, by hand.
+///
+/// # Errors
+/// See [`AdminError`]; a failed restore leaves no database behind.
+pub async fn restore(
+    backup: &Path,
+    subject_keys: &Path,
+    data_dir: &Path,
+) -> Result<(), AdminError> {
+    let target = data_dir.join(DATABASE_FILE);
+    refuse_existing(&target)?;
+    std::fs::create_dir_all(data_dir).map_err(|e| AdminError::File(data_dir.to_owned(), e))?;
+    if let Err(error) = std::fs::metadata(subject_keys) {
+        return Err(AdminError::File(subject_keys.to_owned(), error));
+    }
+    let partial = target.with_extension("restoring");
+    std::fs::copy(backup, &partial).map_err(|e| AdminError::File(backup.to_owned(), e))?;
+    if let Err(error) = join_backup(&partial, subject_keys).await {
+        // What is left is not a database that anybody opens.
+        let _ = std::fs::remove_file(&partial);
+        return Err(AdminError::Inner(error.into()));
+    }
+    std::fs::rename(&partial, &target).map_err(|e| AdminError::File(target, e))
+}
+
+fn refuse_existing(path: &Path) -> Result<(), AdminError> {
+    if path.exists() {
+        let error = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+        return Err(AdminError::File(path.to_owned(), error));
+    }
+    Ok(())
+}

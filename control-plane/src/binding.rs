@@ -1,0 +1,130 @@
+//! Binding devices to accounts.
+
+use std::net::IpAddr;
+
+use sightline_grant::Revocation;
+
+use crate::ControlPlane;
+use crate::base32;
+use crate::error::Inner;
+use crate::ids::{ChallengeId, Serial};
+use crate::limits::BINDS_PER_SERIAL;
+use crate::storage::model::{
+    Bound, Charge, DeviceEpochs, DeviceKind, DeviceState, RetryAfter, Session,
+};
+use crate::vault;
+
+/// A wish to bind.
+#[derive(Clone, Debug)]
+pub struct BindRequest {
+    /// Serial as typed.
+    pub serial: String,
+    /// Printed verification code as typed.
+    pub code: String,
+    /// Open devices: challenge and signature that prove the publishing credential.
+    pub proof: Option<(ChallengeId, Vec<u8>)>,
+}
+
+/// Why a device is not bound.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Unknown serial or wrong code: one answer for both.
+    #[error("serial and verification code do not match a device")]
+    NoMatch,
+    /// The code was right, but the open device's publishing credential was not proven.
+    #[error("prove the device's publishing password first")]
+    KeyProofRequired,
+    /// The code was right, but someone owns the device.
+    #[error("the device is bound to another account; its owner must unbind it first")]
+    Taken,
+    /// Too many.
+    #[error("too many tries; try again later")]
+    Limited(RetryAfter),
+    /// See [`Inner`].
+    #[error(transparent)]
+    Inner(#[from] Inner),
+}
+
+impl ControlPlane {
+    /// Binds a device that nobody owns to the account.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub async fn bind(
+        &self,
+        session: &Session,
+        request: &BindRequest,
+        ip: IpAddr,
+    ) -> Result<DeviceEpochs, BindError> {
+        let limits = self.config().limits.clone();
+        let charge = |dimension, key, windows| Charge { dimension, key, windows };
+        let serial_key = self.vault().lookup("bind-serial", &request.serial);
+        let account_key = self.vault().lookup("bind-account", session.account.as_str());
+        let charges = [
+            charge("bind-serial", serial_key, BINDS_PER_SERIAL.to_vec()),
+            charge("bind-account", account_key, limits.binds_per_account),
+            charge("bind-ip", self.ip_key(ip), limits.binds_per_ip),
+        ];
+        let charged = self.store().charge(&charges, self.now()).await.map_err(Inner::from)?;
+        charged.map_err(BindError::Limited)?;
+
+        let device = self.device_with_code(&request.serial, &request.code).await?;
+        let device = device.ok_or(BindError::NoMatch)?;
+        if let DeviceKind::Open(_) = device.device.kind {
+            let (challenge, signature) =
+                request.proof.as_ref().ok_or(BindError::KeyProofRequired)?;
+            if !self.signed_by_device(session, &device, challenge, signature).await? {
+                return Err(BindError::KeyProofRequired);
+            }
+        }
+        let serial = &device.device.serial;
+        let bound = self.store().bind(serial, &session.account, self.now()).await;
+        match bound.map_err(Inner::from)? {
+            Bound::Taken => Err(BindError::Taken),
+            Bound::Already(epochs) => Ok(epochs),
+            Bound::Newly(epochs) => {
+                self.announce_binding(serial, epochs);
+                Ok(epochs)
+            }
+        }
+    }
+
+    /// Unbinds a device. Whatever stood on the binding is dead. `false`: not the owner.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn unbind(&self, session: &Session, serial: &str) -> Result<bool, Inner> {
+        let Some(serial) = Serial::parse(serial) else { return Ok(false) };
+        let ended = self.store().unbind(&serial, &session.account, self.now()).await?;
+        let Some(epochs) = ended else { return Ok(false) };
+        self.announce_binding(&serial, epochs);
+        Ok(true)
+    }
+
+    /// Devices of the account.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn my_devices(&self, session: &Session) -> Result<Vec<DeviceState>, Inner> {
+        Ok(self.store().devices_of(&session.account).await?)
+    }
+
+    pub(crate) fn announce_binding(&self, serial: &Serial, epochs: DeviceEpochs) {
+        self.announce(Revocation::Binding { serial: serial.0.clone(), epoch: epochs.binding });
+        self.device_changed(serial);
+    }
+
+    /// The device, if the code is its own. An unknown serial costs the same work.
+    async fn device_with_code(
+        &self,
+        serial: &str,
+        code: &str,
+    ) -> Result<Option<DeviceState>, Inner> {
+        let serial = Serial::parse(serial).unwrap_or_else(|| Serial("-".into()));
+        let device = self.store().device(&serial).await?;
+        let given = self.vault().printed_code(serial.as_str(), &base32::canonical(code));
+        let stored = device.as_ref().map_or(&[0; 32][..], |device| device.device.code.as_slice());
+        let right = vault::same(&given, stored);
+        Ok(device.filter(|_| right))
+    }
+}

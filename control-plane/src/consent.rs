@@ -1,0 +1,170 @@
+//! Purposes, and what people decided about them.
+
+pub mod chain;
+
+use crate::ControlPlane;
+use crate::error::Inner;
+use crate::storage::model::{ConsentAct, ConsentState, Session};
+use sightline_grant::Revocation;
+
+/// A purpose for which personal data is processed.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose {
+    /// Stable id.
+    pub id: &'static str,
+    /// Version of the text.
+    pub version: u32,
+    /// Whether a person may refuse it and keep the account.
+    pub optional: bool,
+    /// Data that it covers.
+    pub fields: &'static [&'static str],
+    /// How long the data is kept.
+    pub retention: &'static str,
+    /// Text, English.
+    pub en: &'static str,
+    /// Text, Chinese.
+    pub zh: &'static str,
+}
+
+/// Watching live and recorded video.
+pub const MEDIA_VIEW: Purpose = Purpose {
+    id: "media.view",
+    version: 1,
+    optional: true,
+    fields: &["serial", "channel", "network", "client", "screen"],
+    retention: "network, client and screen: 7 days",
+    en: "To show you the video of your cameras, we process the camera's serial and channel, and \
+         facts about your network, client and screen. If you refuse, only viewing is off.",
+    zh: "为向您展示摄像机视频，我们会处理摄像机序列号、通道以及您的网络、客户端和屏幕信息。\
+         如您拒绝，仅视频查看功能不可用。",
+};
+
+/// Having an account at all. Part of the contract; ends with the account.
+pub const ACCOUNT: Purpose = Purpose {
+    id: "account",
+    version: 1,
+    optional: false,
+    fields: &["phone", "terminal"],
+    retention: "until the account is deleted",
+    en: "To give you an account, we process your phone number and the terminals you sign in on.",
+    zh: "为向您提供账号，我们会处理您的手机号码以及您登录的终端信息。",
+};
+
+/// The catalogue.
+pub const PURPOSES: &[Purpose] = &[ACCOUNT, MEDIA_VIEW];
+
+/// Why a decision is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsentError {
+    /// Not in the catalogue, or not to be decided on.
+    #[error("there is no such purpose to decide on")]
+    UnknownPurpose,
+    /// The text has changed since.
+    #[error("the purpose has another version now; read its present text first")]
+    OtherVersion,
+    /// There is no consent to withdraw.
+    #[error("there is no consent to this purpose")]
+    NotGranted,
+    /// See [`Inner`].
+    #[error(transparent)]
+    Inner(#[from] Inner),
+}
+
+impl ControlPlane {
+    /// Checks a decision against the catalogue.
+    pub(crate) fn purpose(
+        id: &str,
+        version: Option<u32>,
+    ) -> Result<&'static Purpose, ConsentError> {
+        let purpose = PURPOSES
+            .iter()
+            .find(|purpose| purpose.id == id && purpose.optional)
+            .ok_or(ConsentError::UnknownPurpose)?;
+        if version.is_some_and(|version| version != purpose.version) {
+            return Err(ConsentError::OtherVersion);
+        }
+        Ok(purpose)
+    }
+
+    /// Records a consent. Returns the number of the event.
+    ///
+    /// # Errors
+    /// See [`ConsentError`].
+    pub async fn grant_consent(
+        &self,
+        session: &Session,
+        id: &str,
+        version: u32,
+    ) -> Result<u64, ConsentError> {
+        let purpose = Self::purpose(id, Some(version))?;
+        let state = self.state_of(session, purpose.id).await?;
+        if let Some(state) = state
+            && state.granted
+            && state.version == version
+        {
+            return Ok(state.seq);
+        }
+        let act = act(session, purpose.id, version, true);
+        let appended = self.store().consent_append(&act, self.now()).await.map_err(Inner::from)?;
+        Ok(appended.seq)
+    }
+
+    /// Withdraws a consent and ends what stands on it.
+    ///
+    /// # Errors
+    /// See [`ConsentError`].
+    pub async fn withdraw_consent(&self, session: &Session, id: &str) -> Result<(), ConsentError> {
+        let purpose = Self::purpose(id, None)?;
+        let state = self.state_of(session, purpose.id).await?;
+        let state = state.filter(|state| state.granted).ok_or(ConsentError::NotGranted)?;
+        let act = act(session, purpose.id, state.version, false);
+        let appended = self.store().consent_append(&act, self.now()).await.map_err(Inner::from)?;
+        self.announce(Revocation::Consent {
+            subject: session.subject.0.clone(),
+            epoch: appended.epoch,
+        });
+        Ok(())
+    }
+
+    /// Every decision of the account.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn consents(&self, session: &Session) -> Result<Vec<ConsentState>, Inner> {
+        Ok(self.store().consents(&session.account).await?)
+    }
+
+    /// Walks the whole chain. Returns the number of events.
+    ///
+    /// # Errors
+    /// `Ok(Err(_))` names the first event that does not hold.
+    pub async fn verify_consents(&self) -> Result<Result<u64, chain::Broken>, Inner> {
+        let mut at = (0, chain::START.to_vec());
+        loop {
+            let events = self.store().consent_events(at.0, 1000).await?;
+            if events.is_empty() {
+                return Ok(Ok(at.0));
+            }
+            at = match chain::verify(at, &events) {
+                Ok(at) => at,
+                Err(broken) => return Ok(Err(broken)),
+            };
+        }
+    }
+
+    async fn state_of(&self, session: &Session, id: &str) -> Result<Option<ConsentState>, Inner> {
+        let states = self.consents(session).await?;
+        Ok(states.into_iter().find(|state| state.purpose == id))
+    }
+}
+
+fn act(session: &Session, purpose: &str, version: u32, granted: bool) -> ConsentAct {
+    ConsentAct {
+        account: session.account.clone(),
+        subject: session.subject.clone(),
+        terminal: session.terminal.clone(),
+        purpose: purpose.to_owned(),
+        version,
+        granted,
+    }
+}

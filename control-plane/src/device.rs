@@ -1,0 +1,125 @@
+//! What a device asks over its own identity: whether it is bound, and where its key verifier goes.
+
+use std::time::Duration;
+
+use sightline_grant::{Revocation, Thumbprint};
+use tokio::time::timeout;
+
+use crate::ControlPlane;
+use crate::error::Inner;
+use crate::ids::Serial;
+use crate::limits::POLL_HOLD_SECS;
+use crate::storage::model::{DeviceEpochs, DeviceKind, DeviceState, VerifierPut};
+
+/// How a device stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceStanding {
+    /// Whether someone owns it.
+    pub bound: bool,
+    /// Counters.
+    pub epochs: DeviceEpochs,
+    /// Whether it should make a device secret and upload its verifier.
+    pub key_wanted: bool,
+}
+
+impl From<&DeviceState> for DeviceStanding {
+    fn from(state: &DeviceState) -> Self {
+        let bound = state.owner.is_some();
+        Self { bound, epochs: state.epochs, key_wanted: bound && state.verifier.is_none() }
+    }
+}
+
+/// Why a device is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// No device with this identity.
+    #[error("no device has this identity")]
+    Unknown,
+    /// Not bound, or bound anew since.
+    #[error("the device is not bound under this epoch")]
+    OtherBinding,
+    /// Not an Ed25519 public key.
+    #[error("the key verifier is not an Ed25519 public key")]
+    BadVerifier,
+    /// See [`Inner`].
+    #[error(transparent)]
+    Inner(#[from] Inner),
+}
+
+impl ControlPlane {
+    /// The sealed device with this identity key.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    pub async fn device_of(&self, identity: Thumbprint) -> Result<DeviceState, DeviceError> {
+        let device = self.store().device_by_identity(identity).await.map_err(Inner::from)?;
+        device.ok_or(DeviceError::Unknown)
+    }
+
+    /// Waits until the device stands differently from what it knows, at most [`POLL_HOLD_SECS`].
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    pub async fn poll_device(
+        &self,
+        identity: Thumbprint,
+        known: DeviceEpochs,
+    ) -> Result<DeviceStanding, DeviceError> {
+        // Subscribed before the first look, so that no change falls between look and wait.
+        let mut changes = self.0.device_changes.subscribe();
+        let first = self.device_of(identity).await?;
+        let standing = DeviceStanding::from(&first);
+        if standing.epochs != known || standing.key_wanted {
+            return Ok(standing);
+        }
+        let serial = first.device.serial;
+        let changed = async {
+            // A lag may have swallowed this device's change: look again then, too.
+            while let Ok(other) = changes.recv().await {
+                if *other == *serial.as_str() {
+                    break;
+                }
+            }
+        };
+        // Time over is an answer like any other.
+        let _ = timeout(Duration::from_secs(POLL_HOLD_SECS), changed).await;
+        Ok(DeviceStanding::from(&self.device_of(identity).await?))
+    }
+
+    /// Stores the verifier of the device secret for the present binding; another one for the same
+    /// binding is a rotation, after which every viewer must prove the new key.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    pub async fn store_verifier(
+        &self,
+        identity: Thumbprint,
+        binding_epoch: u64,
+        verifier: &[u8],
+    ) -> Result<u64, DeviceError> {
+        let public: [u8; 32] = verifier.try_into().map_err(|_| DeviceError::BadVerifier)?;
+        let device = self.device_of(identity).await?;
+        let serial = device.device.serial;
+        let put = self.store().verifier_put(&serial, binding_epoch, &public, self.now()).await;
+        match put.map_err(Inner::from)? {
+            VerifierPut::OtherBinding => Err(DeviceError::OtherBinding),
+            VerifierPut::Same(epoch) => Ok(epoch),
+            VerifierPut::First(epoch) | VerifierPut::Rotated(epoch) => {
+                self.announce_key(&serial, epoch);
+                Ok(epoch)
+            }
+        }
+    }
+
+    pub(crate) fn announce_key(&self, serial: &Serial, epoch: u64) {
+        self.announce(Revocation::Key { serial: serial.0.clone(), epoch });
+        self.device_changed(serial);
+    }
+}
+
+impl DeviceState {
+    /// Whether the device seals its media.
+    pub fn sealed(&self) -> bool {
+        matches!(self.device.kind, DeviceKind::Sealed(_))
+    }
+}

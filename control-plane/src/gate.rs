@@ -1,0 +1,230 @@
+//! The gate: who may watch, and whether those who watch still may.
+
+use serde::{Deserialize, Serialize};
+use sightline_grant::{Action, Epochs, Redacted, Role, Thumbprint};
+
+use crate::ControlPlane;
+use crate::consent::MEDIA_VIEW;
+use crate::error::Inner;
+use crate::ids::Serial;
+use crate::limits::{
+    LEASES_PER_CALL, MAX_NAME_CHARS, MEDIA_CONTEXT_SECS, VIEW_IDLE_SECS, VIEW_TOUCH_SECS,
+};
+use crate::storage::model::{LeaseFacts, MediaAudit, Session};
+use crate::vault::token_hash;
+
+/// All facts hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Pseudonym of the account.
+    pub subject: String,
+    /// Login session.
+    pub session: String,
+    /// Owner or guest.
+    pub role: Role,
+    /// Counters now.
+    pub epochs: Epochs,
+    /// Consent that the session stands on.
+    pub consent_seq: u64,
+}
+
+/// Why nobody is let in, in the order of the checks.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No live login.
+    #[error("sign in first")]
+    LoginRequired,
+    /// The token is another terminal's.
+    #[error("the login belongs to another terminal")]
+    WrongTerminal,
+    /// Not bound, or no such channel or device.
+    #[error("no such device on this account")]
+    NotBound,
+    /// The present device key was not proven in this login.
+    #[error("prove the device key first")]
+    KeyProofRequired,
+    /// No open viewing window.
+    #[error("confirm by SMS first")]
+    SmsRequired,
+    /// No consent to the present text of the purpose.
+    #[error("consent to viewing is missing")]
+    ConsentRequired,
+    /// The facts cannot be read.
+    #[error("the service cannot check this now; try again")]
+    Unavailable(#[from] Inner),
+}
+
+/// Facts about a viewing terminal, kept under `media.view` and for its time only. There is no
+/// field for anything else, and none for a motion sensor.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionContext {
+    /// Address within the local network.
+    pub lan_ip: Option<String>,
+    /// Address towards the internet.
+    pub wan_ip: Option<String>,
+    /// Kind of network.
+    pub network_type: Option<String>,
+    /// State of the network.
+    pub network_state: Option<String>,
+    /// Network operator.
+    pub operator: Option<String>,
+    /// Client and its version.
+    pub client: Option<String>,
+    /// System and its version.
+    pub system: Option<String>,
+    /// Model of the terminal.
+    pub model: Option<String>,
+    /// Screen: width, height, direction, density.
+    pub screen: Option<String>,
+}
+
+/// The context of a media session is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// A field is longer than [`MAX_NAME_CHARS`].
+    #[error("a field of the session context is too long")]
+    TooLong,
+    /// Without consent there is nothing to keep it under.
+    #[error("consent to viewing is missing")]
+    ConsentRequired,
+    /// See [`Inner`].
+    #[error(transparent)]
+    Inner(#[from] Inner),
+}
+
+impl ControlPlane {
+    /// Checks login, terminal, binding, key proof, viewing window and consent, in this order, in
+    /// one read of the truth, and moves on the idle end of the window.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn admit(
+        &self,
+        token: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &str,
+        channel: u16,
+        action: Action,
+    ) -> Result<Admission, Refusal> {
+        let now = self.now();
+        // A serial that cannot exist is not bound either; the login is checked first all the same.
+        let serial = Serial::parse(serial).unwrap_or_else(|| Serial(String::new()));
+        let hash = token_hash(token.expose());
+        let facts = self
+            .store()
+            .gate_facts(&hash, &serial, MEDIA_VIEW.id, MEDIA_VIEW.version, now)
+            .await
+            .map_err(Inner::from)?
+            .ok_or(Refusal::LoginRequired)?;
+        if facts.session.jkt != terminal {
+            return Err(Refusal::WrongTerminal);
+        }
+        let (epochs, channels) = facts.bound.ok_or(Refusal::NotBound)?;
+        if channel >= channels {
+            return Err(Refusal::NotBound);
+        }
+        if !facts.key_proven {
+            return Err(Refusal::KeyProofRequired);
+        }
+        let idle_end = facts.window_idle_expires.ok_or(Refusal::SmsRequired)?;
+        let consent_seq = facts.consent_seq.ok_or(Refusal::ConsentRequired)?;
+        // An owner may do everything; a guest's scopes are checked against `action`.
+        let (Action::Live | Action::Playback | Action::Download | Action::Talk) = action;
+        if idle_end + VIEW_TOUCH_SECS < now + VIEW_IDLE_SECS {
+            let touched = self.store().step_up_touch(&facts.session.id, &serial, now).await;
+            touched.map_err(Inner::from)?;
+        }
+        Ok(Admission {
+            subject: facts.session.subject.0,
+            session: facts.session.id.0,
+            role: Role::Owner,
+            epochs: Epochs {
+                binding: epochs.binding,
+                key: epochs.key,
+                share: 0,
+                consent: facts.consent_epoch,
+                session: 0,
+            },
+            consent_seq,
+        })
+    }
+
+    /// For each lease, whether login, binding, key, window and consent still stand as they did at
+    /// admission. One batched read for up to [`LEASES_PER_CALL`] leases.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing is known about any lease.
+    pub async fn renew(&self, leases: &[LeaseFacts]) -> Result<Vec<bool>, Inner> {
+        let mut verdicts = Vec::with_capacity(leases.len());
+        for batch in leases.chunks(LEASES_PER_CALL) {
+            verdicts.extend(self.store().leases_live(batch, self.now()).await?);
+        }
+        Ok(verdicts)
+    }
+
+    /// Records the start of a media session with the terminal's context, encrypted under the
+    /// subject's key, for [`MEDIA_CONTEXT_SECS`].
+    ///
+    /// # Errors
+    /// See [`AuditError`].
+    pub async fn audit_media_session(
+        &self,
+        session: &Session,
+        serial: &Serial,
+        action: Action,
+        context: Option<&SessionContext>,
+    ) -> Result<(), AuditError> {
+        let states = self.store().consents(&session.account).await.map_err(Inner::from)?;
+        let consent = states.iter().find(|state| state.purpose == MEDIA_VIEW.id && state.granted);
+        let consent_seq = consent.ok_or(AuditError::ConsentRequired)?.seq;
+        let account = self.store().account(&session.account).await.map_err(Inner::from)?;
+        let account = account.ok_or(AuditError::ConsentRequired)?;
+        let context_enc = match context {
+            Some(context) if !context.fits() => return Err(AuditError::TooLong),
+            Some(context) => {
+                let id = account.id.as_str();
+                let key =
+                    self.vault().subject_key(id, &account.wrapped_key).map_err(Inner::from)?;
+                let plain = serde_json::to_string(context).expect("plain data serialises");
+                Some(key.seal("media_audit.context", id, &plain, self.random()))
+            }
+            None => None,
+        };
+        let entry = MediaAudit {
+            account: account.id,
+            session: session.id.clone(),
+            serial: serial.clone(),
+            action: match action {
+                Action::Live => "live",
+                Action::Playback => "playback",
+                Action::Download => "download",
+                Action::Talk => "talk",
+            },
+            purpose: MEDIA_VIEW.id,
+            consent_seq,
+            context_enc,
+            context_expires: self.now() + MEDIA_CONTEXT_SECS,
+        };
+        Ok(self.store().media_audit(&entry, self.now()).await.map_err(Inner::from)?)
+    }
+}
+
+impl SessionContext {
+    fn fits(&self) -> bool {
+        [
+            &self.lan_ip,
+            &self.wan_ip,
+            &self.network_type,
+            &self.network_state,
+            &self.operator,
+            &self.client,
+            &self.system,
+            &self.model,
+            &self.screen,
+        ]
+        .into_iter()
+        .flatten()
+        .all(|text| text.chars().count() <= MAX_NAME_CHARS)
+    }
+}

@@ -1,0 +1,62 @@
+//! The control plane over HTTP: one endpoint per file, problems after RFC 9457, nothing cacheable.
+
+mod bindings;
+mod body;
+mod consents;
+mod device;
+mod devices;
+mod keys;
+mod me;
+mod messages;
+mod otp;
+pub mod problem;
+pub mod proof;
+mod sessions;
+mod step_ups;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::{delete, get, post, put};
+
+use crate::ControlPlane;
+use crate::limits::BODY_BYTES;
+
+/// Serves the control plane. The client's address is taken from `ConnectInfo<SocketAddr>`, so serve
+/// it with `into_make_service_with_connect_info` or put that extension in.
+pub fn router(control_plane: ControlPlane) -> Router {
+    Router::new()
+        .route("/v1/otp", post(otp::request))
+        .route("/v1/sessions", post(sessions::create))
+        .route("/v1/sessions/refresh", post(sessions::refresh))
+        .route("/v1/sessions/current", delete(sessions::end))
+        .route("/v1/me", get(me::show))
+        .route("/v1/me/terminals", get(me::terminals))
+        .route("/v1/me/terminals/{id}", delete(me::sign_out_terminal))
+        .route("/v1/purposes", get(consents::purposes))
+        .route("/v1/consents", get(consents::list).post(consents::grant))
+        .route("/v1/consents/{purpose}", delete(consents::withdraw))
+        .route("/v1/bindings", post(bindings::bind))
+        .route("/v1/bindings/{serial}", delete(bindings::unbind))
+        .route("/v1/devices", get(devices::list))
+        .route("/v1/devices/{serial}/key-challenge", post(keys::challenge))
+        .route("/v1/devices/{serial}/key-proof", post(keys::prove))
+        .route("/v1/step-ups", post(step_ups::open))
+        .route("/v1/messages", get(messages::list))
+        .route("/v1/device/poll", post(device::poll))
+        .route("/v1/device/key-verifier", put(device::store_verifier))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(from_fn(no_store))
+        .with_state(control_plane)
+}
+
+async fn no_store(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! Request bodies: JSON only, unknown members refused by each type, errors as problems.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// A JSON body.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = axum::Json::<T>::from_request(request, state).await;
+        body.map(|body| Self(body.0)).map_err(|rejection| match rejection {
+            JsonRejection::MissingJsonContentType(_) => Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "send application/json",
+            ),
+            JsonRejection::BytesRejection(_) => Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body-too-large",
+                "the body is larger than 16 KiB or was cut off",
+            ),
+            // The parser's own words may repeat what was sent, codes included.
+            _ => Problem::new(
+                StatusCode::BAD_REQUEST,
+                "bad-request",
+                "the body does not have the members that this request takes",
+            ),
+        })
+    }
+}
+
+/// Bytes in base64url.
+pub(super) fn bytes(text: &str) -> Result<Vec<u8>, Problem> {
+    B64.decode(text).map_err(|_| {
+        Problem::new(StatusCode::BAD_REQUEST, "bad-request", "a member is not base64url")
+    })
+}

@@ -1,0 +1,40 @@
+//! `GET /v1/devices`
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use super::proof::LoggedIn;
+use crate::ControlPlane;
+
+/// Devices of the account.
+pub(super) async fn list(
+    State(control_plane): State<ControlPlane>,
+    LoggedIn(session): LoggedIn,
+) -> Result<Json<Value>, Problem> {
+    let devices = control_plane.my_devices(&session).await?;
+    let items: Vec<_> = devices
+        .into_iter()
+        .map(|state| {
+            let label = if state.sealed() {
+                "sealed: only you and whom you let in can see its video"
+            } else {
+                "open: this server could see its video"
+            };
+            json!({
+                "sealed": state.sealed(),
+                "mode_label": label,
+                "key_ready": state.verifier.is_some(),
+                "serial": state.device.serial,
+                "name": state.device.name,
+                "model": state.device.model,
+                "role": "owner",
+                "binding_epoch": state.epochs.binding,
+                "key_epoch": state.epochs.key,
+                "channels": state.device.channels,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "items": items })))
+}

@@ -1,0 +1,159 @@
+//! Problems (RFC 9457). The status of each refusal stands beside its variant.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::binding::BindError;
+use crate::consent::ConsentError;
+use crate::device::DeviceError;
+use crate::error::Inner;
+use crate::key::KeyError;
+use crate::otp::OtpError;
+use crate::session::{RefreshError, SignInError};
+
+/// A refusal as clients see it.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// Status.
+    pub status: StatusCode,
+    /// Last part of the type's URI.
+    pub name: &'static str,
+    /// What to do about it.
+    pub detail: String,
+    /// Seconds to wait.
+    pub retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// A problem.
+    pub fn new(status: StatusCode, name: &'static str, detail: impl ToString) -> Self {
+        Self { status, name, detail: detail.to_string(), retry_after: None }
+    }
+
+    pub(super) fn login_required() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "login-required", "sign in first")
+    }
+
+    pub(super) fn not_found(detail: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+    }
+
+    fn limited(seconds: u64, detail: impl ToString) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail);
+        Self { retry_after: Some(seconds), ..problem }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": format!("/problems/{}", self.name),
+            "title": self.name.replace('-', " "),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (self.status, kind, body.to_string()).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("DPoP algs=\"ES256 EdDSA\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+impl From<Inner> for Problem {
+    fn from(error: Inner) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+        let detail = "the service cannot do this now; try again";
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+        Self { retry_after: Some(1), ..problem }
+    }
+}
+
+impl From<OtpError> for Problem {
+    fn from(error: OtpError) -> Self {
+        match error {
+            OtpError::BadNumber => Self::new(StatusCode::BAD_REQUEST, "bad-number", error),
+            OtpError::NotBound => Self::new(StatusCode::NOT_FOUND, "device-not-bound", error),
+            OtpError::Limited(wait) => Self::limited(wait.0, error),
+            OtpError::WrongCode => Self::new(StatusCode::FORBIDDEN, "code-invalid", error),
+            OtpError::Inner(inner) => inner.into(),
+        }
+    }
+}
+
+impl From<ConsentError> for Problem {
+    fn from(error: ConsentError) -> Self {
+        match error {
+            ConsentError::UnknownPurpose => {
+                Self::new(StatusCode::NOT_FOUND, "purpose-unknown", error)
+            }
+            ConsentError::OtherVersion => Self::new(StatusCode::CONFLICT, "purpose-changed", error),
+            ConsentError::NotGranted => Self::new(StatusCode::NOT_FOUND, "not-granted", error),
+            ConsentError::Inner(inner) => inner.into(),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Otp(error) => error.into(),
+            SignInError::Consent(error) => error.into(),
+            SignInError::BadTerminal => Self::new(StatusCode::BAD_REQUEST, "bad-terminal", error),
+        }
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Refused => Self::new(StatusCode::UNAUTHORIZED, "login-required", error),
+            RefreshError::Inner(inner) => inner.into(),
+        }
+    }
+}
+
+impl From<BindError> for Problem {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::NoMatch => Self::new(StatusCode::FORBIDDEN, "binding-refused", error),
+            BindError::KeyProofRequired => {
+                Self::new(StatusCode::FORBIDDEN, "device-key-required", error)
+            }
+            BindError::Taken => Self::new(StatusCode::CONFLICT, "device-taken", error),
+            BindError::Limited(wait) => Self::limited(wait.0, error),
+            BindError::Inner(inner) => inner.into(),
+        }
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::NotBound => Self::new(StatusCode::NOT_FOUND, "device-not-bound", error),
+            KeyError::NotReady => Self::new(StatusCode::CONFLICT, "device-key-missing", error),
+            KeyError::Wrong => Self::new(StatusCode::FORBIDDEN, "device-key-invalid", error),
+            KeyError::Limited(wait) => Self::limited(wait.0, error),
+            KeyError::Inner(inner) => inner.into(),
+        }
+    }
+}
+
+impl From<DeviceError> for Problem {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Unknown => Self::new(StatusCode::UNAUTHORIZED, "device-unknown", error),
+            DeviceError::OtherBinding => {
+                Self::new(StatusCode::CONFLICT, "binding-epoch-stale", error)
+            }
+            DeviceError::BadVerifier => Self::new(StatusCode::BAD_REQUEST, "bad-verifier", error),
+            DeviceError::Inner(inner) => inner.into(),
+        }
+    }
+}

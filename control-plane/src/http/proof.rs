@@ -1,0 +1,120 @@
+//! Extractors that prove who asks. A handler that takes one of them cannot run without it.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRef, FromRequestParts, OriginalUri};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use sightline_grant::{Redacted, Thumbprint, dpop};
+
+use super::problem::Problem;
+use crate::ControlPlane;
+use crate::replay::ProofRefused;
+use crate::storage::model::Session;
+
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// The request proved possession of this key and carried no token: a terminal before its login, or
+/// a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Proven(pub Thumbprint);
+
+/// The request carried a live access token and proved the key that the token is bound to.
+#[derive(Clone, Debug)]
+pub struct LoggedIn(pub Session);
+
+/// Address of the client, for limits.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientIp(pub IpAddr);
+
+impl<S> FromRequestParts<S> for Proven
+where
+    S: Send + Sync,
+    ControlPlane: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let control_plane = ControlPlane::from_ref(state);
+        let proof = verify(&control_plane, parts, None)?;
+        control_plane.take_proof(&proof, false)?;
+        Ok(Self(proof.key.thumbprint()))
+    }
+}
+
+impl<S> FromRequestParts<S> for LoggedIn
+where
+    S: Send + Sync,
+    ControlPlane: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let control_plane = ControlPlane::from_ref(state);
+        let token = single(&parts.headers, &header::AUTHORIZATION)
+            .and_then(|value| value.strip_prefix("DPoP "))
+            .map(|token| Redacted::new(token.trim().to_owned()))
+            .ok_or_else(Problem::login_required)?;
+        let proof = verify(&control_plane, parts, Some(&token))?;
+        let session = control_plane.session(&token).await?.ok_or_else(Problem::login_required)?;
+        if session.jkt != proof.key.thumbprint() {
+            let detail = "the login belongs to another terminal";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong-terminal", detail));
+        }
+        control_plane.take_proof(&proof, true)?;
+        Ok(Self(session))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientIp {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        // All clients without a known address share one budget.
+        Ok(Self(peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip())))
+    }
+}
+
+impl ControlPlane {
+    /// Takes the id of a verified proof, once. `known`: the request carried a live token.
+    ///
+    /// # Errors
+    /// A problem when it was taken before.
+    pub fn take_proof(&self, proof: &dpop::Proof, known: bool) -> Result<(), Problem> {
+        self.0.proof_ids.take(proof, known, self.now()).map_err(|error| match error {
+            ProofRefused::Replayed => {
+                Problem::new(StatusCode::UNAUTHORIZED, "proof-replayed", error)
+            }
+            ProofRefused::Full => {
+                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error);
+                Problem { retry_after: Some(1), ..problem }
+            }
+        })
+    }
+}
+
+fn verify(
+    control_plane: &ControlPlane,
+    parts: &Parts,
+    token: Option<&Redacted<String>>,
+) -> Result<dpop::Proof, Problem> {
+    let refused = |detail: &dyn ToString| {
+        Problem::new(StatusCode::UNAUTHORIZED, "proof-invalid", detail.to_string())
+    };
+    let text =
+        single(&parts.headers, &DPOP).ok_or_else(|| refused(&"one DPoP header is needed"))?;
+    // Within a nested router `uri` is cut; the proof is for what the client asked.
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+    let token = token.map(|token| token.expose().as_str());
+    let request = dpop::Request { method: parts.method.as_str(), path: uri.path(), token };
+    dpop::verify(text, request, control_plane.now()).map_err(|error| refused(&error))
+}
+
+/// The value of a header that occurs once.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(first)
+}

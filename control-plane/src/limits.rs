@@ -1,0 +1,128 @@
+//! Every limit of the control plane, with its unit.
+
+use crate::storage::model::Window;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// Life of a one-time code, seconds.
+pub const OTP_TTL_SECS: u64 = 5 * MINUTE;
+/// Tries of one challenge.
+pub const OTP_TRIES: u64 = 5;
+/// Digits of a sign-in code.
+pub const LOGIN_CODE_DIGITS: u32 = 6;
+/// Digits of a viewing code.
+pub const VIEW_CODE_DIGITS: u32 = 8;
+/// Life of an access token, seconds.
+pub const ACCESS_TTL_SECS: u64 = 5 * MINUTE;
+/// Life of an unused login, seconds.
+pub const SESSION_IDLE_SECS: u64 = 14 * DAY;
+/// Life of a login, seconds.
+pub const SESSION_MAX_SECS: u64 = 30 * DAY;
+/// How long a used refresh token gives the same answer to the same key again, seconds.
+pub const REFRESH_RETRY_SECS: u64 = 5;
+/// Life of an unused viewing window, seconds.
+pub const VIEW_IDLE_SECS: u64 = 15 * MINUTE;
+/// Life of a viewing window, seconds.
+pub const VIEW_MAX_SECS: u64 = 12 * HOUR;
+/// The idle end of a viewing window is written again at most this often, seconds.
+pub const VIEW_TOUCH_SECS: u64 = MINUTE;
+/// Life of a device-key challenge, seconds.
+pub const KEY_CHALLENGE_SECS: u64 = 2 * MINUTE;
+/// Life of a device-key proof, seconds; it also ends with login, binding and key.
+pub const KEY_PROOF_SECS: u64 = 12 * HOUR;
+/// Tries of a device key by one account within [`KEY_WINDOW_SECS`].
+pub const KEY_TRIES: u64 = 5;
+/// Span over which tries of a device key are counted, seconds.
+pub const KEY_WINDOW_SECS: u64 = 15 * MINUTE;
+/// Longest lock of a device key, minutes; locks go 1, 2, 4 ... up to it.
+pub const KEY_LOCK_MAX_MINUTES: u64 = 60;
+/// Challenges of device keys that one login may ask for.
+pub const KEY_CHALLENGES_PER_SESSION: [Window; 1] = [Window { seconds: MINUTE, most: 30 }];
+/// Binding tries on one serial.
+pub const BINDS_PER_SERIAL: [Window; 1] = [Window { seconds: HOUR, most: 5 }];
+/// How long a device's poll is held, seconds.
+pub const POLL_HOLD_SECS: u64 = 25;
+/// How long the context of a media session is kept, seconds.
+pub const MEDIA_CONTEXT_SECS: u64 = 7 * DAY;
+/// Longest name a terminal or a device may have, characters.
+pub const MAX_NAME_CHARS: usize = 64;
+/// Most channels of a device.
+pub const MAX_CHANNELS: u16 = 64;
+/// Messages and log entries in one answer.
+pub const PAGE: u64 = 100;
+/// Attempts to send one message.
+pub const SEND_ATTEMPTS: u64 = 3;
+/// Pause between two attempts, seconds.
+pub const SEND_RETRY_SECS: u64 = 10;
+/// Proof ids remembered, for each of the two kinds of request.
+pub const PROOF_IDS: usize = 1 << 17;
+/// Largest request body, bytes.
+pub const BODY_BYTES: usize = 16 * 1024;
+/// Revocations that a slow listener may lag behind before it must read the epochs anew.
+pub const REVOCATION_BACKLOG: usize = 1024;
+/// Leases renewed in one call.
+pub const LEASES_PER_CALL: usize = 4096;
+/// How long spent challenges and ledger entries stay, seconds.
+pub const LEDGER_KEEP_SECS: u64 = 2 * DAY;
+
+/// Limits that depend on the size of an installation.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Codes sent to one number; the first window is the pause between two of them.
+    pub sends_per_number: Vec<Window>,
+    /// Codes entered for one number, right or wrong.
+    pub codes_per_number: Vec<Window>,
+    /// Codes sent at the wish of one address.
+    pub sends_per_ip: Vec<Window>,
+    /// Codes sent to numbers that differ in their last four digits only.
+    pub sends_per_prefix: Vec<Window>,
+    /// Codes sent in all.
+    pub sends_in_all: Vec<Window>,
+    /// Binding tries of one account.
+    pub binds_per_account: Vec<Window>,
+    /// Binding tries from one address.
+    pub binds_per_ip: Vec<Window>,
+}
+
+impl Limits {
+    /// Limits for a server whose messages cost nothing because they are only shown to its
+    /// operator. Tries of a code, of a printed code and of a device key stay as they are.
+    pub fn for_development() -> Self {
+        let hourly = |most| vec![Window { seconds: HOUR, most }];
+        Self {
+            sends_per_number: vec![
+                Window { seconds: 2, most: 1 },
+                Window { seconds: HOUR, most: 120 },
+            ],
+            codes_per_number: hourly(120),
+            sends_per_ip: hourly(10_000),
+            sends_per_prefix: hourly(10_000),
+            sends_in_all: hourly(10_000),
+            binds_per_account: hourly(1000),
+            binds_per_ip: hourly(10_000),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sends_per_number: vec![
+                Window { seconds: MINUTE, most: 1 },
+                Window { seconds: HOUR, most: 5 },
+                Window { seconds: DAY, most: 10 },
+            ],
+            codes_per_number: vec![Window { seconds: HOUR, most: 10 }],
+            sends_per_ip: vec![
+                Window { seconds: HOUR, most: 20 },
+                Window { seconds: DAY, most: 60 },
+            ],
+            sends_per_prefix: vec![Window { seconds: DAY, most: 20 }],
+            sends_in_all: vec![Window { seconds: HOUR, most: 2000 }],
+            binds_per_account: vec![Window { seconds: HOUR, most: 10 }],
+            binds_per_ip: vec![Window { seconds: HOUR, most: 30 }],
+        }
+    }
+}

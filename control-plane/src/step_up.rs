@@ -1,0 +1,39 @@
+//! The SMS-verified viewing window of one login and one device.
+
+use sightline_grant::Redacted;
+
+use crate::ControlPlane;
+use crate::error::Inner;
+use crate::ids::{ChallengeId, Serial};
+use crate::limits::{VIEW_IDLE_SECS, VIEW_MAX_SECS};
+use crate::otp::OtpError;
+use crate::storage::model::{OtpBinding, OtpPurpose, Session, StepUp};
+
+impl ControlPlane {
+    /// Opens the window of the device that the challenge was made for.
+    ///
+    /// # Errors
+    /// See [`OtpError`].
+    pub async fn step_up(
+        &self,
+        session: &Session,
+        challenge: &ChallengeId,
+        code: &Redacted<String>,
+    ) -> Result<StepUp, OtpError> {
+        let binding = OtpBinding {
+            purpose: OtpPurpose::View,
+            terminal: session.jkt,
+            account: Some(session.account.clone()),
+        };
+        let challenge = self.check_code(challenge, code.expose(), &binding).await?;
+        let now = self.now();
+        let window = StepUp {
+            session: session.id.clone(),
+            serial: Serial(challenge.serial),
+            idle_expires: now + VIEW_IDLE_SECS,
+            max_expires: now + VIEW_MAX_SECS,
+        };
+        let opened = self.store().step_up_open(&challenge.id, &window, now).await;
+        if opened.map_err(Inner::from)? { Ok(window) } else { Err(OtpError::WrongCode) }
+    }
+}

@@ -1,0 +1,190 @@
+//! What every store must do, whatever engine it stands on. Each check gets an empty store.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use sightline_grant::Thumbprint;
+
+use super::Store;
+use super::model::*;
+use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
+
+type Check = for<'a> fn(&'a dyn Store) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+pub(crate) const CHECKS: &[Check] = &[
+    |store| Box::pin(a_challenge_is_used_once_and_registers_once(store)),
+    |store| Box::pin(limits_count_in_sliding_windows(store)),
+    |store| Box::pin(a_device_has_one_owner_at_a_time(store)),
+    |store| Box::pin(a_message_is_delivered_once(store)),
+    |store| Box::pin(a_key_challenge_is_taken_once_by_its_session(store)),
+];
+
+const NOW: u64 = 1_000_000;
+
+fn challenge(id: &str) -> OtpChallenge {
+    OtpChallenge {
+        id: ChallengeId(id.into()),
+        purpose: OtpPurpose::Login,
+        target: b"number".to_vec(),
+        target_enc: Vec::new(),
+        account: None,
+        terminal: Thumbprint([1; 32]),
+        serial: String::new(),
+        expires_at: NOW + 300,
+    }
+}
+
+fn opening(challenge: &str, account: &str) -> SessionOpening {
+    let name = |what: &str| format!("{what} of {challenge}");
+    SessionOpening {
+        challenge: ChallengeId(challenge.into()),
+        account: AccountId(account.into()),
+        registration: Some(Registration {
+            subject: Subject(name("subject")),
+            wrapped_key: vec![1],
+            lookup: b"number".to_vec(),
+            phone_enc: vec![2],
+        }),
+        terminal: TerminalId(name("terminal")),
+        jkt: Thumbprint([1; 32]),
+        terminal_name_enc: vec![3],
+        client_type: "test".into(),
+        session: SessionId(name("session")),
+        tokens: TokenHashes {
+            access: name("access").into_bytes(),
+            access_expires: NOW + 300,
+            refresh: name("refresh").into_bytes(),
+        },
+        idle_expires: NOW + 1000,
+        abs_expires: NOW + 2000,
+    }
+}
+
+fn device(serial: &str) -> Device {
+    Device {
+        serial: Serial(serial.into()),
+        name: "n".into(),
+        model: "m".into(),
+        kind: DeviceKind::Sealed(Thumbprint([9; 32])),
+        code: vec![4],
+        channels: 1,
+    }
+}
+
+async fn account(store: &dyn Store, id: &str) -> AccountId {
+    store.otp_open(&challenge("c"), &[], NOW).await.unwrap().unwrap();
+    let opened = store.session_open(&opening("c", id), NOW).await.unwrap();
+    assert!(matches!(opened, SessionOpened::Opened(_)));
+    AccountId(id.into())
+}
+
+/// A row in each table that only grows.
+pub(crate) async fn some_rows(store: &dyn Store) {
+    let account = account(store, "a").await;
+    assert!(store.device_add(&device("D"), NOW).await.unwrap());
+    store.bind(&Serial("D".into()), &account, NOW).await.unwrap();
+    let act = ConsentAct {
+        account,
+        subject: Subject("subject of c".into()),
+        terminal: TerminalId("t".into()),
+        purpose: "p".into(),
+        version: 1,
+        granted: true,
+    };
+    store.consent_append(&act, NOW).await.unwrap();
+}
+
+async fn a_challenge_is_used_once_and_registers_once(store: &dyn Store) {
+    account(store, "a").await;
+    let again = store.session_open(&opening("c", "b"), NOW).await.unwrap();
+    assert_eq!(again, SessionOpened::ChallengeUsed);
+    store.otp_open(&challenge("c2"), &[], NOW).await.unwrap().unwrap();
+    let taken = store.session_open(&opening("c2", "b"), NOW).await.unwrap();
+    assert_eq!(taken, SessionOpened::NumberTaken);
+    let known = SessionOpening { registration: None, ..opening("c2", "a") };
+    let opened = store.session_open(&known, NOW).await.unwrap();
+    let first = TerminalId("terminal of c".into());
+    assert_eq!(
+        opened,
+        SessionOpened::Opened(first),
+        "nothing was used up; same key, same terminal"
+    );
+    assert!(store.session_by_access(b"access of c2", NOW + 299).await.unwrap().is_some());
+    assert!(store.session_by_access(b"access of c2", NOW + 300).await.unwrap().is_none());
+}
+
+async fn limits_count_in_sliding_windows(store: &dyn Store) {
+    let windows = vec![Window { seconds: 60, most: 2 }, Window { seconds: 100, most: 3 }];
+    let charge = [Charge { dimension: "d", key: vec![1], windows }];
+    for (at, expected) in [
+        (0, Ok(())),
+        (10, Ok(())),
+        (20, Err(RetryAfter(40))),
+        (59, Err(RetryAfter(1))),
+        (60, Ok(())),
+        (70, Err(RetryAfter(30))),
+        (100, Ok(())),
+    ] {
+        assert_eq!(store.charge(&charge, NOW + at).await.unwrap(), expected, "at {at}");
+    }
+    let other = [Charge { key: vec![2], ..charge[0].clone() }];
+    assert_eq!(store.charge(&other, NOW + 100).await.unwrap(), Ok(()));
+}
+
+async fn a_device_has_one_owner_at_a_time(store: &dyn Store) {
+    let account = account(store, "a").await;
+    let (serial, stranger) = (Serial("D".into()), AccountId("x".into()));
+    assert!(store.device_add(&device("D"), NOW).await.unwrap());
+    assert!(!store.device_add(&device("D"), NOW).await.unwrap());
+    let Bound::Newly(first) = store.bind(&serial, &account, NOW).await.unwrap() else {
+        panic!("not bound")
+    };
+    assert_eq!(store.bind(&serial, &account, NOW).await.unwrap(), Bound::Already(first));
+    assert_eq!(store.bind(&serial, &stranger, NOW).await.unwrap(), Bound::Taken);
+    assert_eq!(store.unbind(&serial, &stranger, NOW).await.unwrap(), None);
+    let put = store.verifier_put(&serial, first.binding, &[1; 32], NOW).await.unwrap();
+    assert!(matches!(put, VerifierPut::First(_)));
+    let ended = store.unbind(&serial, &account, NOW).await.unwrap().unwrap();
+    assert!(ended.binding > first.binding && ended.key > first.key);
+    assert_eq!(store.device(&serial).await.unwrap().unwrap().verifier, None);
+    let put = store.verifier_put(&serial, first.binding, &[1; 32], NOW).await.unwrap();
+    assert_eq!(put, VerifierPut::OtherBinding);
+}
+
+async fn a_message_is_delivered_once(store: &dyn Store) {
+    let account = account(store, "a").await;
+    assert!(store.device_add(&device("D"), NOW).await.unwrap());
+    store.bind(&Serial("D".into()), &account, NOW).await.unwrap();
+    let mut claimed = Vec::new();
+    while let Some(entry) = store.outbox_claim(NOW).await.unwrap() {
+        claimed.push(entry);
+    }
+    let in_app = claimed.iter().find(|entry| entry.channel == "in_app").unwrap();
+    // A sender that dies after claiming leaves the entry to the next one.
+    let retried = store.outbox_claim(NOW + 10).await.unwrap().unwrap();
+    assert_eq!(retried.attempts, 2);
+    assert!(store.outbox_deliver(in_app.id, NOW).await.unwrap());
+    assert!(!store.outbox_deliver(in_app.id, NOW).await.unwrap());
+    assert_eq!(store.messages(&account, 10).await.unwrap().len(), 1);
+}
+
+async fn a_key_challenge_is_taken_once_by_its_session(store: &dyn Store) {
+    account(store, "a").await;
+    let session = SessionId("session of c".into());
+    let challenge = KeyChallenge {
+        id: ChallengeId("k".into()),
+        session: session.clone(),
+        serial: Serial("D".into()),
+        channel: 0,
+        jkt: Thumbprint([1; 32]),
+        nonce: "n".into(),
+        expires_at: NOW + 10,
+    };
+    store.key_challenge_open(&challenge).await.unwrap();
+    let id = &challenge.id;
+    let other = SessionId("other".into());
+    assert!(store.key_challenge_take(id, &other, NOW).await.unwrap().is_none());
+    assert!(store.key_challenge_take(id, &session, NOW + 11).await.unwrap().is_none());
+    assert!(store.key_challenge_take(id, &session, NOW + 10).await.unwrap().is_some());
+    assert!(store.key_challenge_take(id, &session, NOW).await.unwrap().is_none());
+}

@@ -1,0 +1,509 @@
+//! The rows and outcomes that the storage traits speak of.
+
+use sightline_grant::Thumbprint;
+
+use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
+
+/// An active account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Id.
+    pub id: AccountId,
+    /// Pseudonym.
+    pub subject: Subject,
+    /// Data key of the subject, wrapped under the server's master key.
+    pub wrapped_key: Vec<u8>,
+    /// Phone number, encrypted under the data key.
+    pub phone_enc: Vec<u8>,
+    /// Rises with each withdrawal.
+    pub consent_epoch: u64,
+    /// Unix seconds.
+    pub created_at: u64,
+}
+
+/// What an erasure ended.
+#[derive(Clone, Debug)]
+pub struct Erased {
+    /// Pseudonym that remains in the consent chain.
+    pub subject: Subject,
+    /// Sessions that ended.
+    pub sessions: Vec<SessionId>,
+    /// Devices that were unbound, with their new epochs.
+    pub devices: Vec<(Serial, DeviceEpochs)>,
+    /// New consent epoch.
+    pub consent_epoch: u64,
+}
+
+/// Seconds until a limit lets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryAfter(pub u64);
+
+/// At most `most` events in `seconds`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Length, seconds.
+    pub seconds: u64,
+    /// Events.
+    pub most: u64,
+}
+
+/// One event to count in one dimension.
+#[derive(Clone, Debug)]
+pub struct Charge {
+    /// Dimension.
+    pub dimension: &'static str,
+    /// Keyed hash of what is limited.
+    pub key: Vec<u8>,
+    /// Limits, all of which must have room.
+    pub windows: Vec<Window>,
+}
+
+/// What a one-time code is for. A code of one purpose is worth nothing for another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OtpPurpose {
+    /// Sign in or register.
+    Login,
+    /// Open the viewing window of one device.
+    View,
+}
+
+impl OtpPurpose {
+    /// Stored form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::View => "view",
+        }
+    }
+}
+
+/// A challenge of a one-time code.
+#[derive(Clone, Debug)]
+pub struct OtpChallenge {
+    /// Id; the code is derived from it.
+    pub id: ChallengeId,
+    /// Purpose.
+    pub purpose: OtpPurpose,
+    /// Keyed hash of the number.
+    pub target: Vec<u8>,
+    /// The number, encrypted under a server key; goes with the challenge.
+    pub target_enc: Vec<u8>,
+    /// Account, for [`OtpPurpose::View`].
+    pub account: Option<AccountId>,
+    /// Key of the terminal that asked.
+    pub terminal: Thumbprint,
+    /// Device, for [`OtpPurpose::View`]; empty otherwise.
+    pub serial: String,
+    /// Unix seconds.
+    pub expires_at: u64,
+}
+
+/// What must agree before a try is counted.
+#[derive(Clone, Debug)]
+pub struct OtpBinding {
+    /// Purpose.
+    pub purpose: OtpPurpose,
+    /// Key that the request proved.
+    pub terminal: Thumbprint,
+    /// Account that is signed in, for [`OtpPurpose::View`].
+    pub account: Option<AccountId>,
+}
+
+/// A viewing window.
+#[derive(Clone, Debug)]
+pub struct StepUp {
+    /// Login session.
+    pub session: SessionId,
+    /// Device.
+    pub serial: Serial,
+    /// End if unused, Unix seconds.
+    pub idle_expires: u64,
+    /// Latest end, Unix seconds.
+    pub max_expires: u64,
+}
+
+/// A login about to open.
+#[derive(Clone, Debug)]
+pub struct SessionOpening {
+    /// The challenge that was answered.
+    pub challenge: ChallengeId,
+    /// Account to open the session for.
+    pub account: AccountId,
+    /// Set when the account is to be made.
+    pub registration: Option<Registration>,
+    /// Id for the terminal if it is new on this account.
+    pub terminal: TerminalId,
+    /// Key of the terminal.
+    pub jkt: Thumbprint,
+    /// Name of the terminal, encrypted under the data key.
+    pub terminal_name_enc: Vec<u8>,
+    /// Kind of client.
+    pub client_type: String,
+    /// Session.
+    pub session: SessionId,
+    /// Tokens.
+    pub tokens: TokenHashes,
+    /// End if unused, Unix seconds.
+    pub idle_expires: u64,
+    /// Latest end, Unix seconds.
+    pub abs_expires: u64,
+}
+
+/// A new account.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Pseudonym.
+    pub subject: Subject,
+    /// Wrapped data key.
+    pub wrapped_key: Vec<u8>,
+    /// Keyed hash of the number.
+    pub lookup: Vec<u8>,
+    /// Encrypted number.
+    pub phone_enc: Vec<u8>,
+}
+
+/// Hashes of a pair of tokens.
+#[derive(Clone, Debug)]
+pub struct TokenHashes {
+    /// Access token.
+    pub access: Vec<u8>,
+    /// Its end, Unix seconds.
+    pub access_expires: u64,
+    /// Refresh token.
+    pub refresh: Vec<u8>,
+}
+
+/// How opening a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionOpened {
+    /// Open, on this terminal.
+    Opened(TerminalId),
+    /// The challenge was used before.
+    ChallengeUsed,
+    /// Someone registered the number in between; look it up again.
+    NumberTaken,
+}
+
+/// A live login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Session.
+    pub id: SessionId,
+    /// Account.
+    pub account: AccountId,
+    /// Pseudonym.
+    pub subject: Subject,
+    /// Terminal.
+    pub terminal: TerminalId,
+    /// Key of the terminal.
+    pub jkt: Thumbprint,
+}
+
+/// A refresh.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// Hash of the token presented.
+    pub presented: Vec<u8>,
+    /// Key that the request proved.
+    pub jkt: Thumbprint,
+    /// Successor and new access token.
+    pub tokens: TokenHashes,
+    /// New idle end, Unix seconds.
+    pub idle_expires: u64,
+}
+
+/// How a refresh ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// New tokens hold.
+    Fresh,
+    /// Not a token, or the login is over, or another terminal's.
+    Refused,
+    /// The token had been used: the login is over now.
+    Reused(SessionId),
+}
+
+/// A signed-in terminal.
+#[derive(Clone, Debug)]
+pub struct Terminal {
+    /// Id.
+    pub id: TerminalId,
+    /// Encrypted name.
+    pub name_enc: Vec<u8>,
+    /// Kind of client.
+    pub client_type: String,
+    /// Unix seconds.
+    pub first_seen: u64,
+    /// Unix seconds.
+    pub last_seen: u64,
+}
+
+/// A device to add.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Serial.
+    pub serial: Serial,
+    /// Name.
+    pub name: String,
+    /// Model.
+    pub model: String,
+    /// How it protects and publishes.
+    pub kind: DeviceKind,
+    /// Keyed hash of the verification code.
+    pub code: Vec<u8>,
+    /// Number of channels.
+    pub channels: u16,
+}
+
+/// How a device protects and publishes.
+#[derive(Clone, Debug)]
+pub enum DeviceKind {
+    /// Sealed: publishes with its identity key.
+    Sealed(Thumbprint),
+    /// Open: publishes with a password.
+    Open(Credential),
+}
+
+/// What is kept of a publishing password.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Hash for bearer use.
+    pub token: Vec<u8>,
+    /// Digest secrets, encrypted under a server key.
+    pub ha1_enc: Vec<u8>,
+    /// Public half of the `auth` key derived from the password.
+    pub verifier: [u8; 32],
+}
+
+/// A device as it stands.
+#[derive(Clone, Debug)]
+pub struct DeviceState {
+    /// As added.
+    pub device: Device,
+    /// Owner.
+    pub owner: Option<AccountId>,
+    /// Counters.
+    pub epochs: DeviceEpochs,
+    /// Key verifier that proofs are checked against: of the present binding (sealed) or of the
+    /// publishing password (open).
+    pub verifier: Option<[u8; 32]>,
+}
+
+/// Counters of a device. They only rise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DeviceEpochs {
+    /// Rises at binding and unbinding.
+    pub binding: u64,
+    /// Rises when a key verifier is stored, replaced or dropped.
+    pub key: u64,
+}
+
+/// How binding ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Bound now.
+    Newly(DeviceEpochs),
+    /// Was bound to this account already.
+    Already(DeviceEpochs),
+    /// Bound to another account.
+    Taken,
+}
+
+/// How storing a verifier ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifierPut {
+    /// First one of this binding.
+    First(u64),
+    /// Replaced another one.
+    Rotated(u64),
+    /// The same as before.
+    Same(u64),
+    /// Not bound, or under another binding epoch.
+    OtherBinding,
+}
+
+/// A challenge of a device key.
+#[derive(Clone, Debug)]
+pub struct KeyChallenge {
+    /// Id.
+    pub id: ChallengeId,
+    /// Login session that asked.
+    pub session: SessionId,
+    /// Device.
+    pub serial: Serial,
+    /// Channel.
+    pub channel: u16,
+    /// Key of the terminal that asked.
+    pub jkt: Thumbprint,
+    /// Random part, base64url.
+    pub nonce: String,
+    /// Unix seconds.
+    pub expires_at: u64,
+}
+
+/// A proof of a device key.
+#[derive(Clone, Debug)]
+pub struct KeyProof {
+    /// Login session.
+    pub session: SessionId,
+    /// Device.
+    pub serial: Serial,
+    /// Epochs under which the verifier was read.
+    pub epochs: DeviceEpochs,
+    /// Unix seconds.
+    pub expires: u64,
+}
+
+/// A decision about a purpose.
+#[derive(Clone, Debug)]
+pub struct ConsentAct {
+    /// Account.
+    pub account: AccountId,
+    /// Pseudonym.
+    pub subject: Subject,
+    /// Terminal.
+    pub terminal: TerminalId,
+    /// Purpose.
+    pub purpose: String,
+    /// Version of its text.
+    pub version: u32,
+    /// Granted or withdrawn.
+    pub granted: bool,
+}
+
+/// How appending ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsentAppended {
+    /// Event.
+    pub seq: u64,
+    /// Consent epoch after it.
+    pub epoch: u64,
+}
+
+/// State of one purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsentState {
+    /// Purpose.
+    pub purpose: String,
+    /// Version decided on.
+    pub version: u32,
+    /// Granted or withdrawn.
+    pub granted: bool,
+    /// Event.
+    pub seq: u64,
+    /// Unix seconds.
+    pub at: u64,
+}
+
+/// One link of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsentEvent {
+    /// Position, from 1 without gaps.
+    pub seq: u64,
+    /// Pseudonym.
+    pub subject: String,
+    /// Purpose.
+    pub purpose: String,
+    /// Version.
+    pub version: u32,
+    /// Granted or withdrawn.
+    pub granted: bool,
+    /// Terminal id.
+    pub terminal: String,
+    /// Unix seconds.
+    pub at: u64,
+    /// Hash of the link before; zeros for the first.
+    pub prev_hash: Vec<u8>,
+    /// Hash of this link.
+    pub hash: Vec<u8>,
+}
+
+/// All facts of the gate about one token and one device.
+#[derive(Clone, Debug)]
+pub struct GateFacts {
+    /// The login.
+    pub session: Session,
+    /// Consent epoch of the account.
+    pub consent_epoch: u64,
+    /// Epochs and number of channels, when the device is bound to the account.
+    pub bound: Option<(DeviceEpochs, u16)>,
+    /// Whether a proof of the present key under the present binding holds.
+    pub key_proven: bool,
+    /// Idle end of the open viewing window.
+    pub window_idle_expires: Option<u64>,
+    /// Event by which the purpose is consented to, in its present version.
+    pub consent_seq: Option<u64>,
+}
+
+/// What a lease stands on.
+#[derive(Clone, Debug)]
+pub struct LeaseFacts {
+    /// Pseudonym.
+    pub subject: String,
+    /// Login session.
+    pub session: String,
+    /// Device.
+    pub serial: String,
+    /// Counters at admission.
+    pub epochs: sightline_grant::Epochs,
+}
+
+/// The start of a media session.
+#[derive(Clone, Debug)]
+pub struct MediaAudit {
+    /// Account.
+    pub account: AccountId,
+    /// Login session.
+    pub session: SessionId,
+    /// Device.
+    pub serial: Serial,
+    /// Action.
+    pub action: &'static str,
+    /// Purpose under which the context is kept.
+    pub purpose: &'static str,
+    /// Consent that it stands on.
+    pub consent_seq: u64,
+    /// Encrypted context.
+    pub context_enc: Option<Vec<u8>>,
+    /// When the context goes, Unix seconds.
+    pub context_expires: u64,
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// Id.
+    pub id: u64,
+    /// `sms` or `in_app`.
+    pub channel: String,
+    /// Kind of message.
+    pub kind: String,
+    /// What it is about: a serial, a terminal, a challenge.
+    pub reference: String,
+    /// Attempts, this one included.
+    pub attempts: u64,
+}
+
+/// An in-app message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Id.
+    pub id: u64,
+    /// Kind.
+    pub kind: String,
+    /// What it is about.
+    pub reference: String,
+    /// Unix seconds.
+    pub at: u64,
+}
+
+/// One act on an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OplogEntry {
+    /// What was done.
+    pub action: String,
+    /// To what.
+    pub object: String,
+    /// Unix seconds.
+    pub at: u64,
+}

@@ -1,0 +1,82 @@
+//! The store on SQLite: one writer connection, a small pool of readers, write-ahead log, every
+//! commit on disk before it is acknowledged.
+
+mod account;
+mod consent;
+mod device;
+mod gate;
+mod key;
+pub mod migrate;
+mod otp;
+mod outbox;
+mod row;
+mod session;
+pub mod upkeep;
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+
+use self::migrate::{MIGRATIONS, MigrateError};
+use super::{Store, StoreError, Stored};
+
+/// Readers at a time.
+const READERS: u32 = 4;
+/// How long a statement waits for a lock or for a connection.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The store.
+#[derive(Clone)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    reader: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens or makes the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, its schema is newer than this build, or a migration fails.
+    pub async fn open(path: &Path) -> Result<Self, MigrateError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .pragma("secure_delete", "ON")
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = |connections| {
+            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(BUSY_TIMEOUT)
+        };
+        let writer = pool(1).connect_with(options.clone()).await?;
+        migrate::run(&writer, path, MIGRATIONS).await?;
+        let reader = pool(READERS).connect_with(options.pragma("query_only", "ON")).await?;
+        Ok(Self { writer, reader })
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+
+    async fn begin(&self) -> Stored<Transaction<'static, Sqlite>> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+impl Store for SqliteStore {}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests;

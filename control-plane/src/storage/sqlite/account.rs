@@ -1,0 +1,134 @@
+//! Accounts.
+
+use async_trait::async_trait;
+use sqlx::query;
+use sqlx::sqlite::SqliteRow;
+
+use super::SqliteStore;
+use super::device::release;
+use super::row::{Columns, int, log};
+use crate::ids::{AccountId, Serial, SessionId, Subject};
+use crate::storage::model::{Account, Erased};
+use crate::storage::{AccountStore, StoreError, Stored};
+
+#[async_trait]
+impl AccountStore for SqliteStore {
+    async fn account_by_lookup(&self, lookup: &[u8]) -> Stored<Option<Account>> {
+        query(
+            "SELECT a.*, k.wrapped, i.value_enc FROM account a
+             JOIN subject_key k ON k.account = a.id
+             JOIN identifier i ON i.account = a.id AND i.kind = 'phone'
+             WHERE i.lookup = ?1 AND a.status = 'active'",
+        )
+        .bind(lookup)
+        .fetch_optional(&self.reader)
+        .await?
+        .as_ref()
+        .map(account)
+        .transpose()
+    }
+
+    async fn account(&self, id: &AccountId) -> Stored<Option<Account>> {
+        query(
+            "SELECT a.*, k.wrapped, i.value_enc FROM account a
+             JOIN subject_key k ON k.account = a.id
+             JOIN identifier i ON i.account = a.id AND i.kind = 'phone'
+             WHERE a.id = ?1 AND a.status = 'active'",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.reader)
+        .await?
+        .as_ref()
+        .map(account)
+        .transpose()
+    }
+
+    async fn accounts(&self) -> Stored<Vec<Account>> {
+        query(
+            "SELECT a.*, k.wrapped, i.value_enc FROM account a
+             JOIN subject_key k ON k.account = a.id
+             JOIN identifier i ON i.account = a.id AND i.kind = 'phone'
+             WHERE a.status = 'active' ORDER BY a.created_at, a.id",
+        )
+        .fetch_all(&self.reader)
+        .await?
+        .iter()
+        .map(account)
+        .collect()
+    }
+
+    async fn account_erase(&self, id: &AccountId, now: u64) -> Stored<Option<Erased>> {
+        let mut tx = self.begin().await?;
+        let row = query(
+            "UPDATE account SET status = 'erased', erased_at = ?2, consent_epoch = consent_epoch + 1
+             WHERE id = ?1 AND status = 'active' RETURNING subject, consent_epoch",
+        )
+        .bind(id.as_str())
+        .bind(int(now))
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let sessions = query(
+            "UPDATE session SET revoked_at = ?2 WHERE account = ?1 AND revoked_at IS NULL
+             RETURNING id",
+        )
+        .bind(id.as_str())
+        .bind(int(now))
+        .fetch_all(&mut *tx)
+        .await?;
+        let sessions: Stored<Vec<_>> =
+            sessions.iter().map(|row| row.text("id").map(SessionId)).collect();
+        let bound = query("SELECT serial FROM binding WHERE account = ?1 AND unbound_at IS NULL")
+            .bind(id.as_str())
+            .fetch_all(&mut *tx)
+            .await?;
+        let mut devices = Vec::new();
+        for row in bound {
+            let serial = Serial(row.text("serial")?);
+            let epochs = release(&mut tx, &serial, now).await?;
+            devices.push((serial, epochs));
+        }
+        log(&mut tx, id.as_str(), "account.erased", "", now).await?;
+        for statement in ERASE {
+            query(*statement).bind(id.as_str()).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        // Takes the old pages out of the log file too; a busy reader only delays it.
+        query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await?;
+        Ok(Some(Erased {
+            subject: Subject(row.text("subject")?),
+            sessions: sessions?,
+            devices,
+            consent_epoch: row.num("consent_epoch")?,
+        }))
+    }
+}
+
+/// What goes with a person, in the order of the references.
+const ERASE: &[&str] = &[
+    "DELETE FROM subject_key WHERE account = ?1",
+    "DELETE FROM identifier WHERE account = ?1",
+    "DELETE FROM access_token WHERE session IN (SELECT id FROM session WHERE account = ?1)",
+    "DELETE FROM refresh_token WHERE family IN (SELECT id FROM session WHERE account = ?1)",
+    "DELETE FROM step_up WHERE session IN (SELECT id FROM session WHERE account = ?1)",
+    "DELETE FROM key_challenge WHERE session IN (SELECT id FROM session WHERE account = ?1)",
+    "DELETE FROM key_proof WHERE session IN (SELECT id FROM session WHERE account = ?1)",
+    "DELETE FROM session WHERE account = ?1",
+    "DELETE FROM terminal WHERE account = ?1",
+    "DELETE FROM otp_challenge WHERE account = ?1",
+    "DELETE FROM consent_state WHERE account = ?1",
+    "DELETE FROM message WHERE account = ?1",
+    "DELETE FROM outbox WHERE account = ?1",
+    "DELETE FROM media_audit WHERE account = ?1",
+];
+
+fn account(row: &SqliteRow) -> Result<Account, StoreError> {
+    Ok(Account {
+        id: AccountId(row.text("id")?),
+        subject: Subject(row.text("subject")?),
+        wrapped_key: row.blob("wrapped")?,
+        phone_enc: row.blob("value_enc")?,
+        consent_epoch: row.num("consent_epoch")?,
+        created_at: row.num("created_at")?,
+    })
+}

@@ -1,0 +1,246 @@
+//! Devices and their owners.
+
+use async_trait::async_trait;
+use sightline_grant::Thumbprint;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, query};
+
+use super::SqliteStore;
+use super::row::{Columns, enqueue, epochs, int, log, raise};
+use crate::ids::{AccountId, Serial};
+use crate::storage::model::{Bound, Credential, Device, DeviceEpochs, DeviceKind, DeviceState};
+use crate::storage::{DeviceStore, StoreError, Stored};
+
+/// A device, its owner, its epochs and the verifier of its present binding.
+macro_rules! select_device {
+    ($rest:literal) => {
+        concat!(
+            "SELECT d.*, b.account AS owner, coalesce(e.binding_epoch, 0) AS binding_epoch,
+                    coalesce(e.key_epoch, 0) AS key_epoch, v.public AS bound_verifier
+             FROM device d
+             LEFT JOIN binding b ON b.serial = d.serial AND b.unbound_at IS NULL
+             LEFT JOIN device_epoch e ON e.serial = d.serial
+             LEFT JOIN key_verifier v ON v.serial = d.serial AND v.binding_epoch = b.epoch
+                 AND v.key_epoch = e.key_epoch ",
+            $rest
+        )
+    };
+}
+
+#[async_trait]
+impl DeviceStore for SqliteStore {
+    async fn device_add(&self, device: &Device, now: u64) -> Stored<bool> {
+        let mut tx = self.begin().await?;
+        let (identity, credential) = match &device.kind {
+            DeviceKind::Sealed(identity) => (Some(identity.to_string()), None),
+            DeviceKind::Open(credential) => (None, Some(credential)),
+        };
+        let done = query(
+            "INSERT INTO device (serial, name, model, sealed, identity, publish_token,
+                publish_ha1_enc, publish_verifier, code, channels, added_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+        )
+        .bind(device.serial.as_str())
+        .bind(&device.name)
+        .bind(&device.model)
+        .bind(identity.is_some())
+        .bind(identity)
+        .bind(credential.map(|c| c.token.as_slice()))
+        .bind(credential.map(|c| c.ha1_enc.as_slice()))
+        .bind(credential.map(|c| c.verifier.as_slice()))
+        .bind(&device.code)
+        .bind(i64::from(device.channels))
+        .bind(int(now))
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        raise(&mut tx, device.serial.as_str(), 0, 1).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn device_remove(&self, serial: &Serial, now: u64) -> Stored<Option<DeviceEpochs>> {
+        let mut tx = self.begin().await?;
+        let done = query("DELETE FROM device WHERE serial = ?1")
+            .bind(serial.as_str())
+            .execute(&mut *tx)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let epochs = release(&mut tx, serial, now).await?;
+        tx.commit().await?;
+        Ok(Some(epochs))
+    }
+
+    async fn device_rotate(&self, serial: &Serial, new: &Credential) -> Stored<Option<u64>> {
+        let mut tx = self.begin().await?;
+        let done = query(
+            "UPDATE device SET publish_token = ?2, publish_ha1_enc = ?3, publish_verifier = ?4
+             WHERE serial = ?1 AND sealed = 0",
+        )
+        .bind(serial.as_str())
+        .bind(&new.token)
+        .bind(&new.ha1_enc)
+        .bind(new.verifier.as_slice())
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let epochs = raise(&mut tx, serial.as_str(), 0, 1).await?;
+        tx.commit().await?;
+        Ok(Some(epochs.key))
+    }
+
+    async fn devices(&self) -> Stored<Vec<DeviceState>> {
+        let rows = query(select_device!("ORDER BY d.serial")).fetch_all(&self.reader).await?;
+        rows.iter().map(state).collect()
+    }
+
+    async fn devices_of(&self, account: &AccountId) -> Stored<Vec<DeviceState>> {
+        let rows = query(select_device!("WHERE b.account = ?1 ORDER BY d.serial"))
+            .bind(account.as_str())
+            .fetch_all(&self.reader)
+            .await?;
+        rows.iter().map(state).collect()
+    }
+
+    async fn device(&self, serial: &Serial) -> Stored<Option<DeviceState>> {
+        let row = query(select_device!("WHERE d.serial = ?1"))
+            .bind(serial.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
+        row.as_ref().map(state).transpose()
+    }
+
+    async fn device_by_identity(&self, identity: Thumbprint) -> Stored<Option<DeviceState>> {
+        let row = query(select_device!("WHERE d.identity = ?1"))
+            .bind(identity.to_string())
+            .fetch_optional(&self.reader)
+            .await?;
+        row.as_ref().map(state).transpose()
+    }
+
+    async fn device_by_token(&self, hash: &[u8]) -> Stored<Option<DeviceState>> {
+        let row = query(select_device!("WHERE d.publish_token = ?1"))
+            .bind(hash)
+            .fetch_optional(&self.reader)
+            .await?;
+        row.as_ref().map(state).transpose()
+    }
+
+    async fn bind(&self, serial: &Serial, account: &AccountId, now: u64) -> Stored<Bound> {
+        let mut tx = self.begin().await?;
+        let owner = query("SELECT account FROM binding WHERE serial = ?1 AND unbound_at IS NULL")
+            .bind(serial.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+        if let Some(row) = owner {
+            if row.text("account")? != account.as_str() {
+                return Ok(Bound::Taken);
+            }
+            return Ok(Bound::Already(epochs(&mut tx, serial.as_str()).await?));
+        }
+        let epochs = raise(&mut tx, serial.as_str(), 1, 0).await?;
+        query("INSERT INTO binding (serial, account, epoch, bound_at) VALUES (?1, ?2, ?3, ?4)")
+            .bind(serial.as_str())
+            .bind(account.as_str())
+            .bind(int(epochs.binding))
+            .bind(int(now))
+            .execute(&mut *tx)
+            .await?;
+        log(&mut tx, account.as_str(), "device.bound", serial.as_str(), now).await?;
+        let owner = Some(account.as_str());
+        enqueue(&mut tx, "in_app", "device_bound", serial.as_str(), owner, now).await?;
+        tx.commit().await?;
+        Ok(Bound::Newly(epochs))
+    }
+
+    async fn unbind(
+        &self,
+        serial: &Serial,
+        account: &AccountId,
+        now: u64,
+    ) -> Stored<Option<DeviceEpochs>> {
+        let mut tx = self.begin().await?;
+        let owned = query(
+            "SELECT 1 FROM binding WHERE serial = ?1 AND account = ?2 AND unbound_at IS NULL",
+        )
+        .bind(serial.as_str())
+        .bind(account.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+        if owned.is_none() {
+            return Ok(None);
+        }
+        let epochs = release(&mut tx, serial, now).await?;
+        tx.commit().await?;
+        Ok(Some(epochs))
+    }
+}
+
+/// Ends the binding of a serial, if any, with everything that hangs off it, and raises its epochs.
+pub(super) async fn release(
+    connection: &mut SqliteConnection,
+    serial: &Serial,
+    now: u64,
+) -> Stored<DeviceEpochs> {
+    let ended = query(
+        "UPDATE binding SET unbound_at = ?2 WHERE serial = ?1 AND unbound_at IS NULL
+         RETURNING account",
+    )
+    .bind(serial.as_str())
+    .bind(int(now))
+    .fetch_optional(&mut *connection)
+    .await?;
+    for statement in [
+        "DELETE FROM key_verifier WHERE serial = ?1",
+        "DELETE FROM key_proof WHERE serial = ?1",
+        "DELETE FROM key_challenge WHERE serial = ?1",
+        "DELETE FROM key_lock WHERE serial = ?1",
+        "DELETE FROM step_up WHERE serial = ?1",
+        "DELETE FROM otp_challenge WHERE serial = ?1",
+    ] {
+        query(statement).bind(serial.as_str()).execute(&mut *connection).await?;
+    }
+    if let Some(row) = ended {
+        let account = row.text("account")?;
+        log(connection, &account, "device.unbound", serial.as_str(), now).await?;
+        let owner = Some(account.as_str());
+        enqueue(connection, "in_app", "device_unbound", serial.as_str(), owner, now).await?;
+    }
+    raise(connection, serial.as_str(), 1, 1).await
+}
+
+fn state(row: &SqliteRow) -> Stored<DeviceState> {
+    let broken = || StoreError::Inconsistent("a device");
+    let key = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).map_err(|_| broken());
+    let kind = match row.opt_text("identity")? {
+        Some(identity) => DeviceKind::Sealed(identity.parse().map_err(|_| broken())?),
+        None => DeviceKind::Open(Credential {
+            token: row.blob("publish_token")?,
+            ha1_enc: row.blob("publish_ha1_enc")?,
+            verifier: key(row.blob("publish_verifier")?)?,
+        }),
+    };
+    let verifier = match &kind {
+        DeviceKind::Sealed(_) => row.opt_blob("bound_verifier")?.map(key).transpose()?,
+        DeviceKind::Open(credential) => Some(credential.verifier),
+    };
+    Ok(DeviceState {
+        device: Device {
+            serial: Serial(row.text("serial")?),
+            name: row.text("name")?,
+            model: row.text("model")?,
+            kind,
+            code: row.blob("code")?,
+            channels: u16::try_from(row.num("channels")?).map_err(|_| broken())?,
+        },
+        owner: row.opt_text("owner")?.map(AccountId),
+        epochs: DeviceEpochs { binding: row.num("binding_epoch")?, key: row.num("key_epoch")? },
+        verifier,
+    })
+}

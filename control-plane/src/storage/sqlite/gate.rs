@@ -1,0 +1,176 @@
+//! The gate's reads.
+
+use async_trait::async_trait;
+use sqlx::query;
+
+use super::SqliteStore;
+use super::row::{Columns, int};
+use super::session::session;
+use crate::ids::{Serial, SessionId};
+use crate::limits::{VIEW_IDLE_SECS, VIEW_TOUCH_SECS};
+use crate::storage::model::{DeviceEpochs, GateFacts, LeaseFacts, MediaAudit};
+use crate::storage::{GateStore, StoreError, Stored};
+
+#[async_trait]
+impl GateStore for SqliteStore {
+    async fn gate_facts(
+        &self,
+        token: &[u8],
+        serial: &Serial,
+        purpose: &'static str,
+        version: u32,
+        now: u64,
+    ) -> Stored<Option<GateFacts>> {
+        let row = query(
+            "SELECT s.id AS session_id, s.account, s.terminal, a.subject, a.consent_epoch, t.jkt,
+                    b.epoch AS bound_epoch, e.key_epoch, d.channels,
+                    p.expires AS proof, u.idle_expires AS window_end, c.seq AS consent_seq
+             FROM access_token k
+             JOIN session s ON s.id = k.session
+             JOIN terminal t ON t.id = s.terminal
+             JOIN account a ON a.id = s.account
+             LEFT JOIN binding b
+                 ON b.serial = ?2 AND b.account = s.account AND b.unbound_at IS NULL
+             LEFT JOIN device d ON d.serial = b.serial
+             LEFT JOIN device_epoch e ON e.serial = b.serial AND e.binding_epoch = b.epoch
+             LEFT JOIN key_proof p ON p.session = s.id AND p.serial = b.serial AND p.expires > ?3
+                 AND p.binding_epoch = b.epoch AND p.key_epoch = e.key_epoch
+             LEFT JOIN step_up u ON u.session = s.id AND u.serial = b.serial
+                 AND u.idle_expires > ?3 AND u.max_expires > ?3
+             LEFT JOIN consent_state c ON c.account = s.account AND c.purpose = ?4
+                 AND c.version = ?5 AND c.granted = 1
+             WHERE k.hash = ?1 AND k.expires > ?3 AND s.revoked_at IS NULL
+             AND s.idle_expires > ?3 AND s.abs_expires > ?3
+             AND t.revoked_at IS NULL AND a.status = 'active'",
+        )
+        .bind(token)
+        .bind(serial.as_str())
+        .bind(int(now))
+        .bind(purpose)
+        .bind(i64::from(version))
+        .fetch_optional(&self.reader)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let bound = match (
+            row.opt_num("bound_epoch")?,
+            row.opt_num("key_epoch")?,
+            row.opt_num("channels")?,
+        ) {
+            (Some(binding), Some(key), Some(channels)) => {
+                let channels = u16::try_from(channels)
+                    .map_err(|_| StoreError::Inconsistent("a number of channels"))?;
+                Some((DeviceEpochs { binding, key }, channels))
+            }
+            _ => None,
+        };
+        Ok(Some(GateFacts {
+            session: session(&row)?,
+            consent_epoch: row.num("consent_epoch")?,
+            bound,
+            key_proven: row.opt_num("proof")?.is_some(),
+            window_idle_expires: row.opt_num("window_end")?,
+            consent_seq: row.opt_num("consent_seq")?,
+        }))
+    }
+
+    async fn step_up_touch(&self, session: &SessionId, serial: &Serial, now: u64) -> Stored<()> {
+        query(
+            "UPDATE step_up SET idle_expires = min(max_expires, ?3 + ?4)
+             WHERE session = ?1 AND serial = ?2 AND idle_expires > ?3",
+        )
+        .bind(session.as_str())
+        .bind(serial.as_str())
+        .bind(int(now))
+        .bind(int(VIEW_IDLE_SECS))
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    async fn leases_live(&self, leases: &[LeaseFacts], now: u64) -> Stored<Vec<bool>> {
+        let input: Vec<_> = leases
+            .iter()
+            .map(|lease| {
+                serde_json::json!([
+                    lease.session,
+                    lease.subject,
+                    lease.serial,
+                    int(lease.epochs.binding),
+                    int(lease.epochs.key),
+                    int(lease.epochs.consent),
+                ])
+            })
+            .collect();
+        let input = serde_json::Value::from(input).to_string();
+        let rows = query(
+            "SELECT j.key AS position, s.id AS session_id, b.serial,
+                    u.idle_expires < ?2 + ?3 - ?4 AS touch
+             FROM json_each(?1) j
+             JOIN session s ON s.id = j.value ->> 0
+             JOIN terminal t ON t.id = s.terminal AND t.revoked_at IS NULL
+             JOIN account a ON a.id = s.account AND a.status = 'active'
+                 AND a.subject = j.value ->> 1 AND a.consent_epoch = j.value ->> 5
+             JOIN binding b ON b.serial = j.value ->> 2 AND b.account = a.id
+                 AND b.unbound_at IS NULL AND b.epoch = j.value ->> 3
+             JOIN device_epoch e ON e.serial = b.serial AND e.key_epoch = j.value ->> 4
+             JOIN step_up u ON u.session = s.id AND u.serial = b.serial AND u.max_expires > ?2
+             WHERE s.revoked_at IS NULL AND s.abs_expires > ?2",
+        )
+        .bind(input)
+        .bind(int(now))
+        .bind(int(VIEW_IDLE_SECS))
+        .bind(int(VIEW_TOUCH_SECS))
+        .fetch_all(&self.reader)
+        .await?;
+        let mut live = vec![false; leases.len()];
+        let mut touch = Vec::new();
+        for row in &rows {
+            let at = usize::try_from(row.num("position")?).unwrap_or(usize::MAX);
+            if let Some(live) = live.get_mut(at) {
+                *live = true;
+            }
+            if row.num("touch")? == 1 {
+                touch.push(serde_json::json!([row.text("session_id")?, row.text("serial")?]));
+            }
+        }
+        if !touch.is_empty() {
+            // A running stream keeps its viewing window from idling out.
+            query(
+                "UPDATE step_up SET idle_expires = min(max_expires, ?2 + ?3)
+                 WHERE (session, serial) IN
+                     (SELECT j.value ->> 0, j.value ->> 1 FROM json_each(?1) j)",
+            )
+            .bind(serde_json::Value::from(touch).to_string())
+            .bind(int(now))
+            .bind(int(VIEW_IDLE_SECS))
+            .execute(&self.writer)
+            .await?;
+        }
+        Ok(live)
+    }
+
+    async fn media_audit(&self, entry: &MediaAudit, now: u64) -> Stored<()> {
+        query(
+            "INSERT INTO media_audit (account, session, serial, action, purpose, consent_seq,
+                context_enc, context_expires, started_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )
+        .bind(entry.account.as_str())
+        .bind(entry.session.as_str())
+        .bind(entry.serial.as_str())
+        .bind(entry.action)
+        .bind(entry.purpose)
+        .bind(int(entry.consent_seq))
+        .bind(entry.context_enc.as_deref())
+        .bind(int(entry.context_expires))
+        .bind(int(now))
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    async fn ping(&self) -> Stored<()> {
+        query("SELECT 1").execute(&self.reader).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,312 @@
+//! Login sessions and terminals.
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, query};
+
+use super::SqliteStore;
+use super::otp::consume;
+use super::row::{Columns, enqueue, int, log};
+use crate::ids::{AccountId, SessionId, Subject, TerminalId};
+use crate::limits::REFRESH_RETRY_SECS;
+use crate::storage::model::{
+    Registration, Rotated, Rotation, Session, SessionOpened, SessionOpening, Terminal, TokenHashes,
+};
+use crate::storage::{SessionStore, Stored};
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn session_open(&self, opening: &SessionOpening, now: u64) -> Stored<SessionOpened> {
+        let mut tx = self.begin().await?;
+        if !consume(&mut tx, &opening.challenge, now).await? {
+            return Ok(SessionOpened::ChallengeUsed);
+        }
+        if let Some(registration) = &opening.registration
+            && !register(&mut tx, &opening.account, registration, now).await?
+        {
+            return Ok(SessionOpened::NumberTaken);
+        }
+        let terminal = upsert_terminal(&mut tx, opening, now).await?;
+        query(
+            "INSERT INTO session
+             (id, account, terminal, amr, auth_time, idle_expires, abs_expires)
+             VALUES (?1, ?2, ?3, 'otp', ?4, ?5, ?6)",
+        )
+        .bind(opening.session.as_str())
+        .bind(opening.account.as_str())
+        .bind(terminal.as_str())
+        .bind(int(now))
+        .bind(int(opening.idle_expires))
+        .bind(int(opening.abs_expires))
+        .execute(&mut *tx)
+        .await?;
+        add_tokens(&mut tx, &opening.session, &opening.tokens, now).await?;
+        let account = opening.account.as_str();
+        log(&mut tx, account, "session.opened", terminal.as_str(), now).await?;
+        if opening.registration.is_none() {
+            enqueue(&mut tx, "in_app", "login", terminal.as_str(), Some(account), now).await?;
+        }
+        tx.commit().await?;
+        Ok(SessionOpened::Opened(terminal))
+    }
+
+    async fn session_by_access(&self, hash: &[u8], now: u64) -> Stored<Option<Session>> {
+        query(
+            "SELECT s.id AS session_id, s.account, s.terminal, a.subject, t.jkt
+             FROM access_token k
+             JOIN session s ON s.id = k.session
+             JOIN terminal t ON t.id = s.terminal
+             JOIN account a ON a.id = s.account
+             WHERE k.hash = ?1 AND k.expires > ?2 AND s.revoked_at IS NULL
+             AND s.idle_expires > ?2 AND s.abs_expires > ?2
+             AND t.revoked_at IS NULL AND a.status = 'active'",
+        )
+        .bind(hash)
+        .bind(int(now))
+        .fetch_optional(&self.reader)
+        .await?
+        .as_ref()
+        .map(session)
+        .transpose()
+    }
+
+    async fn refresh_rotate(&self, rotation: &Rotation, now: u64) -> Stored<Rotated> {
+        let mut tx = self.begin().await?;
+        let row = query(
+            "SELECT r.family, r.rotated_at, s.account, s.terminal,
+                    n.hash IS NOT NULL AND n.rotated_at IS NULL AS successor_fresh
+             FROM refresh_token r
+             JOIN session s ON s.id = r.family
+             JOIN terminal t ON t.id = s.terminal
+             JOIN account a ON a.id = s.account
+             LEFT JOIN refresh_token n ON n.hash = ?4
+             WHERE r.hash = ?1 AND t.jkt = ?2 AND s.revoked_at IS NULL AND t.revoked_at IS NULL
+             AND s.idle_expires > ?3 AND s.abs_expires > ?3 AND a.status = 'active'",
+        )
+        .bind(&rotation.presented)
+        .bind(rotation.jkt.to_string())
+        .bind(int(now))
+        .bind(&rotation.tokens.refresh)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(row) = row else { return Ok(Rotated::Refused) };
+        let family = SessionId(row.text("family")?);
+        if let Some(rotated_at) = row.opt_num("rotated_at")? {
+            // The answer to the first use may have been lost: the same successor again, as long as
+            // nobody has used it.
+            let retry = now <= rotated_at + REFRESH_RETRY_SECS && row.num("successor_fresh")? == 1;
+            if !retry {
+                let account = row.text("account")?;
+                revoke(&mut tx, &family, now).await?;
+                log(&mut tx, &account, "session.token_reused", family.as_str(), now).await?;
+                let terminal = row.text("terminal")?;
+                enqueue(&mut tx, "in_app", "token_reused", &terminal, Some(&account), now).await?;
+                tx.commit().await?;
+                return Ok(Rotated::Reused(family));
+            }
+        }
+        query("UPDATE refresh_token SET rotated_at = ?2 WHERE hash = ?1 AND rotated_at IS NULL")
+            .bind(&rotation.presented)
+            .bind(int(now))
+            .execute(&mut *tx)
+            .await?;
+        add_tokens(&mut tx, &family, &rotation.tokens, now).await?;
+        query("UPDATE session SET idle_expires = ?2 WHERE id = ?1")
+            .bind(family.as_str())
+            .bind(int(rotation.idle_expires))
+            .execute(&mut *tx)
+            .await?;
+        query("UPDATE terminal SET last_seen = ?2 WHERE id = ?1")
+            .bind(row.text("terminal")?)
+            .bind(int(now))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Rotated::Fresh)
+    }
+
+    async fn session_revoke(&self, id: &SessionId, now: u64) -> Stored<bool> {
+        let mut tx = self.begin().await?;
+        let Some(account) = revoke(&mut tx, id, now).await? else { return Ok(false) };
+        log(&mut tx, &account, "session.ended", id.as_str(), now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn terminal_revoke(
+        &self,
+        account: &AccountId,
+        terminal: &TerminalId,
+        now: u64,
+    ) -> Stored<Option<Vec<SessionId>>> {
+        let mut tx = self.begin().await?;
+        let done = query(
+            "UPDATE terminal SET revoked_at = ?3
+             WHERE id = ?1 AND account = ?2 AND revoked_at IS NULL",
+        )
+        .bind(terminal.as_str())
+        .bind(account.as_str())
+        .bind(int(now))
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let open = query("SELECT id FROM session WHERE terminal = ?1 AND revoked_at IS NULL")
+            .bind(terminal.as_str())
+            .fetch_all(&mut *tx)
+            .await?;
+        let mut ended = Vec::with_capacity(open.len());
+        for row in open {
+            let session = SessionId(row.text("id")?);
+            revoke(&mut tx, &session, now).await?;
+            ended.push(session);
+        }
+        log(&mut tx, account.as_str(), "terminal.signed_out", terminal.as_str(), now).await?;
+        tx.commit().await?;
+        Ok(Some(ended))
+    }
+
+    async fn terminals(&self, account: &AccountId) -> Stored<Vec<Terminal>> {
+        query(
+            "SELECT * FROM terminal WHERE account = ?1 AND revoked_at IS NULL
+             ORDER BY last_seen DESC, id",
+        )
+        .bind(account.as_str())
+        .fetch_all(&self.reader)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(Terminal {
+                id: TerminalId(row.text("id")?),
+                name_enc: row.blob("name_enc")?,
+                client_type: row.text("client_type")?,
+                first_seen: row.num("first_seen")?,
+                last_seen: row.num("last_seen")?,
+            })
+        })
+        .collect()
+    }
+}
+
+/// Reads a [`Session`] from a row with `session_id`, `account`, `subject`, `terminal`, `jkt`.
+pub(super) fn session(row: &SqliteRow) -> Stored<Session> {
+    Ok(Session {
+        id: SessionId(row.text("session_id")?),
+        account: AccountId(row.text("account")?),
+        subject: Subject(row.text("subject")?),
+        terminal: TerminalId(row.text("terminal")?),
+        jkt: row.thumbprint("jkt")?,
+    })
+}
+
+async fn register(
+    connection: &mut SqliteConnection,
+    account: &AccountId,
+    new: &Registration,
+    now: u64,
+) -> Stored<bool> {
+    let taken = query("SELECT 1 FROM identifier WHERE lookup = ?1")
+        .bind(&new.lookup)
+        .fetch_optional(&mut *connection)
+        .await?;
+    if taken.is_some() {
+        return Ok(false);
+    }
+    query("INSERT INTO account (id, subject, status, created_at) VALUES (?1, ?2, 'active', ?3)")
+        .bind(account.as_str())
+        .bind(new.subject.as_str())
+        .bind(int(now))
+        .execute(&mut *connection)
+        .await?;
+    query("INSERT INTO subject_key (account, wrapped) VALUES (?1, ?2)")
+        .bind(account.as_str())
+        .bind(&new.wrapped_key)
+        .execute(&mut *connection)
+        .await?;
+    query(
+        "INSERT INTO identifier (account, kind, value_enc, lookup, verified_at, method)
+         VALUES (?1, 'phone', ?2, ?3, ?4, 'sms')",
+    )
+    .bind(account.as_str())
+    .bind(&new.phone_enc)
+    .bind(&new.lookup)
+    .bind(int(now))
+    .execute(&mut *connection)
+    .await?;
+    log(connection, account.as_str(), "account.registered", "", now).await?;
+    Ok(true)
+}
+
+async fn upsert_terminal(
+    connection: &mut SqliteConnection,
+    opening: &SessionOpening,
+    now: u64,
+) -> Stored<TerminalId> {
+    let row = query(
+        "INSERT INTO terminal (id, account, jkt, name_enc, client_type, first_seen, last_seen)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+         ON CONFLICT (account, jkt) DO UPDATE SET
+             name_enc = excluded.name_enc, client_type = excluded.client_type,
+             last_seen = excluded.last_seen, revoked_at = NULL
+         RETURNING id",
+    )
+    .bind(opening.terminal.as_str())
+    .bind(opening.account.as_str())
+    .bind(opening.jkt.to_string())
+    .bind(&opening.terminal_name_enc)
+    .bind(&opening.client_type)
+    .bind(int(now))
+    .fetch_one(connection)
+    .await?;
+    Ok(TerminalId(row.text("id")?))
+}
+
+async fn add_tokens(
+    connection: &mut SqliteConnection,
+    session: &SessionId,
+    tokens: &TokenHashes,
+    now: u64,
+) -> Stored<()> {
+    query("INSERT INTO access_token (hash, session, expires) VALUES (?1, ?2, ?3)")
+        .bind(&tokens.access)
+        .bind(session.as_str())
+        .bind(int(tokens.access_expires))
+        .execute(&mut *connection)
+        .await?;
+    query(
+        "INSERT INTO refresh_token (hash, family, issued_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (hash) DO NOTHING",
+    )
+    .bind(&tokens.refresh)
+    .bind(session.as_str())
+    .bind(int(now))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends a session and all that hangs off it. Returns its account unless it was over.
+async fn revoke(
+    connection: &mut SqliteConnection,
+    session: &SessionId,
+    now: u64,
+) -> Stored<Option<String>> {
+    let row = query(
+        "UPDATE session SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL RETURNING account",
+    )
+    .bind(session.as_str())
+    .bind(int(now))
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    for statement in [
+        "DELETE FROM access_token WHERE session = ?1",
+        "DELETE FROM step_up WHERE session = ?1",
+        "DELETE FROM key_proof WHERE session = ?1",
+        "DELETE FROM key_challenge WHERE session = ?1",
+    ] {
+        query(statement).bind(session.as_str()).execute(&mut *connection).await?;
+    }
+    row.text("account").map(Some)
+}

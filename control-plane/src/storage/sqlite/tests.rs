@@ -1,0 +1,86 @@
+use sqlx::{query, query_scalar, raw_sql};
+
+use super::SqliteStore;
+use super::migrate::{self, MIGRATIONS, MigrateError, copy_path};
+use crate::storage::contract;
+
+const BROKEN: &[&str] = &[
+    MIGRATIONS[0],
+    "CREATE TABLE half (a INTEGER); DELETE FROM otp_ledger; CREATE TABLE nonsense;",
+];
+const GROWN: &[&str] = &[MIGRATIONS[0], "CREATE TABLE more (a INTEGER) STRICT;"];
+
+impl SqliteStore {
+    /// Changes rows as somebody with the file could: past the triggers.
+    pub(crate) async fn tamper(&self, sql: &'static str) {
+        raw_sql("DROP TRIGGER consent_event_no_update").execute(&self.writer).await.unwrap();
+        raw_sql(sql).execute(&self.writer).await.unwrap();
+    }
+
+    /// Media sessions whose context is still there.
+    pub(crate) async fn contexts_kept(&self) -> i64 {
+        query_scalar("SELECT count(*) FROM media_audit WHERE context_enc IS NOT NULL")
+            .fetch_one(&self.reader)
+            .await
+            .unwrap()
+    }
+}
+
+async fn store() -> (SqliteStore, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (SqliteStore::open(&folder.path().join("a.db")).await.unwrap(), folder)
+}
+
+#[tokio::test]
+async fn sqlite_keeps_the_contract_of_the_store() {
+    for check in contract::CHECKS {
+        let (store, _folder) = store().await;
+        check(&store).await;
+    }
+}
+
+#[tokio::test]
+async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
+    let (store, _folder) = store().await;
+    contract::some_rows(&store).await;
+    for sql in [
+        "UPDATE consent_event SET at = 0",
+        "DELETE FROM consent_event",
+        "UPDATE oplog SET at = 0",
+        "DELETE FROM oplog",
+        "UPDATE device_epoch SET binding_epoch = binding_epoch - 1",
+        "DELETE FROM device_epoch",
+    ] {
+        assert!(query(sql).execute(&store.writer).await.is_err(), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_with_a_clear_error() {
+    let (store, folder) = store().await;
+    raw_sql("PRAGMA user_version = 99").execute(&store.writer).await.unwrap();
+    store.close().await;
+    let error = SqliteStore::open(&folder.path().join("a.db")).await.err().unwrap();
+    assert!(matches!(error, MigrateError::Newer { found: 99, known: 1 }));
+    assert!(error.to_string().contains("newer build"));
+}
+
+#[tokio::test]
+async fn a_failed_migration_changes_nothing_and_leaves_the_copy() {
+    let (store, folder) = store().await;
+    let path = folder.path().join("a.db");
+    query("INSERT INTO otp_ledger VALUES ('x', x'00', 1)").execute(&store.writer).await.unwrap();
+    assert!(migrate::run(&store.writer, &path, BROKEN).await.is_err());
+    let rows: i64 =
+        query_scalar("SELECT count(*) FROM otp_ledger").fetch_one(&store.writer).await.unwrap();
+    assert_eq!(rows, 1, "the step was rolled back");
+    store.close().await;
+    // A process killed within the step leaves the same: the old version and the copy.
+    let copy = SqliteStore::open(&copy_path(&path, 1)).await.unwrap();
+    let rows: i64 =
+        query_scalar("SELECT count(*) FROM otp_ledger").fetch_one(&copy.writer).await.unwrap();
+    assert_eq!(rows, 1);
+    let store = SqliteStore::open(&path).await.unwrap();
+    migrate::run(&store.writer, &path, GROWN).await.unwrap();
+    query("INSERT INTO more VALUES (1)").execute(&store.writer).await.unwrap();
+}

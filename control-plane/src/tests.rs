@@ -1,0 +1,9 @@
+//! The control plane from end to end, on a clock that the tests move.
+
+mod admin;
+mod consent;
+mod gate;
+mod ownership;
+pub(crate) mod rig;
+mod sign_in;
+mod worker;

@@ -1,0 +1,373 @@
+//! The HTTP API: typed calls of terminals and devices.
+
+mod types;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use reqwest::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sightline_grant::Redacted;
+use url::{Host, Url};
+
+pub use self::types::*;
+use crate::identity::{Identity, IdentityError};
+use crate::quic::Roots;
+use crate::wire::{RoqSession, RoqTrack};
+
+/// Longest answer taken, bytes.
+const MAX_ANSWER: usize = 1024 * 1024;
+/// Longest time for a call; a device's long poll takes up to 25 s.
+const CALL_TIMEOUT: Duration = Duration::from_secs(40);
+/// Longest time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client of one server with one key.
+#[derive(Clone)]
+pub struct Api {
+    http: reqwest::Client,
+    /// Scheme, host and port, without a slash at the end.
+    origin: String,
+    identity: Arc<Identity>,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The server refused (RFC 9457).
+    #[error("{}: {}", .0.title, .0.detail)]
+    Problem(Problem),
+    /// The server's address cannot be used.
+    #[error("the server's address must be https with a pinned CA, or http to a loopback address")]
+    Address,
+    /// The request did not come through. The text has no address and no secret.
+    #[error("the server cannot be reached: {0}")]
+    Transport(String),
+    /// The answer is not what was agreed.
+    #[error("the server's answer is not understood")]
+    Answer,
+    /// The key cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+impl ApiError {
+    /// Name of the problem type, such as `sms-required`.
+    pub fn problem(&self) -> Option<&str> {
+        match self {
+            Self::Problem(problem) => problem.kind.strip_prefix("/problems/"),
+            _ => None,
+        }
+    }
+}
+
+impl From<reqwest::Error> for ApiError {
+    fn from(error: reqwest::Error) -> Self {
+        // The address is left out: paths may hold capabilities.
+        let error = error.without_url();
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        Self::Transport(text)
+    }
+}
+
+/// How a request is authorised.
+enum Auth<'a> {
+    /// By the key alone.
+    Key,
+    /// An access token, bound to the key.
+    Access(&'a Redacted<String>),
+    /// A media grant, bound to the key.
+    Grant(&'a Redacted<String>),
+}
+
+impl Api {
+    /// `origin` is `https://host:port` with `roots`, or `http://` to a loopback address.
+    pub fn new(
+        origin: &str,
+        roots: Option<&Roots>,
+        identity: Arc<Identity>,
+    ) -> Result<Self, ApiError> {
+        let url = Url::parse(origin).map_err(|_| ApiError::Address)?;
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT);
+        // Plain HTTP needs a TLS configuration too, which then trusts nobody.
+        let tls = match (url.scheme(), roots) {
+            ("https", Some(roots)) => {
+                roots.http_config().map_err(|error| ApiError::Transport(error.to_string()))?
+            }
+            ("http", _) if is_loopback(&url) => trust_nobody()?,
+            _ => return Err(ApiError::Address),
+        };
+        let http = builder.tls_backend_preconfigured(tls).build()?;
+        Ok(Self { http, origin: url.origin().ascii_serialization(), identity })
+    }
+
+    /// The key that signs.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// What the server says of itself.
+    pub async fn server(&self) -> Result<ServerInfo, ApiError> {
+        self.get("/v1/server", Auth::Key).await
+    }
+
+    /// Asks for a one-time code.
+    pub async fn otp(
+        &self,
+        request: &OtpRequest,
+        access: Option<&Redacted<String>>,
+    ) -> Result<OtpChallenge, ApiError> {
+        self.post("/v1/otp", access.map_or(Auth::Key, Auth::Access), request).await
+    }
+
+    /// Signs in with a code; registers a new number.
+    pub async fn sign_in(&self, request: &SignIn) -> Result<Login, ApiError> {
+        self.post("/v1/sessions", Auth::Key, request).await
+    }
+
+    /// Trades a refresh token for new tokens.
+    pub async fn refresh(&self, refresh: &Redacted<String>) -> Result<Tokens, ApiError> {
+        let body = serde_json::json!({ "refresh_token": refresh.expose() });
+        self.post("/v1/sessions/refresh", Auth::Key, &body).await
+    }
+
+    /// Signs out.
+    pub async fn sign_out(&self, access: &Redacted<String>) -> Result<(), ApiError> {
+        self.send(Method::DELETE, "/v1/sessions/current", Auth::Access(access), NOTHING).await?;
+        Ok(())
+    }
+
+    /// Grants a consent.
+    pub async fn consent(
+        &self,
+        access: &Redacted<String>,
+        purpose: &str,
+        version: &str,
+    ) -> Result<ConsentReceipt, ApiError> {
+        let body =
+            serde_json::json!({ "purpose": purpose, "version": version, "decision": "granted" });
+        self.post("/v1/consents", Auth::Access(access), &body).await
+    }
+
+    /// Purposes with their texts.
+    pub async fn purposes(&self) -> Result<Vec<Purpose>, ApiError> {
+        let page: Items<Purpose> = self.get("/v1/purposes", Auth::Key).await?;
+        Ok(page.items)
+    }
+
+    /// Binds a device by its printed verification code.
+    pub async fn bind(
+        &self,
+        access: &Redacted<String>,
+        request: &BindRequest,
+    ) -> Result<Binding, ApiError> {
+        self.post("/v1/bindings", Auth::Access(access), request).await
+    }
+
+    /// Unbinds a device.
+    pub async fn unbind(&self, access: &Redacted<String>, serial: &str) -> Result<(), ApiError> {
+        let path = format!("/v1/bindings/{serial}");
+        self.send(Method::DELETE, &path, Auth::Access(access), NOTHING).await?;
+        Ok(())
+    }
+
+    /// Devices of the account.
+    pub async fn devices(&self, access: &Redacted<String>) -> Result<Vec<Device>, ApiError> {
+        let page: Items<Device> = self.get("/v1/devices", Auth::Access(access)).await?;
+        Ok(page.items)
+    }
+
+    /// Asks for a challenge to be signed with the device key.
+    pub async fn key_challenge(
+        &self,
+        access: &Redacted<String>,
+        serial: &str,
+        channel: u16,
+    ) -> Result<KeyChallenge, ApiError> {
+        let path = format!("/v1/devices/{serial}/key-challenge");
+        self.post(&path, Auth::Access(access), &serde_json::json!({ "channel": channel })).await
+    }
+
+    /// Proves the device key.
+    pub async fn key_proof(
+        &self,
+        access: &Redacted<String>,
+        serial: &str,
+        challenge: &str,
+        signature: &[u8; 64],
+    ) -> Result<(), ApiError> {
+        let path = format!("/v1/devices/{serial}/key-proof");
+        let body =
+            serde_json::json!({ "challenge_id": challenge, "signature": B64.encode(signature) });
+        self.send(Method::POST, &path, Auth::Access(access), Some(&body)).await?;
+        Ok(())
+    }
+
+    /// Opens the SMS window of this terminal for a device.
+    pub async fn step_up(
+        &self,
+        access: &Redacted<String>,
+        challenge: &str,
+        code: &Redacted<String>,
+    ) -> Result<StepUp, ApiError> {
+        let body = serde_json::json!({ "challenge_id": challenge, "code": code.expose() });
+        self.post("/v1/step-ups", Auth::Access(access), &body).await
+    }
+
+    /// Asks the gate for a live grant.
+    pub async fn media_grant(
+        &self,
+        access: &Redacted<String>,
+        serial: &str,
+        channel: u16,
+    ) -> Result<MediaGrant, ApiError> {
+        let body = serde_json::json!({ "serial": serial, "channel": channel, "action": "live" });
+        self.post("/v1/media-grants", Auth::Access(access), &body).await
+    }
+
+    /// Sets up a RoQ session to watch.
+    pub async fn roq_session(
+        &self,
+        grant: &Redacted<String>,
+        serial: &str,
+        channel: u16,
+    ) -> Result<RoqSession, ApiError> {
+        let path = format!("/v1/roq-sessions/{serial}/{channel}");
+        self.post(&path, Auth::Grant(grant), &serde_json::json!({})).await
+    }
+
+    /// Trades a grant for a one-use RTSP login.
+    pub async fn rtsp_handle(
+        &self,
+        grant: &Redacted<String>,
+        serial: &str,
+        channel: u16,
+    ) -> Result<RtspHandle, ApiError> {
+        let path = format!("/v1/rtsp-handles/{serial}/{channel}");
+        self.post(&path, Auth::Grant(grant), &serde_json::json!({})).await
+    }
+
+    /// Sets up a RoQ session to publish; the key is the device's identity.
+    pub async fn roq_publish(
+        &self,
+        channel: u16,
+        tracks: &[RoqTrack],
+    ) -> Result<RoqSession, ApiError> {
+        let path = format!("/v1/roq-publish/{channel}");
+        self.post(&path, Auth::Key, &serde_json::json!({ "tracks": tracks })).await
+    }
+
+    /// The device's long poll: returns at once when something differs from what it knows.
+    pub async fn device_poll(&self, known: &DeviceKnown) -> Result<DeviceState, ApiError> {
+        self.post("/v1/device/poll", Auth::Key, known).await
+    }
+
+    /// The device's key verifier for a binding.
+    pub async fn put_key_verifier(
+        &self,
+        binding_epoch: u64,
+        verifier: &[u8; 32],
+    ) -> Result<KeyEpoch, ApiError> {
+        let body = serde_json::json!({
+            "binding_epoch": binding_epoch,
+            "verifier": B64.encode(verifier),
+        });
+        let path = "/v1/device/key-verifier";
+        decode(&self.send(Method::PUT, path, Auth::Key, Some(&body)).await?)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, auth: Auth<'_>) -> Result<T, ApiError> {
+        decode(&self.send(Method::GET, path, auth, NOTHING).await?)
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        auth: Auth<'_>,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, ApiError> {
+        decode(&self.send(Method::POST, path, auth, Some(body)).await?)
+    }
+
+    /// Sends a request with its proof; the body of a good answer.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        auth: Auth<'_>,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<Vec<u8>, ApiError> {
+        let (scheme, token) = match auth {
+            Auth::Key => ("", None),
+            Auth::Access(token) => ("DPoP", Some(token.expose().as_str())),
+            Auth::Grant(grant) => ("Bearer", Some(grant.expose().as_str())),
+        };
+        let proof = self.identity.proof(method.as_str(), path, token, &self.origin)?;
+        let mut request =
+            self.http.request(method, format!("{}{path}", self.origin)).header("dpop", proof);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("{scheme} {token}"));
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let mut answer = request.send().await?;
+        let status = answer.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            if bytes.len() + chunk.len() > MAX_ANSWER {
+                return Err(ApiError::Answer);
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return Ok(bytes);
+        }
+        let unknown = || Problem {
+            kind: "about:blank".into(),
+            title: status.canonical_reason().unwrap_or("refused").into(),
+            status: status.as_u16(),
+            detail: String::new(),
+        };
+        Err(ApiError::Problem(serde_json::from_slice(&bytes).unwrap_or_else(|_| unknown())))
+    }
+}
+
+const NOTHING: Option<&()> = None;
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes).map_err(|_| ApiError::Answer)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn trust_nobody() -> Result<rustls::ClientConfig, ApiError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ApiError::Transport(error.to_string()))?;
+    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests;

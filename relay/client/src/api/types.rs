@@ -1,0 +1,274 @@
+//! Bodies of requests and answers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use sightline_grant::Redacted;
+
+/// A refusal (RFC 9457).
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Problem {
+    /// `/problems/<name>`.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// Short text.
+    #[serde(default)]
+    pub title: String,
+    /// HTTP status.
+    #[serde(default)]
+    pub status: u16,
+    /// Longer text.
+    #[serde(default)]
+    pub detail: String,
+}
+
+/// A list.
+#[derive(Deserialize)]
+pub(super) struct Items<T> {
+    pub(super) items: Vec<T>,
+}
+
+/// `GET /v1/server`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ServerInfo {
+    /// Name that key challenges are bound to.
+    pub server_name: String,
+    /// SHA-256 of the CA in PEM.
+    #[serde(default)]
+    pub ca_pem_sha256: String,
+    /// Ports by name.
+    #[serde(default)]
+    pub ports: BTreeMap<String, u16>,
+    /// A development server: codes go to the operator's terminal.
+    #[serde(default)]
+    pub development: bool,
+}
+
+/// What a one-time code is for.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "purpose", rename_all = "snake_case")]
+pub enum OtpRequest {
+    /// Signing in with a phone number.
+    Login {
+        /// E.164.
+        #[serde(serialize_with = "exposed")]
+        target: Redacted<String>,
+    },
+    /// Watching a device.
+    View {
+        /// Serial.
+        serial: String,
+    },
+}
+
+/// A code is on its way.
+#[derive(Clone, Debug, Deserialize)]
+pub struct OtpChallenge {
+    /// Names the challenge.
+    pub challenge_id: String,
+    /// Seconds until another may be asked for.
+    pub resend_after: u64,
+}
+
+/// Body of a sign-in.
+#[derive(Clone, Debug, Serialize)]
+pub struct SignIn {
+    /// Challenge.
+    pub challenge_id: String,
+    /// Code.
+    #[serde(serialize_with = "exposed")]
+    pub code: Redacted<String>,
+    /// Name of this terminal.
+    pub terminal_name: String,
+    /// Kind of client, such as `native`.
+    pub client_type: String,
+    /// Purposes agreed to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub consents: Vec<ConsentGiven>,
+}
+
+/// A consent given at sign-in.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConsentGiven {
+    /// Such as `media.view`.
+    pub purpose: String,
+    /// Version of the text.
+    pub version: String,
+}
+
+/// New tokens.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Tokens {
+    /// Presented as `DPoP`.
+    #[serde(deserialize_with = "redacted")]
+    pub access_token: Redacted<String>,
+    /// Seconds.
+    pub expires_in: u64,
+    /// For the next refresh, once.
+    #[serde(deserialize_with = "redacted")]
+    pub refresh_token: Redacted<String>,
+}
+
+/// A login.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Login {
+    /// Tokens.
+    #[serde(flatten)]
+    pub tokens: Tokens,
+    /// The number was new.
+    #[serde(default)]
+    pub new_account: bool,
+}
+
+/// A consent was written down.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ConsentReceipt {
+    /// Its place in the chain.
+    pub seq: u64,
+}
+
+/// What a consent may be given for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Purpose {
+    /// Name.
+    pub id: String,
+    /// Version of the text.
+    pub version: serde_json::Value,
+}
+
+/// Body of a binding.
+#[derive(Clone, Debug, Serialize)]
+pub struct BindRequest {
+    /// Device.
+    pub serial: String,
+    /// Printed verification code.
+    #[serde(serialize_with = "exposed")]
+    pub code: Redacted<String>,
+    /// Open devices: challenge whose signature proves the publish credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge_id: Option<String>,
+    /// Open devices: base64url signature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
+/// A binding.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Binding {
+    /// Device.
+    pub serial: String,
+    /// Rises with each binding.
+    pub binding_epoch: u64,
+}
+
+/// A device of the account.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Device {
+    /// Serial.
+    pub serial: String,
+    /// Name.
+    #[serde(default)]
+    pub name: String,
+    /// Sealed or open.
+    #[serde(default)]
+    pub sealed: bool,
+    /// Rises with each binding.
+    #[serde(default)]
+    pub binding_epoch: u64,
+    /// Rises with each key.
+    #[serde(default)]
+    pub key_epoch: u64,
+    /// The device has stored its key verifier.
+    #[serde(default)]
+    pub key_ready: bool,
+}
+
+/// A challenge for the device key.
+#[derive(Clone, Debug, Deserialize)]
+pub struct KeyChallenge {
+    /// Names the challenge.
+    pub challenge_id: String,
+    /// base64url of the bytes to sign.
+    pub message: String,
+    /// Unix seconds.
+    pub expires_at: u64,
+}
+
+/// An SMS window.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StepUp {
+    /// Device.
+    pub serial: String,
+    /// Ends then without use, Unix seconds.
+    pub idle_expires_at: u64,
+    /// Ends then in any case, Unix seconds.
+    pub expires_at: u64,
+}
+
+/// A media grant.
+#[derive(Clone, Debug, Deserialize)]
+pub struct MediaGrant {
+    /// Presented as `Bearer`.
+    #[serde(deserialize_with = "redacted")]
+    pub grant: Redacted<String>,
+    /// Last second, Unix.
+    pub expires_at: u64,
+}
+
+/// A one-use RTSP login.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RtspHandle {
+    /// User name.
+    pub user: String,
+    /// Password.
+    #[serde(deserialize_with = "redacted")]
+    pub password: Redacted<String>,
+    /// Path of the stream.
+    pub path: String,
+    /// Port of RTSP.
+    pub rtsp_port: u16,
+    /// Port of RTSP over TLS.
+    pub rtsps_port: u16,
+    /// Seconds.
+    pub expires_in: u64,
+}
+
+/// What a device knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct DeviceKnown {
+    /// Last binding epoch.
+    pub binding_epoch: u64,
+    /// Last key epoch.
+    pub key_epoch: u64,
+}
+
+/// What the server knows of a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+pub struct DeviceState {
+    /// Bound to an account.
+    pub bound: bool,
+    /// Current binding epoch.
+    pub binding_epoch: u64,
+    /// Current key epoch.
+    pub key_epoch: u64,
+    /// A new secret and its verifier are awaited.
+    pub key_wanted: bool,
+}
+
+/// Answer to a key verifier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+pub struct KeyEpoch {
+    /// New key epoch.
+    pub key_epoch: u64,
+}
+
+fn redacted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Redacted<String>, D::Error> {
+    String::deserialize(deserializer).map(Redacted::new)
+}
+
+fn exposed<S: serde::Serializer>(
+    secret: &Redacted<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
+}

@@ -1,0 +1,188 @@
+//! The device secret: made by the camera, shown once, never sent. Its `auth` key proves it.
+
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::rand;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use sightline_grant::Redacted;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// Bytes of a device secret: 160 bits.
+pub const SECRET_LEN: usize = 20;
+/// HKDF label of the `auth` key.
+const AUTH_INFO: &[u8] = b"sightline/v1/auth";
+/// RFC 4648, 6.
+const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// Characters of one group of the text form.
+const GROUP: usize = 4;
+
+/// 160 random bits, known to the owner and the camera only. Never printed.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct DeviceSecret([u8; SECRET_LEN]);
+
+/// The text is not a device secret.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
+#[error("a device secret is 32 characters of A-Z and 2-7, in groups of 4")]
+pub struct InvalidSecret;
+
+/// The crypto library failed.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
+#[error("the crypto library failed")]
+pub struct CryptoFailed;
+
+/// The key that proves the knowledge of a device secret.
+pub struct AuthKey(Ed25519KeyPair);
+
+impl DeviceSecret {
+    /// A new secret.
+    pub fn generate() -> Result<Self, CryptoFailed> {
+        let mut secret = Self([0; SECRET_LEN]);
+        rand::fill(&mut secret.0).map_err(|_| CryptoFailed)?;
+        Ok(secret)
+    }
+
+    /// From its bytes.
+    pub fn from_bytes(bytes: [u8; SECRET_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// Reads the text form. Dashes, spaces and letter case do not matter.
+    pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
+        let mut secret = Self([0; SECRET_LEN]);
+        let (mut bits, mut held, mut at) = (0u32, 0, 0);
+        for byte in text.bytes().filter(|b| !matches!(b, b'-' | b' ')) {
+            let upper = byte.to_ascii_uppercase();
+            let value = ALPHABET.iter().position(|c| *c == upper).ok_or(InvalidSecret)?;
+            bits = bits << 5 | value as u32;
+            held += 5;
+            if held >= 8 {
+                held -= 8;
+                *secret.0.get_mut(at).ok_or(InvalidSecret)? = (bits >> held) as u8;
+                bits &= (1 << held) - 1;
+                at += 1;
+            }
+        }
+        if at != SECRET_LEN || held != 0 {
+            return Err(InvalidSecret);
+        }
+        Ok(secret)
+    }
+
+    /// The text that is shown: groups of four with dashes.
+    pub fn text(&self) -> Redacted<String> {
+        let plain = Zeroizing::new(self.base32());
+        let mut out = String::with_capacity(plain.len() + plain.len() / GROUP);
+        for (at, c) in plain.chars().enumerate() {
+            if at > 0 && at % GROUP == 0 {
+                out.push('-');
+            }
+            out.push(c);
+        }
+        Redacted::new(out)
+    }
+
+    /// The text without dashes: the publish password of an open device.
+    pub fn password(&self) -> Redacted<String> {
+        Redacted::new(self.base32())
+    }
+
+    /// The `auth` key of this secret.
+    pub fn auth_key(&self) -> Result<AuthKey, CryptoFailed> {
+        let mut seed = Zeroizing::new([0; 32]);
+        Salt::new(HKDF_SHA256, &[])
+            .extract(&self.0)
+            .expand(&[AUTH_INFO], Seed)
+            .and_then(|okm| okm.fill(seed.as_mut()))
+            .map_err(|_| CryptoFailed)?;
+        Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).map(AuthKey).map_err(|_| CryptoFailed)
+    }
+
+    fn base32(&self) -> String {
+        let (mut bits, mut held) = (0u32, 0);
+        let mut out = String::with_capacity(SECRET_LEN * 8 / 5);
+        for byte in self.0 {
+            bits = bits << 8 | u32::from(byte);
+            held += 8;
+            while held >= 5 {
+                held -= 5;
+                out.push(char::from(ALPHABET[(bits >> held) as usize & 31]));
+            }
+            bits &= (1 << held) - 1;
+        }
+        out
+    }
+}
+
+impl AuthKey {
+    /// The key verifier: the public half, 32 bytes.
+    pub fn verifier(&self) -> [u8; 32] {
+        self.0.public_key().as_ref().try_into().expect("an Ed25519 public key has 32 bytes")
+    }
+
+    /// Signs a key challenge.
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).as_ref().try_into().expect("an Ed25519 signature has 64 bytes")
+    }
+}
+
+impl std::fmt::Debug for DeviceSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl std::fmt::Debug for AuthKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+struct Seed;
+
+impl KeyType for Seed {
+    fn len(&self) -> usize {
+        32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counting() -> DeviceSecret {
+        DeviceSecret::from_bytes(std::array::from_fn(|at| at as u8))
+    }
+
+    #[test]
+    fn the_auth_key_matches_the_vector() {
+        let verifier = counting().auth_key().expect("derived").verifier();
+        let hex: String = verifier.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "fd4ec357d53db1a6d043da394d225ec397a4641f06bbc62868b467bbd2915ef4");
+    }
+
+    #[test]
+    fn the_text_form_matches_the_vector_and_reads_back() {
+        let secret = counting();
+        let text = secret.text();
+        assert_eq!(text.expose(), "AAAQ-EAYE-AUDA-OCAJ-BIFQ-YDIO-B4IB-CEQT");
+        for form in [text.expose().clone(), text.expose().to_lowercase().replace('-', " ")] {
+            assert_eq!(DeviceSecret::parse(&form).expect("legal").0, secret.0);
+        }
+        let password = secret.password();
+        assert_eq!(DeviceSecret::parse(password.expose()).expect("legal").0, secret.0);
+    }
+
+    #[test]
+    fn a_text_of_another_length_or_alphabet_is_refused() {
+        let password = counting().password().into_inner();
+        for text in ["", &password[1..], &format!("{password}A"), &password.replace('A', "1")] {
+            assert_eq!(DeviceSecret::parse(text).err(), Some(InvalidSecret));
+        }
+    }
+
+    #[test]
+    fn a_secret_never_prints() {
+        let secret = counting();
+        let auth = secret.auth_key().expect("derived");
+        assert_eq!(format!("{secret:?} {auth:?} {}", secret.text()), ["[redacted]"; 3].join(" "));
+    }
+}

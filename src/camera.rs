@@ -1,0 +1,170 @@
+//! `sightline camera`: the agent. It has its own identity, pushes one source by RTP over QUIC, and
+//! keeps the device secret, which it makes itself and shows on its own terminal only.
+
+mod secret;
+mod source;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use sightline_client::api::Api;
+use sightline_client::wire::RoqTrack;
+use sightline_client::{Identity, Roots, SessionTarget, publish, testcard};
+use sightline_relay_proto::codec::TrackInfo;
+use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Log, LogFormat};
+use crate::data_dir::make_private_dir;
+use crate::telemetry;
+
+/// Name of the identity's file in the camera's folder.
+pub(crate) const IDENTITY_FILE: &str = "identity.key";
+
+/// Arguments of `camera`.
+#[derive(Args)]
+pub(crate) struct CameraArgs {
+    /// Folder of the camera's identity and secret
+    #[arg(long, default_value = "./sightline-camera")]
+    folder: PathBuf,
+    /// Server, e.g. https://cam.example:8443
+    #[arg(long, default_value = "https://localhost:8443")]
+    server: String,
+    /// The server's CA certificate to pin (pki/ca.pem of its data folder)
+    #[arg(long)]
+    ca: Option<PathBuf>,
+    /// Serial under which the camera was added
+    #[arg(long, default_value = "CAMERA")]
+    serial: String,
+    /// Channel
+    #[arg(long, default_value_t = 0)]
+    channel: u16,
+    /// Print what `sightline admin device add --identity` takes, and end
+    #[arg(long)]
+    print_identity: bool,
+    /// Make a new device secret now: every viewer must prove the new one
+    #[arg(long)]
+    new_secret: bool,
+    /// End when standard input ends
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
+    #[command(flatten)]
+    source: source::SourceArgs,
+}
+
+/// Arguments of `testcard`: as in the client crate, words are taken apart there.
+#[derive(Args)]
+pub(crate) struct TestcardArgs {
+    /// --serial S --width W --height H --fps N --gop SECONDS --bitrate BITS --tone opus|pcma|pcmu
+    /// --format h264|mkv --frames N --unpaced
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
+}
+
+/// Writes the test card to standard output.
+pub(crate) fn run_testcard(args: &TestcardArgs) -> Result<(), String> {
+    let out = std::io::BufWriter::new(std::io::stdout().lock());
+    testcard::cli_run(args.words.iter().cloned(), out).map_err(|error| error.to_string())
+}
+
+/// Runs the agent until it is told to stop.
+pub(crate) fn run(args: &CameraArgs) -> Result<(), String> {
+    make_private_dir(&args.folder)
+        .map_err(|error| format!("cannot make {}: {error}", args.folder.display()))?;
+    let path = args.folder.join(IDENTITY_FILE);
+    let identity = Identity::load_or_create(&path, Identity::generate_device)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    if args.print_identity {
+        println!("{}", identity.thumbprint());
+        return Ok(());
+    }
+    telemetry::start_logging(&Log { format: LogFormat::Auto, level: "info".into() })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(agent(args, Arc::new(identity)))
+}
+
+async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String> {
+    let roots = read_roots(args.ca.as_deref())?;
+    let api = Api::new(&args.server, roots.as_ref(), identity.clone())
+        .map_err(|error| error.to_string())?;
+    let roots = roots.ok_or("--ca is needed: RTP over QUIC always checks the server")?;
+    let stop = CancellationToken::new();
+    let (keyframes, wanted) = watch::channel(0);
+    let source = source::open(&args.source, &args.serial, wanted, stop.clone()).await?;
+    let tracks: Vec<TrackInfo> = source.tracks().to_vec();
+    let keeper =
+        secret::Keeper::load(&args.folder, &args.serial, api.clone(), args.new_secret)?;
+    let keeping = tokio::spawn(keeper.run(stop.clone()));
+    let ending = tokio::spawn(end_of_life(args.until_stdin_ends, stop.clone()));
+    tracing::info!(serial = args.serial, "the camera runs open: sealing is not built yet");
+
+    let server = args.server.clone();
+    let channel = args.channel;
+    let open = || {
+        let (api, roots, identity) = (api.clone(), roots.clone(), identity.clone());
+        let announced: Vec<_> = tracks.iter().map(RoqTrack::announce).collect();
+        let server = server.clone();
+        async move {
+            let session =
+                api.roq_publish(channel, &announced).await.map_err(|error| error.to_string())?;
+            let server = resolve(&server, session.port).await?;
+            Ok::<_, String>(SessionTarget { server, session, roots, identity, endpoint: None })
+        }
+    };
+    let sent = publish::run(source, open, keyframes, stop.clone()).await;
+    stop.cancel();
+    let _ = keeping.await;
+    ending.abort();
+    tracing::info!(frames = sent.frames, dropped = sent.dropped, "the camera has stopped");
+    Ok(())
+}
+
+/// Reads the CA to pin.
+pub(crate) fn read_roots(ca: Option<&Path>) -> Result<Option<Roots>, String> {
+    let Some(path) = ca else { return Ok(None) };
+    let pem = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Roots::from_pem(&pem).map(Some).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Address of a UDP port of the server in `origin`.
+pub(crate) async fn resolve(origin: &str, port: u16) -> Result<SocketAddr, String> {
+    let url = url::Url::parse(origin).map_err(|error| error.to_string())?;
+    let host = url.host_str().ok_or("the server's address has no host")?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let mut found: Vec<_> = tokio::net::lookup_host((host.as_str(), port))
+        .await
+        .map_err(|error| format!("{host} cannot be resolved: {error}"))?
+        .collect();
+    // The default server listens on IPv4 loopback, which "localhost" lists last on many systems.
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found.first().copied().ok_or_else(|| format!("{host} has no address"))
+}
+
+/// Ends the camera on a signal, or with its parent when that holds its standard input.
+async fn end_of_life(until_stdin_ends: bool, stop: CancellationToken) {
+    let stdin_ends = async {
+        if !until_stdin_ends {
+            return std::future::pending().await;
+        }
+        let mut bytes = [0; 64];
+        let mut stdin = tokio::io::stdin();
+        while !matches!(stdin.read(&mut bytes).await, Ok(0) | Err(_)) {}
+    };
+    tokio::select! {
+        () = stdin_ends => {
+            stop.cancel();
+            // The parent is gone or waits; a source that hangs must not keep us.
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            std::process::exit(0);
+        }
+        _ = tokio::signal::ctrl_c() => stop.cancel(),
+        () = stop.cancelled() => {}
+    }
+}

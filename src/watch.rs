@@ -1,0 +1,121 @@
+//! `sightline watch`: a viewer on the command line. It passes the gate like every app: login, key
+//! proof, SMS window, consent; then it watches by RTP over QUIC and prints statistics.
+
+mod gate;
+mod output;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use sightline_client::api::Api;
+use sightline_client::watch::{Viewer, WatchStats};
+use sightline_client::{Identity, SessionTarget};
+
+use crate::camera::{read_roots, resolve};
+use crate::data_dir::make_private_dir;
+
+/// Time between two lines of statistics.
+const REPORT: Duration = Duration::from_secs(2);
+
+/// Arguments of `watch`.
+#[derive(Args)]
+pub(crate) struct WatchArgs {
+    /// Server, e.g. https://cam.example:8443
+    #[arg(long, default_value = "https://localhost:8443")]
+    server: String,
+    /// The server's CA certificate to pin (pki/ca.pem of its data folder)
+    #[arg(long)]
+    ca: PathBuf,
+    /// Folder of this viewer's key and login
+    #[arg(long, default_value = "./sightline-viewer")]
+    folder: PathBuf,
+    /// Serial of the camera
+    #[arg(long)]
+    serial: String,
+    /// Channel
+    #[arg(long, default_value_t = 0)]
+    channel: u16,
+    #[command(flatten)]
+    gate: gate::GateArgs,
+    /// Write the video as an elementary stream to this file, or - for standard output
+    #[arg(long)]
+    out: Option<String>,
+    /// Write one JSON line per frame to this file
+    #[arg(long)]
+    frames: Option<PathBuf>,
+    /// Stop after this many seconds
+    #[arg(long)]
+    seconds: Option<u64>,
+}
+
+/// Watches until the stream ends or the user stops it.
+pub(crate) fn run(args: &WatchArgs) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(watch(args))
+}
+
+async fn watch(args: &WatchArgs) -> Result<(), String> {
+    make_private_dir(&args.folder)
+        .map_err(|error| format!("cannot make {}: {error}", args.folder.display()))?;
+    let path = args.folder.join("terminal.key");
+    let identity = Identity::load_or_create(&path, Identity::generate_terminal)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let identity = Arc::new(identity);
+    let roots = read_roots(Some(&args.ca))?.ok_or("--ca is needed")?;
+    let api = Api::new(&args.server, Some(&roots), identity.clone())
+        .map_err(|error| error.to_string())?;
+    let grant = gate::pass(&api, &args.gate, &args.folder, &args.serial, args.channel).await?;
+    let session = api
+        .roq_session(&grant, &args.serial, args.channel)
+        .await
+        .map_err(|error| error.to_string())?;
+    let server = resolve(&args.server, session.port).await?;
+    let target = SessionTarget { server, session, roots, identity, endpoint: None };
+    let viewer = Viewer::connect(&target).await.map_err(|error| error.to_string())?;
+    show(args, viewer).await
+}
+
+async fn show(args: &WatchArgs, mut viewer: Viewer) -> Result<(), String> {
+    let mut out = output::Output::open(args.out.as_deref(), args.frames.as_deref())?;
+    let end = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let mut reports = tokio::time::interval(REPORT);
+    reports.tick().await;
+    let outcome = loop {
+        let ended = async {
+            match end {
+                Some(end) => tokio::time::sleep_until(end.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = ended => break Ok(()),
+            _ = tokio::signal::ctrl_c() => break Ok(()),
+            _ = reports.tick() => report(&viewer.stats()),
+            frame = viewer.next() => match frame {
+                Ok(frame) => out.write(&frame)?,
+                Err(error) => break Err(error.to_string()),
+            }
+        }
+    };
+    report(&viewer.stats());
+    out.finish()?;
+    viewer.close();
+    outcome
+}
+
+/// Statistics go to standard error: standard output may be the stream.
+fn report(stats: &WatchStats) {
+    let first = stats.first_frame.map_or("-".to_owned(), |time| format!("{} ms", time.as_millis()));
+    eprintln!(
+        "first picture {first}   frames {}   lost {}   {:.2} Mbit/s   jitter {:.1} ms",
+        stats.frames,
+        stats.gaps,
+        stats.bitrate / 1e6,
+        stats.jitter * 1e3
+    );
+}

@@ -1,0 +1,211 @@
+//! Passing the gate: each refusal names what is missing, and that is what is asked for next.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use clap::Args;
+use sightline_client::DeviceSecret;
+use sightline_client::api::{Api, ApiError, BindRequest, OtpRequest, SignIn, Tokens};
+use sightline_grant::Redacted;
+
+use crate::data_dir::write_private;
+
+/// File with the refresh token, 0600.
+const LOGIN_FILE: &str = "login";
+/// Steps that may be missing, each asked for once; one more for the grant itself.
+const MAX_STEPS: usize = 8;
+
+/// Arguments of the gate. What is not given is asked for on the terminal.
+#[derive(Args)]
+pub(super) struct GateArgs {
+    /// Phone number, e.g. +4915112345678
+    #[arg(long)]
+    phone: Option<String>,
+    /// File that holds the device secret
+    #[arg(long)]
+    secret_file: Option<PathBuf>,
+    /// Agree to the processing that viewing needs (asked for otherwise)
+    #[arg(long)]
+    consent: bool,
+    /// Verification code: bind the device to this account first if it is not
+    #[arg(long)]
+    bind_code: Option<String>,
+}
+
+/// Goes through the gate until it gives a grant.
+pub(super) async fn pass(
+    api: &Api,
+    args: &GateArgs,
+    folder: &Path,
+    serial: &str,
+    channel: u16,
+) -> Result<Redacted<String>, String> {
+    let mut login = Login::restore(api, folder).await;
+    for _ in 0..MAX_STEPS {
+        let Some(access) = login.as_ref().map(|login| login.access.clone()) else {
+            login = Some(Login::sign_in(api, args, folder).await?);
+            continue;
+        };
+        let error = match api.media_grant(&access, serial, channel).await {
+            Ok(grant) => return Ok(grant.grant),
+            Err(error) => error,
+        };
+        match error.problem() {
+            Some("login-required" | "wrong-terminal") => login = None,
+            Some("device-not-bound") => bind(api, args, &access, serial, &error).await?,
+            Some("device-key-required") => prove_key(api, args, &access, serial, channel).await?,
+            Some("sms-required") => step_up(api, &access, serial).await?,
+            Some("consent-required") => consent(api, args, &access).await?,
+            _ => return Err(error.to_string()),
+        }
+    }
+    Err("the gate asks for the same step again and again".into())
+}
+
+struct Login {
+    access: Redacted<String>,
+}
+
+impl Login {
+    /// The login of an earlier run, if it still lives.
+    async fn restore(api: &Api, folder: &Path) -> Option<Self> {
+        let kept = std::fs::read_to_string(folder.join(LOGIN_FILE)).ok()?;
+        let refresh = Redacted::new(kept.trim().to_owned());
+        let tokens = api.refresh(&refresh).await.ok()?;
+        Self::keep(folder, tokens).ok()
+    }
+
+    async fn sign_in(api: &Api, args: &GateArgs, folder: &Path) -> Result<Self, String> {
+        let phone = match &args.phone {
+            Some(phone) => phone.clone(),
+            None => ask("Phone number")?,
+        };
+        let request = OtpRequest::Login { target: Redacted::new(phone) };
+        let challenge = api.otp(&request, None).await.map_err(|error| error.to_string())?;
+        let code = Redacted::new(ask("Code from the SMS")?);
+        let request = SignIn {
+            challenge_id: challenge.challenge_id,
+            code,
+            terminal_name: "sightline watch".into(),
+            client_type: "cli".into(),
+            consents: Vec::new(),
+        };
+        let login = api.sign_in(&request).await.map_err(|error| error.to_string())?;
+        Self::keep(folder, login.tokens)
+    }
+
+    fn keep(folder: &Path, tokens: Tokens) -> Result<Self, String> {
+        write_private(&folder.join(LOGIN_FILE), tokens.refresh_token.expose().as_bytes())
+            .map_err(|error| error.to_string())?;
+        Ok(Self { access: tokens.access_token })
+    }
+}
+
+async fn bind(
+    api: &Api,
+    args: &GateArgs,
+    access: &Redacted<String>,
+    serial: &str,
+    refusal: &ApiError,
+) -> Result<(), String> {
+    let Some(code) = &args.bind_code else {
+        return Err(format!("{refusal}; give --bind-code to bind it"));
+    };
+    let mut request = BindRequest {
+        serial: serial.to_owned(),
+        code: Redacted::new(code.clone()),
+        challenge_id: None,
+        signature: None,
+    };
+    match api.bind(access, &request).await {
+        Ok(_) => return Ok(()),
+        Err(error) if error.problem() == Some("device-key-required") => {}
+        Err(error) => return Err(error.to_string()),
+    }
+    // An open device is bound only by whoever proves its publish password.
+    let (challenge, signature) = signed_challenge(api, args, access, serial, 0).await?;
+    request.challenge_id = Some(challenge);
+    request.signature = Some(B64.encode(signature));
+    api.bind(access, &request).await.map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+async fn prove_key(
+    api: &Api,
+    args: &GateArgs,
+    access: &Redacted<String>,
+    serial: &str,
+    channel: u16,
+) -> Result<(), String> {
+    let (challenge, signature) = signed_challenge(api, args, access, serial, channel).await?;
+    api.key_proof(access, serial, &challenge, &signature).await.map_err(|error| error.to_string())
+}
+
+async fn signed_challenge(
+    api: &Api,
+    args: &GateArgs,
+    access: &Redacted<String>,
+    serial: &str,
+    channel: u16,
+) -> Result<(String, [u8; 64]), String> {
+    let text = match &args.secret_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+            // The camera's own file has the epochs in its second line.
+            text.lines().next().unwrap_or_default().to_owned()
+        }
+        None => ask("Device secret, as the camera's terminal shows it")?,
+    };
+    let secret = DeviceSecret::parse(&text).map_err(|error| error.to_string())?;
+    let key = secret.auth_key().map_err(|error| error.to_string())?;
+    let challenge =
+        api.key_challenge(access, serial, channel).await.map_err(|error| error.to_string())?;
+    let message = B64.decode(&challenge.message).map_err(|_| "the challenge is malformed")?;
+    Ok((challenge.challenge_id, key.sign(&message)))
+}
+
+async fn step_up(api: &Api, access: &Redacted<String>, serial: &str) -> Result<(), String> {
+    let request = OtpRequest::View { serial: serial.to_owned() };
+    let challenge =
+        api.otp(&request, Some(access)).await.map_err(|error| error.to_string())?;
+    let code = Redacted::new(ask("Code for viewing from the SMS")?);
+    api.step_up(access, &challenge.challenge_id, &code)
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+async fn consent(api: &Api, args: &GateArgs, access: &Redacted<String>) -> Result<(), String> {
+    let purposes = api.purposes().await.map_err(|error| error.to_string())?;
+    let purpose = purposes
+        .iter()
+        .find(|purpose| purpose.id == "media.view")
+        .ok_or("the server names no purpose of viewing")?;
+    if !args.consent {
+        eprintln!("{}", purpose.text_en());
+        let answer = ask("Do you agree? (yes/no)")?;
+        if !matches!(answer.as_str(), "yes" | "y") {
+            return Err("without consent there is no viewing; everything else works".into());
+        }
+    }
+    api.consent(access, &purpose.id, &purpose.version)
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+/// Asks on the terminal; standard output may be the stream, so the question goes to standard error.
+fn ask(question: &str) -> Result<String, String> {
+    let mut err = std::io::stderr().lock();
+    let _ = write!(err, "{question}: ");
+    let _ = err.flush();
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line).map_err(|error| error.to_string())?;
+    if read == 0 {
+        return Err(format!("{question}: no answer"));
+    }
+    Ok(line.trim().to_owned())
+}

@@ -1,0 +1,170 @@
+//! Cameras of several makes, as processes. Each sends the same kind of test card.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sightline_client::testcard::Options;
+use sightline_client::testcard::cli::{Arguments, Container};
+
+use super::process::{Output, Process, feed};
+use super::server::{Device, ORIGIN, RTSP};
+
+/// Port of a camera that the relay pulls from.
+pub const CAMERA_PORT: u16 = 9554;
+
+/// A kind of camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publisher {
+    /// FFmpeg pushes by RTSP, interleaved.
+    RtspTcp,
+    /// FFmpeg pushes by RTSP over UDP.
+    RtspUdp,
+    /// FFmpeg 9 publishes by WHIP.
+    WhipFfmpeg,
+    /// aiortc publishes by WHIP.
+    WhipAiortc,
+    /// GStreamer's RTSP server, which the relay pulls from, with Digest.
+    PullGst,
+}
+
+/// Size of the picture in the matrix; small, since many decoders share two cores.
+pub const WIDTH: u32 = 640;
+/// Rows of it.
+pub const HEIGHT: u32 = 360;
+/// Frames per second.
+pub const FPS: u32 = 15;
+
+/// The test card of a device as all publishers send it.
+pub fn card(serial: &str) -> Arguments {
+    let options = Options {
+        serial: serial.to_owned(),
+        width: WIDTH,
+        height: HEIGHT,
+        fps: FPS,
+        gop: FPS,
+        bitrate: 600_000,
+        ..Options::default()
+    };
+    Arguments { options, container: Container::Matroska, ..Arguments::default() }
+}
+
+/// Where the clients' scripts lie.
+pub fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
+}
+
+/// Python with the clients' modules.
+pub fn python() -> PathBuf {
+    std::env::var_os("SIGHTLINE_PYTHON").map_or_else(|| "python3".into(), PathBuf::from)
+}
+
+/// The FFmpeg that has a WHIP muxer.
+fn ffmpeg_with_whip() -> PathBuf {
+    let code = "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())";
+    let output = Command::new(python()).args(["-c", code]).output().expect("python runs");
+    let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    assert!(!path.is_empty(), "the Python package imageio-ffmpeg is missing");
+    path.into()
+}
+
+/// Reads the card from standard input without waiting to analyse it.
+const INPUT: [&str; 14] = [
+    "-hide_banner",
+    "-nostdin",
+    "-v",
+    "warning",
+    "-fflags",
+    "nobuffer",
+    "-probesize",
+    "100000",
+    "-analyzeduration",
+    "300000",
+    "-f",
+    "matroska",
+    "-i",
+    "pipe:0",
+];
+
+impl Publisher {
+    /// All kinds that are processes of others.
+    pub const ALL: [Self; 5] =
+        [Self::RtspTcp, Self::RtspUdp, Self::WhipFfmpeg, Self::WhipAiortc, Self::PullGst];
+
+    /// Name in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RtspTcp => "ffmpeg RTSP/TCP",
+            Self::RtspUdp => "ffmpeg RTSP/UDP",
+            Self::WhipFfmpeg => "ffmpeg WHIP",
+            Self::WhipAiortc => "aiortc WHIP",
+            Self::PullGst => "pull of a gst camera",
+        }
+    }
+
+    /// Starts publishing as `device`, with its files in `folder`.
+    pub fn start(self, device: &Device, folder: &Path) -> Process {
+        self.start_with(device, folder, card(&device.serial))
+    }
+
+    /// The same with another card.
+    pub fn start_with(self, device: &Device, folder: &Path, card: Arguments) -> Process {
+        let mut command = self.command(device);
+        command.stdin(Stdio::piped());
+        let name = format!("publish-{}", device.serial);
+        let mut process = Process::start(&name, folder, &mut command, Output::File);
+        feed(process.take_stdin(), card);
+        process
+    }
+
+    fn command(self, device: &Device) -> Command {
+        match self {
+            Self::RtspTcp => ffmpeg_rtsp(device, "tcp"),
+            Self::RtspUdp => ffmpeg_rtsp(device, "udp"),
+            Self::WhipFfmpeg => {
+                let mut command = Command::new(ffmpeg_with_whip());
+                command
+                    .args(INPUT)
+                    .args(["-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "whip"])
+                    .args(["-authorization", &device.password])
+                    .arg(whip_url(device));
+                command
+            }
+            Self::WhipAiortc => {
+                let mut command = Command::new(python());
+                command.arg(script("whip_publish.py")).args([&whip_url(device), &device.password]);
+                command
+            }
+            Self::PullGst => {
+                let mut command = Command::new("/usr/bin/python3");
+                let port = CAMERA_PORT.to_string();
+                command.arg(script("gst_camera.py")).args([
+                    "127.0.0.1",
+                    &port,
+                    "admin",
+                    "camera-password",
+                ]);
+                command
+            }
+        }
+    }
+}
+
+/// Address of the camera behind [`Publisher::PullGst`], with its login.
+pub fn camera_url() -> String {
+    format!("rtsp://admin:camera-password@127.0.0.1:{CAMERA_PORT}/camera")
+}
+
+fn whip_url(device: &Device) -> String {
+    format!("{ORIGIN}/v1/whip/{}/0", device.serial)
+}
+
+fn ffmpeg_rtsp(device: &Device, transport: &str) -> Command {
+    let Device { serial, password, .. } = device;
+    let mut command = Command::new("ffmpeg");
+    command
+        .args(INPUT)
+        .args(["-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "rtsp"])
+        .args(["-rtsp_transport", transport])
+        .arg(format!("rtsp://{serial}:{password}@127.0.0.1:{RTSP}/{serial}/0"));
+    command
+}

@@ -1,0 +1,286 @@
+//! Viewers of several makes, as processes. Each tells which painted frames it decoded.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::process::{Output, Process};
+use super::publishers::{HEIGHT, WIDTH, python, script};
+use super::server::{ORIGIN, sightline};
+use super::terminal::Terminal;
+use super::verdict::Seen;
+
+/// Sample rate at which RTSP viewers hand over the sound.
+const SOUND_RATE: u32 = 8_000;
+/// What a client may take beyond its viewing time: start, decoder, end.
+const SLACK: Duration = Duration::from_secs(20);
+
+/// A kind of viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// FFmpeg by RTSP, interleaved.
+    FfmpegTcp,
+    /// FFmpeg by RTSP over UDP.
+    FfmpegUdp,
+    /// GStreamer's rtspsrc.
+    Gst,
+    /// Chromium by WHEP.
+    Chromium,
+    /// aiortc by WHEP.
+    Aiortc,
+    /// The product's own viewer, by RTP over QUIC; FFmpeg decodes.
+    Watch,
+    /// A second implementation of RTP over QUIC, on aioquic.
+    Aioquic,
+}
+
+/// A running viewer.
+pub struct Running {
+    process: Process,
+    ends: Ends,
+    reader: JoinHandle<Seen>,
+    sound: Option<PathBuf>,
+    deadline: Instant,
+}
+
+/// How a viewer comes to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// By itself.
+    Alone,
+    /// It is interrupted at this time.
+    At(Instant),
+}
+
+impl Viewer {
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::FfmpegTcp,
+        Self::FfmpegUdp,
+        Self::Gst,
+        Self::Chromium,
+        Self::Aiortc,
+        Self::Watch,
+        Self::Aioquic,
+    ];
+
+    /// Name in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FfmpegTcp => "ffmpeg RTSP/TCP",
+            Self::FfmpegUdp => "ffmpeg RTSP/UDP",
+            Self::Gst => "gst rtspsrc",
+            Self::Chromium => "Chromium WHEP",
+            Self::Aiortc => "aiortc WHEP",
+            Self::Watch => "sightline watch",
+            Self::Aioquic => "aioquic RoQ",
+        }
+    }
+
+    /// Starts watching `serial` for `seconds`; the terminal must have passed the gate.
+    pub async fn start(
+        self,
+        terminal: &Terminal,
+        serial: &str,
+        folder: &Path,
+        seconds: u64,
+    ) -> Running {
+        match self {
+            Self::FfmpegTcp | Self::FfmpegUdp | Self::Gst => {
+                let url = terminal.rtsp_handle(serial).await.url();
+                self.pull(&url, serial, folder, seconds)
+            }
+            Self::Chromium | Self::Aiortc | Self::Watch | Self::Aioquic => {
+                let grant = terminal.grant(serial).await;
+                let path = format!("/v1/{}/{serial}/0", self.entry());
+                let request = json!({
+                    "origin": ORIGIN,
+                    "path": path,
+                    "url": format!("{ORIGIN}{path}"),
+                    "proof": terminal.proof("POST", &path, Some(&grant)),
+                    "key": terminal.key_base64(),
+                    "serial": serial,
+                    "channel": 0,
+                    "grant": grant,
+                    "seconds": seconds,
+                });
+                self.by_grant(&request.to_string(), serial, folder, seconds)
+            }
+        }
+    }
+
+    /// First part of the path that a grant is presented to.
+    fn entry(self) -> &'static str {
+        match self {
+            Self::Watch | Self::Aioquic => "roq-sessions",
+            _ => "whep",
+        }
+    }
+
+    fn process_name(self, serial: &str) -> String {
+        format!("{}-{serial}", self.name().replace([' ', '/'], "-"))
+    }
+
+    /// Pulls by RTSP from any address for `seconds`.
+    pub fn pull(self, url: &str, serial: &str, folder: &Path, seconds: u64) -> Running {
+        let name = self.process_name(serial);
+        let sound = folder.join(format!("{name}.s16"));
+        let mut command = match self {
+            Self::FfmpegUdp => ffmpeg_pull("udp", url, &sound),
+            Self::Gst => gst_pull(url, &sound),
+            _ => ffmpeg_pull("tcp", url, &sound),
+        };
+        command.stdin(Stdio::null());
+        let mut process = Process::start(&name, folder, &mut command, Output::Pipe);
+        let stdout = process.take_stdout();
+        let reader = thread::spawn(move || read_pictures(stdout));
+        let end = Instant::now() + Duration::from_secs(seconds);
+        Running { process, ends: Ends::At(end), reader, sound: Some(sound), deadline: end + SLACK }
+    }
+
+    /// Starts a client that takes its task as one JSON object on standard input.
+    pub fn by_grant(self, request: &str, serial: &str, folder: &Path, seconds: u64) -> Running {
+        let name = self.process_name(serial);
+        let deadline = Instant::now() + Duration::from_secs(seconds) + SLACK;
+        let mut command = match self {
+            Self::Aiortc => Command::new(python()),
+            Self::Aioquic => Command::new(python()),
+            Self::Watch => sightline(),
+            _ => Command::new("node"),
+        };
+        match self {
+            Self::Aiortc => command.arg(script("whep_view.py")),
+            Self::Aioquic => command.arg(script("roq_viewer.py")),
+            // Prints the picture as an Annex-B stream.
+            Self::Watch => command.args(["watch", "--request", "-", "--format", "h264"]),
+            _ => command.arg(script("browser.mjs")),
+        };
+        command.stdin(Stdio::piped());
+        let mut process = Process::start(&name, folder, &mut command, Output::Pipe);
+        let written = process.take_stdin().write_all(request.as_bytes());
+        written.expect("a client reads its request");
+        let stdout = process.take_stdout();
+        let reader = match self {
+            Self::Watch => thread::spawn(move || decode_pictures(stdout)),
+            _ => thread::spawn(move || read_json_lines(stdout)),
+        };
+        Running { process, ends: Ends::Alone, reader, sound: None, deadline }
+    }
+}
+
+fn read_json_lines(mut stdout: impl Read) -> Seen {
+    let mut text = Vec::new();
+    // A client that was killed leaves what it had printed.
+    let _ = stdout.read_to_end(&mut text);
+    Seen::from_json_lines(&String::from_utf8_lossy(&text))
+}
+
+/// Has FFmpeg decode an Annex-B stream.
+fn decode_pictures(mut stdout: impl Read + Send + 'static) -> Seen {
+    let mut command = Command::new("ffmpeg");
+    command
+        .args(["-hide_banner", "-nostdin", "-v", "error", "-f", "h264", "-i", "pipe:0"])
+        .args(["-vf", "extractplanes=y", "-pix_fmt", "gray", "-fps_mode", "passthrough"])
+        .args(["-f", "rawvideo", "pipe:1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut decoder = command.spawn().expect("ffmpeg runs");
+    let mut input = decoder.stdin.take().expect("piped");
+    let output = decoder.stdout.take().expect("piped");
+    let copier = thread::spawn(move || std::io::copy(&mut stdout, &mut input).map(drop));
+    let seen = read_pictures(output);
+    let _ = copier.join();
+    let _ = decoder.wait();
+    seen
+}
+
+impl Running {
+    /// Whether the client has ended by itself.
+    pub fn ended(&mut self) -> bool {
+        self.process.ended().is_some()
+    }
+
+    /// Waits for its end and gives what it saw.
+    pub fn finish(mut self) -> Seen {
+        if let Ends::At(end) = self.ends {
+            let left = end.saturating_duration_since(Instant::now());
+            let ended = self.process.wait_quietly(left);
+            if !ended {
+                self.process.interrupt();
+            }
+        }
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let status = self.process.wait(left);
+        let mut seen = self.reader.join().expect("the reader does not panic");
+        if let Some(path) = self.sound {
+            seen.sound(&fs::read(path).unwrap_or_default(), SOUND_RATE);
+        }
+        if seen.error.is_none() && seen.frames.is_empty() {
+            let how = status.map_or("killed after its time".to_owned(), |s| s.to_string());
+            seen.error =
+                Some(format!("no frame; {how}: {}", last_line(&self.process.complaints())));
+        }
+        seen
+    }
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap_or("no message")
+}
+
+fn read_pictures(mut stdout: impl Read) -> Seen {
+    let (width, height) = (WIDTH as usize, HEIGHT as usize);
+    let mut picture = vec![0; width * height];
+    let mut seen = Seen::default();
+    while stdout.read_exact(&mut picture).is_ok() {
+        seen.picture(&picture, width, height);
+    }
+    seen
+}
+
+fn ffmpeg_pull(transport: &str, url: &str, sound: &Path) -> Command {
+    let mut command = Command::new("ffmpeg");
+    command
+        .args(["-hide_banner", "-nostdin", "-v", "error", "-y", "-fflags", "nobuffer"])
+        .args(["-rtsp_transport", transport, "-i", url])
+        .args(["-map", "0:v", "-vf", "extractplanes=y", "-pix_fmt", "gray"])
+        .args(["-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"])
+        .args(["-map", "0:a?", "-ac", "1", "-ar", &SOUND_RATE.to_string(), "-f", "s16le"])
+        .arg(sound);
+    command
+}
+
+fn gst_pull(url: &str, sound: &Path) -> Command {
+    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let (login, place) = rest.split_once('@').expect("a URL with a login");
+    let (user, password) = login.split_once(':').expect("user and password");
+    let mut command = Command::new("gst-launch-1.0");
+    command
+        .args(["-q", "-e", "rtspsrc", "name=s", "protocols=tcp", "latency=200"])
+        .arg(format!("location={scheme}://{place}"))
+        .arg(format!("user-id={user}"))
+        .arg(format!("user-pw={password}"))
+        .args(["s.", "!", "application/x-rtp,media=video", "!", "rtph264depay", "!", "h264parse"])
+        .args([
+            "!",
+            "avdec_h264",
+            "!",
+            "queue",
+            "!",
+            "videoconvert",
+            "!",
+            "video/x-raw,format=GRAY8",
+        ])
+        .args(["!", "fdsink", "fd=1", "sync=false"])
+        .args(["s.", "!", "application/x-rtp,media=audio", "!", "decodebin", "!", "audioconvert"])
+        .args(["!", "audioresample", "!"])
+        .arg(format!("audio/x-raw,format=S16LE,channels=1,rate={SOUND_RATE}"))
+        .args(["!", "filesink", "sync=false"])
+        .arg(format!("location={}", sound.display()));
+    command
+}

@@ -1,0 +1,247 @@
+//! The suites: what they run and how long they may take.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::binaries::{self, TestBinary};
+use crate::process;
+use crate::report::{self, Outcome};
+use crate::tools;
+
+/// What a suite is made of.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Formatting and lints.
+    Lint,
+    /// Replay of the committed fuzz seeds.
+    Fuzz,
+    /// Test programs of the workspace that a rule picks.
+    Programs(fn(&TestBinary) -> bool),
+    /// The same, with foreign clients installed.
+    Clients(fn(&TestBinary) -> bool),
+    /// Criterion benches, quick.
+    Bench,
+}
+
+struct Suite {
+    name: &'static str,
+    kind: Kind,
+    /// Longest run of one program of the suite.
+    limit: Duration,
+    /// Part of a plain `cargo xtask test`.
+    by_default: bool,
+}
+
+/// Test programs of the root package that are suites of their own.
+const OWN_SUITES: [&str; 4] = ["tidy", "matrix", "browser", "soak"];
+
+const fn suite(name: &'static str, kind: Kind, minutes: u64, by_default: bool) -> Suite {
+    Suite { name, kind, limit: Duration::from_secs(minutes * 60), by_default }
+}
+
+const SUITES: [Suite; 10] = [
+    suite("lint", Kind::Lint, 10, true),
+    suite("tidy", Kind::Programs(|binary| root_test(binary, "tidy")), 2, true),
+    suite("unit", Kind::Programs(is_unit), 5, true),
+    suite("sim", Kind::Programs(is_sim), 5, true),
+    suite("fuzz", Kind::Fuzz, 10, true),
+    suite("e2e", Kind::Clients(is_e2e), 5, true),
+    suite("matrix", Kind::Clients(|binary| root_test(binary, "matrix")), 12, true),
+    suite("browser", Kind::Clients(|binary| root_test(binary, "browser")), 4, true),
+    suite("soak", Kind::Clients(|binary| root_test(binary, "soak")), 120, false),
+    suite("bench", Kind::Bench, 60, false),
+];
+
+fn root_test(binary: &TestBinary, name: &str) -> bool {
+    is_root_test(binary) && binary.name == name
+}
+
+fn is_root_test(binary: &TestBinary) -> bool {
+    binary.package == "sightline" && binary.kind == "test"
+}
+
+fn is_sim(binary: &TestBinary) -> bool {
+    !is_root_test(binary) && binary.kind == "test" && binary.name.starts_with("sim")
+}
+
+fn is_unit(binary: &TestBinary) -> bool {
+    !is_root_test(binary)
+        && !is_sim(binary)
+        && matches!(binary.kind.as_str(), "lib" | "bin" | "test")
+}
+
+fn is_e2e(binary: &TestBinary) -> bool {
+    is_root_test(binary) && !OWN_SUITES.contains(&binary.name.as_str())
+}
+
+/// Runs the named suites, or the usual ones, and prints the table.
+pub(crate) fn run(names: &[String]) -> Result<(), String> {
+    if let Some(unknown) = names.iter().find(|name| SUITES.iter().all(|suite| suite.name != **name))
+    {
+        let known: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
+        return Err(format!("no suite {unknown}; there are: {}", known.join(" ")));
+    }
+    let wanted = |suite: &&Suite| {
+        if names.is_empty() {
+            suite.by_default
+        } else {
+            names.iter().any(|name| name == suite.name)
+        }
+    };
+    let mut run = Run::default();
+    let mut rows = Vec::new();
+    for suite in SUITES.iter().filter(wanted) {
+        println!("== {}", suite.name);
+        let started = Instant::now();
+        let outcome = run.suite(suite).unwrap_or_else(Outcome::failure);
+        rows.push((suite.name.to_owned(), started.elapsed(), outcome));
+    }
+    let failed = rows.iter().any(|(_, _, outcome)| outcome.failed > 0);
+    let table = report::table(&rows);
+    println!("{table}");
+    if failed { Err("some tests failed".to_owned()) } else { Ok(()) }
+}
+
+/// What the suites of one run share: the build happens once.
+#[derive(Default)]
+struct Run {
+    binaries: Option<Vec<TestBinary>>,
+    clients: Option<Vec<(&'static str, PathBuf)>>,
+}
+
+impl Run {
+    fn suite(&mut self, suite: &Suite) -> Result<Outcome, String> {
+        match suite.kind {
+            Kind::Lint => Ok(lint(suite)),
+            Kind::Fuzz => fuzz(suite),
+            Kind::Bench => Ok(cargo(suite, &["bench", "--workspace", "--locked", "--", "--quick"])),
+            Kind::Programs(pick) => self.programs(suite, pick, &[]),
+            Kind::Clients(pick) => {
+                let clients = match &self.clients {
+                    Some(clients) => clients.clone(),
+                    None => self.clients.insert(tools::environment()?).clone(),
+                };
+                self.programs(suite, pick, &clients)
+            }
+        }
+    }
+
+    fn programs(
+        &mut self,
+        suite: &Suite,
+        pick: fn(&TestBinary) -> bool,
+        environment: &[(&'static str, PathBuf)],
+    ) -> Result<Outcome, String> {
+        let binaries = match &self.binaries {
+            Some(binaries) => binaries,
+            None => self.binaries.insert(timed_build()?),
+        };
+        let mut total = Outcome::default();
+        let mut ran = 0;
+        for binary in binaries.iter().filter(|binary| pick(binary)) {
+            ran += 1;
+            total.add(run_program(suite, binary, environment)?);
+        }
+        if ran == 0 {
+            return Err(format!("the suite {} has no test program", suite.name));
+        }
+        Ok(total)
+    }
+}
+
+fn timed_build() -> Result<Vec<TestBinary>, String> {
+    let started = Instant::now();
+    let binaries = binaries::build()?;
+    println!("   built in {:.1} s", started.elapsed().as_secs_f64());
+    Ok(binaries)
+}
+
+fn run_program(
+    suite: &Suite,
+    binary: &TestBinary,
+    environment: &[(&'static str, PathBuf)],
+) -> Result<Outcome, String> {
+    let TestBinary { package, name, kind, .. } = binary;
+    let label = format!("{package}/{name} ({kind})");
+    let started = Instant::now();
+    let mut command = Command::new(&binary.program);
+    command.arg("--show-output").current_dir(&binary.folder).envs(environment.iter().cloned());
+    if matches!(suite.kind, Kind::Clients(_)) {
+        // Real processes share two cores and their clocks; one at a time keeps figures honest.
+        command.arg("--test-threads=1");
+    }
+    let log = crate::logs().join(format!("{}-{package}-{name}-{kind}.log", suite.name));
+    let ended = process::run(&mut command, &log, suite.limit)?;
+    let mut outcome = report::count(&ended.output);
+    println!(
+        "   {label}: {} passed, {} failed, {:.1} s",
+        outcome.passed,
+        outcome.failed,
+        started.elapsed().as_secs_f64()
+    );
+    if ended.timed_out {
+        outcome.failed += 1;
+        outcome.problems.push(format!("{label} ran longer than {} s", suite.limit.as_secs()));
+    } else if !ended.success {
+        outcome.failed = outcome.failed.max(1);
+        outcome.problems.push(format!("{label} failed; output in {}", log.display()));
+    }
+    if !ended.success {
+        print_tail(&ended.output);
+    }
+    if suite.name == "matrix" {
+        print_marked(&ended.output);
+    }
+    Ok(outcome)
+}
+
+/// Rows of the matrix, wherever they stand in the output.
+fn print_marked(output: &str) {
+    for line in output.lines().filter(|line| line.starts_with("| ")) {
+        println!("   {line}");
+    }
+}
+
+fn print_tail(output: &str) {
+    let lines: Vec<&str> = output.lines().collect();
+    for line in &lines[lines.len().saturating_sub(60)..] {
+        println!("   {line}");
+    }
+}
+
+fn lint(suite: &Suite) -> Outcome {
+    let mut outcome = cargo(suite, &["fmt", "--all", "--check"]);
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    outcome.add(cargo(suite, &clippy));
+    outcome
+}
+
+fn fuzz(suite: &Suite) -> Result<Outcome, String> {
+    let manifest = crate::root().join("fuzz/Cargo.toml");
+    if !manifest.is_file() {
+        return Err(format!("{} is missing", manifest.display()));
+    }
+    // Outside of the fuzzer the targets are plain programs that replay their committed seeds.
+    let path = manifest.to_string_lossy();
+    Ok(cargo(suite, &["test", "--release", "--locked", "--manifest-path", &path]))
+}
+
+fn cargo(suite: &Suite, arguments: &[&str]) -> Outcome {
+    let name = arguments.first().copied().unwrap_or("cargo");
+    let log = crate::logs().join(format!("{}-{name}.log", suite.name));
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments).current_dir(crate::root());
+    let line = format!("cargo {}", arguments.join(" "));
+    match process::run(&mut command, &log, suite.limit) {
+        Err(problem) => Outcome::failure(problem),
+        Ok(ended) if ended.success => {
+            let counted = report::count(&ended.output);
+            if counted.passed > 0 { counted } else { Outcome::single(Ok(())) }
+        }
+        Ok(ended) => {
+            print_tail(&ended.output);
+            Outcome::failure(format!("`{line}` failed; output in {}", log.display()))
+        }
+    }
+}
