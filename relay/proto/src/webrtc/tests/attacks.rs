@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::client::*;
 use crate::webrtc::sdp::Offer;
 use crate::webrtc::*;
@@ -148,4 +150,27 @@ fn addresses_of_one_peer_are_bounded_and_the_used_one_stays() {
     }
     assert_eq!(pair.peer.paths().len(), MAX_PATHS);
     assert!(pair.peer.paths().contains(&addr(HOME)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn arbitrary_datagrams_from_the_peer_itself_never_panic(
+        records in proptest::collection::vec(
+            (20u8..24, 0u8..2, 0u8..25, proptest::collection::vec(any::<u8>(), 0..80)), 1..12),
+        rubbish in proptest::collection::vec(any::<u8>(), 0..100),
+    ) {
+        for setup in ["actpass", "passive"] {
+            let mut pair = Pair::viewer(setup, false);
+            pair.check(&credentials(), true).unwrap();
+            for (at, (kind, epoch, message, body)) in records.iter().enumerate() {
+                let mut datagram = handshake(*message, body);
+                (datagram[0], datagram[4], datagram[10]) = (*kind, *epoch, at as u8);
+                pair.put(&datagram);
+                pair.advance(FLIGHT_RTO);
+            }
+            pair.put(&rubbish);
+        }
+    }
 }
