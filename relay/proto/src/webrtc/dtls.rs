@@ -25,6 +25,7 @@ const HANDSHAKE: u8 = 22;
 const ALERT: u8 = 21;
 const HANDSHAKE_FAILURE: u8 = 40;
 const CLIENT_HELLO: u8 = 1;
+const CERTIFICATE: u8 = 11;
 /// OID 1.2.840.113549.1.1.1 (rsaEncryption), DER.
 const RSA_ENCRYPTION: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// ECDHE-ECDSA suites that we speak.
@@ -253,7 +254,9 @@ impl DtlsSession {
                 }
                 HANDSHAKE => {
                     let body = record.body;
-                    self.rsa |= contains(body, &RSA_ENCRYPTION) || lacks_ecdsa_suites(body);
+                    self.rsa |= contains(body, &RSA_ENCRYPTION)
+                        || lacks_ecdsa_suites(body)
+                        || is_empty_certificate(body);
                 }
                 _ => {}
             }
@@ -296,6 +299,11 @@ fn lacks_ecdsa_suites(handshake: &[u8]) -> bool {
     suites().is_some_and(|suites| {
         !suites.chunks_exact(2).any(|suite| ECDSA_SUITES.iter().any(|ours| suite == ours))
     })
+}
+
+/// Whether a peer asked for an ECDSA certificate has none to show (RFC 5246, 7.4.6).
+fn is_empty_certificate(handshake: &[u8]) -> bool {
+    handshake.first() == Some(&CERTIFICATE) && handshake.get(12..15) == Some(&[0; 3])
 }
 
 fn srtp_profile(profile: SrtpProfile) -> Option<Profile> {

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::client::*;
 use crate::webrtc::sdp::Offer;
 use crate::webrtc::*;
@@ -102,28 +104,39 @@ fn another_certificate_than_the_offers_is_refused() {
     assert!(!pair.peer.is_connected());
 }
 
+/// A clear handshake message in its record.
+fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
+    let [_, len @ ..] = (body.len() as u32).to_be_bytes();
+    let mut message = vec![kind];
+    for part in [&len[..], &[0, 0, 0, 0, 0], &len[..], body] {
+        message.extend_from_slice(part);
+    }
+    let mut record = vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0];
+    record.extend_from_slice(&(message.len() as u16).to_be_bytes());
+    record.extend_from_slice(&message);
+    record
+}
+
 /// A ClientHello that names only ECDHE-RSA suites.
 fn rsa_client_hello() -> Vec<u8> {
     let mut body = vec![0xfe, 0xfd];
     body.extend_from_slice(&[7; 32]);
     body.extend_from_slice(&[0, 0, 0, 4, 0xc0, 0x2f, 0xc0, 0x30, 1, 0]);
-    let len = (body.len() as u32).to_be_bytes();
-    let mut handshake = vec![1, len[1], len[2], len[3], 0, 0, 0, 0, 0, len[1], len[2], len[3]];
-    handshake.extend_from_slice(&body);
-    let mut record = vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0];
-    record.extend_from_slice(&(handshake.len() as u16).to_be_bytes());
-    record.extend_from_slice(&handshake);
-    record
+    handshake(1, &body)
 }
 
 #[test]
 fn a_peer_with_rsa_only_is_refused_by_name() {
-    let mut pair = Pair::viewer("actpass", false);
-    pair.check(&credentials(), true).unwrap();
-    pair.put(&rsa_client_hello());
-    pair.advance(HANDSHAKE_TIMEOUT);
-    let Some(PeerEvent::Closed(cause)) = pair.peer.poll_event() else { panic!("still open") };
-    assert_eq!(cause.to_string(), "the peer offers only RSA certificates");
+    let rsa_key = [0x30, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 5];
+    let refused_cases = [rsa_client_hello(), handshake(11, &[0, 0, 0]), handshake(11, &rsa_key)];
+    for datagram in refused_cases {
+        let mut pair = Pair::viewer("actpass", false);
+        pair.check(&credentials(), true).unwrap();
+        pair.put(&datagram);
+        pair.advance(HANDSHAKE_TIMEOUT);
+        let Some(PeerEvent::Closed(cause)) = pair.peer.poll_event() else { panic!("still open") };
+        assert_eq!(cause.to_string(), "the peer offers only RSA certificates");
+    }
 }
 
 #[test]
@@ -137,4 +150,27 @@ fn addresses_of_one_peer_are_bounded_and_the_used_one_stays() {
     }
     assert_eq!(pair.peer.paths().len(), MAX_PATHS);
     assert!(pair.peer.paths().contains(&addr(HOME)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn arbitrary_datagrams_from_the_peer_itself_never_panic(
+        records in proptest::collection::vec(
+            (20u8..24, 0u8..2, 0u8..25, proptest::collection::vec(any::<u8>(), 0..80)), 1..12),
+        rubbish in proptest::collection::vec(any::<u8>(), 0..100),
+    ) {
+        for setup in ["actpass", "passive"] {
+            let mut pair = Pair::viewer(setup, false);
+            pair.check(&credentials(), true).unwrap();
+            for (at, (kind, epoch, message, body)) in records.iter().enumerate() {
+                let mut datagram = handshake(*message, body);
+                (datagram[0], datagram[4], datagram[10]) = (*kind, *epoch, at as u8);
+                pair.put(&datagram);
+                pair.advance(FLIGHT_RTO);
+            }
+            pair.put(&rubbish);
+        }
+    }
 }

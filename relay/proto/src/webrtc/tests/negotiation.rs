@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::client::*;
 use crate::codec::{Codec, TrackInfo};
 use crate::ids::{Tier, TrackIndex};
@@ -187,5 +189,30 @@ fn fragments_name_their_generation() {
     assert_eq!(Fragment::parse("a=end-of-candidates\r\n").unwrap().ufrag, None);
     for bad in ["", "hello", "a=ice-ufrag:them\r\n", "a=ice-ufrag:x\r\na=ice-pwd:y\r\n"] {
         assert!(Fragment::parse(bad).is_err(), "{bad}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn damaged_offers_never_panic(
+        cuts in proptest::collection::vec((any::<u16>(), 0usize..40, any::<u8>()), 0..6),
+        way in prop_oneof!["sendonly", "recvonly", "sendrecv"],
+    ) {
+        let mut bytes = offer("actpass", &way, true).into_bytes();
+        for (at, len, byte) in cuts {
+            let at = usize::from(at) % bytes.len();
+            let end = (at + len).min(bytes.len());
+            bytes.splice(at..end, (byte > 127).then_some(byte & 0x7f));
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let _ = Fragment::parse(&text);
+        if let Ok(offer) = Offer::parse(&text) {
+            if let Ok(plan) = PublishPlan::new(&offer) {
+                answer(&offer, &plan.agreed, &[]);
+            }
+            if let Ok(plan) = ViewPlan::new(&offer, &tracks()) {
+                answer(&offer, &plan.agreed, &[VIDEO, AUDIO]);
+            }
+        }
     }
 }
