@@ -11,6 +11,7 @@ H.264 track as Annex-B and prints one JSON line of statistics at the end.
 import argparse
 import asyncio
 import datetime
+import functools
 import json
 import ssl
 import sys
@@ -147,15 +148,13 @@ class Depacketizer:
 
 
 class Viewer(QuicConnectionProtocol):
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, session, out, started, **kwargs):
         super().__init__(*args, **kwargs)
         self.streams = {}
         self.closed = None
         self.ended = asyncio.Event()
         self.stats = {"streams": 0, "datagrams": 0, "rtp": 0, "rtcp": 0, "bytes": 0}
         self.stats |= {"reports": 0, "resets": 0, "unknown_flows": 0, "first_packet_ms": None}
-
-    def prepare(self, session, out, started):
         self.begun = started
         self.tracks = {track["flow"]: track for track in session["tracks"]}
         video = [t for t in session["tracks"] if t["codec"] == "h264"]
@@ -255,10 +254,10 @@ async def watch(args, session, out):
         configuration.verify_mode = ssl.CERT_NONE
     port = args.port or session["port"]
     started = time.monotonic()
+    create = functools.partial(Viewer, session=session, out=out, started=started)
     async with connect(
-        args.host, port, configuration=configuration, create_protocol=Viewer
+        args.host, port, configuration=configuration, create_protocol=create
     ) as viewer:
-        viewer.prepare(session, out, started)
         if args.pli:
             viewer.request_keyframe()
         try:
