@@ -15,8 +15,10 @@ use sightline_relay_proto::codec::TrackInfo;
 use sightline_relay_proto::hub::SenderInfo;
 use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::limits::MAX_TRACKS;
+use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
+use crate::retry::Backoff;
 use crate::target::TargetPolicy;
 
 /// Longest time to describe, set up and start.
@@ -161,6 +163,47 @@ impl Puller {
                 reports.collect()
             }
             _ => Vec::new(),
+        }
+    }
+}
+
+/// What [`run`] tells its caller.
+#[derive(Debug)]
+pub enum PullEvent<'a> {
+    /// Connected, with these tracks; they may differ from those before.
+    Started(&'a [TrackInfo]),
+    /// Something from the camera.
+    Item(Pulled),
+    /// The camera is gone; another attempt follows.
+    Lost(&'a PullError),
+}
+
+/// Pulls until `stop` is cancelled, reconnecting with back-off.
+pub async fn run(
+    target: &PullTarget,
+    stop: &CancellationToken,
+    mut tell: impl FnMut(PullEvent<'_>),
+) {
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        let pulling = async {
+            let mut puller = Puller::connect(target).await?;
+            tell(PullEvent::Started(puller.tracks()));
+            loop {
+                puller.next().await?.into_iter().for_each(|item| tell(PullEvent::Item(item)));
+                backoff.reset();
+            }
+        };
+        let error: Result<(), PullError> = tokio::select! {
+            ended = pulling => ended,
+            () = stop.cancelled() => return,
+        };
+        if let Err(error) = error {
+            tell(PullEvent::Lost(&error));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next_wait()) => {}
+            () = stop.cancelled() => return,
         }
     }
 }

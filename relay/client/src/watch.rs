@@ -211,10 +211,14 @@ impl Viewer {
     ) -> Result<(), RoqError> {
         match chunk {
             Ok(Some(chunk)) => self.receiver.handle_stream(Instant::now(), id, chunk.bytes),
-            Ok(None) => return Ok(self.receiver.handle_stream_end(id)),
+            Ok(None) => {
+                self.receiver.handle_stream_end(id);
+                return Ok(());
+            }
             Err(ReadError::Reset(_)) => {
                 self.stats.resets += 1;
-                return Ok(self.receiver.handle_stream_end(id));
+                self.receiver.handle_stream_end(id);
+                return Ok(());
             }
             Err(ReadError::ConnectionLost(error)) => return Err(error.into()),
             Err(error) => return Err(RoqError::Quic(error.to_string())),

@@ -382,15 +382,13 @@ fn a_publisher_that_comes_back_in_time_continues_its_session() {
     let feed = rig.publish(device.thumbprint, tracks()).expect("room");
     let mut video = Source::video();
     let flow = feed.tracks[0].flow;
-    let mut frames = 0;
-    for round in 0..3 {
+    for round in 1..=3 {
         let mut camera = rig.connect(&feed, &device);
         let frame = framed(flow, &video.packets(&unit(true, 2000), 90_000));
         rig.until(&mut camera, "connection", |_, client| client.connected);
         camera.send_stream(&frame, true);
-        frames += 1;
-        rig.until(&mut camera, "its frame", |rig, _| rig.hub.stats().frames_in == frames);
-        if round == 0 {
+        rig.until(&mut camera, "its frame", |rig, _| rig.hub.stats().frames_in == round);
+        if round == 1 {
             camera.leave();
             rig.until(&mut camera, "the end", |rig, _| rig.directory.publishers.is_empty());
         }
@@ -398,4 +396,58 @@ fn a_publisher_that_comes_back_in_time_continues_its_session() {
         std::mem::forget(camera);
     }
     assert_eq!(rig.directory.publishers.len(), 1);
+}
+
+/// A viewer of foreign code; skipped where Python or aioquic is missing.
+#[test]
+fn a_foreign_viewer_decodes_what_is_sent() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/clients/roq_viewer.py");
+    let python = |args: &[&str]| {
+        let mut command = std::process::Command::new("python3");
+        command.args(args).stdout(std::process::Stdio::piped());
+        command
+    };
+    let there = python(&["-c", "import aioquic, cryptography"])
+        .stderr(std::process::Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !there {
+        return;
+    }
+    let identity = Identity::p256();
+    let (mut rig, publisher, mut video, session) = live(&identity);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let [key, json, out] = [place("key.der"), place("session.json"), place("out.h264")];
+    std::fs::write(&key, &identity.key).expect("written");
+    let tracks: Vec<_> = session.tracks.iter().zip(["h264", "pcmu"]).collect();
+    let [v, a] = [tracks[0].0, tracks[1].0];
+    let text = format!(
+        r#"{{"server_name":"{}","port":{},"tracks":[{{"flow":{},"ssrc":{},"codec":"h264"}},{{"flow":{},"codec":"pcmu"}}]}}"#,
+        session.server_name, session.port, v.flow, v.ssrc, a.flow
+    );
+    std::fs::write(&json, text).expect("written");
+    let args = [script, "--session", &json, "--key", &key, "--out", &out, "--seconds", "2"];
+    let mut child = python(&args).spawn().expect("a process");
+    let mut next = Instant::now();
+    while child.try_wait().expect("a child").is_none() {
+        if Instant::now() >= next && !rig.directory.subscribers.is_empty() {
+            next = Instant::now() + Duration::from_millis(33);
+            let frame = video.packets(&unit(false, 3000), 3000);
+            push(&mut rig, publisher, VIDEO, frame);
+        }
+        rig.turn();
+    }
+    let output = child.wait_with_output().expect("its output");
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
+    assert!(output.status.success());
+    let number = |name: &str| -> u64 {
+        let (_, rest) = text.split_once(&format!("\"{name}\": ")).expect("reported");
+        rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().expect("number")
+    };
+    assert!(number("frames") > 10 && number("keyframes") >= 1 && number("reports") >= 1);
+    assert_eq!((number("lost"), number("unknown_flows")), (0, 0));
+    let written = std::fs::read(&out).expect("written");
+    assert!(written.starts_with(&[0, 0, 0, 1, 0x67]));
 }

@@ -185,12 +185,9 @@ impl Viewer {
 
     fn write_pending(&mut self, quic: &mut Connection) {
         let Some(mut pending) = self.pending.take() else { return };
-        let stream = match pending.stream.or_else(|| quic.streams().open(Dir::Uni)) {
-            Some(stream) => stream,
-            None => {
-                self.pending = Some(pending);
-                return;
-            }
+        let Some(stream) = pending.stream.or_else(|| quic.streams().open(Dir::Uni)) else {
+            self.pending = Some(pending);
+            return;
         };
         let mut out = quic.send_stream(stream);
         if pending.stream.is_none() {

@@ -198,6 +198,11 @@ mod tests {
 
     const TRACK: TrackIndex = TrackIndex(3);
 
+    #[expect(clippy::disallowed_methods, reason = "an Instant has no other origin")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
     fn stream(flow: u64, packets: &[&[u8]]) -> Bytes {
         let mut out = Vec::new();
         varint::write(flow, &mut out);
@@ -218,7 +223,7 @@ mod tests {
 
     #[test]
     fn two_streams_and_a_datagram_of_one_flow_all_arrive() {
-        let now = Instant::now();
+        let now = start();
         let mut receiver = Receiver::new([(7, TRACK)]);
         let first = stream(7, &[&[1; 30]]);
         receiver.handle_stream(now, 2, first.slice(..10));
@@ -231,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_reset_drops_only_the_incomplete_last_packet() {
-        let now = Instant::now();
+        let now = start();
         let mut receiver = Receiver::new([(7, TRACK)]);
         let bytes = stream(7, &[&[1; 30], &[2; 30]]);
         receiver.handle_stream(now, 2, bytes.slice(..bytes.len() - 1));
@@ -242,7 +247,7 @@ mod tests {
 
     #[test]
     fn an_unknown_flow_is_kept_up_to_its_bytes_then_stopped() {
-        let now = Instant::now();
+        let now = start();
         let mut receiver = Receiver::default();
         receiver.handle_stream(now, 2, stream(9, &[&vec![0; UNKNOWN_FLOW_BYTES]]));
         assert_eq!(receiver.poll_action(), None);
@@ -254,7 +259,7 @@ mod tests {
 
     #[test]
     fn an_unknown_flow_is_kept_up_to_its_packets() {
-        let now = Instant::now();
+        let now = start();
         let mut receiver = Receiver::default();
         for _ in 0..UNKNOWN_FLOW_PACKETS {
             assert!(receiver.handle_datagram(now, datagram(9, &[1])));
@@ -264,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_flow_that_becomes_known_in_time_loses_nothing() {
-        let now = Instant::now();
+        let now = start();
         let mut receiver = Receiver::default();
         receiver.handle_stream(now, 2, stream(9, &[&[1; 20]]));
         receiver.add_flow(9, TRACK);
@@ -274,7 +279,7 @@ mod tests {
 
     #[test]
     fn an_unknown_flow_is_stopped_when_its_time_is_over_and_not_before() {
-        let now = Instant::now();
+        let now = start();
         let mut receiver = Receiver::default();
         receiver.handle_stream(now, 2, stream(9, &[&[1; 20]]));
         receiver.handle_timeout(now + UNKNOWN_FLOW_WAIT - Duration::from_millis(1));
@@ -287,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_number_of_unknown_flows_is_bounded() {
-        let now = Instant::now();
+        let now = start();
         let mut receiver = Receiver::default();
         for flow in 0..UNKNOWN_FLOWS as u64 {
             assert!(receiver.handle_datagram(now, datagram(flow, &[1])));
@@ -298,7 +303,7 @@ mod tests {
 
     #[test]
     fn incomplete_packets_of_many_streams_are_bounded_together() {
-        let now = Instant::now();
+        let now = start();
         let mut receiver = Receiver::new([(7, TRACK)]);
         let mut head = vec![7];
         varint::write(MAX_INGEST_PACKET as u64, &mut head);
@@ -314,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_broken_stream_is_stopped_and_the_others_go_on() {
-        let now = Instant::now();
+        let now = start();
         let mut receiver = Receiver::new([(7, TRACK)]);
         receiver.handle_stream(now, 2, Bytes::from_static(&[7, 0]));
         let stop = Action::Stop { stream: 2, code: Code::Packet };

@@ -36,7 +36,7 @@ pub(super) fn stream_key() -> StreamKey {
 /// A client's key with its certificate.
 pub(super) struct Identity {
     certificate: CertificateDer<'static>,
-    key: Vec<u8>,
+    pub(super) key: Vec<u8>,
     pub(super) thumbprint: Thumbprint,
 }
 
@@ -160,7 +160,7 @@ impl Rig {
     }
 
     /// One turn of the loop.
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         let mut events = mio::Events::with_capacity(8);
         self.poll.poll(&mut events, Some(Duration::from_millis(1))).expect("poll");
         for event in &events {
