@@ -54,13 +54,6 @@ fn ffmpeg_pulls_a_camera_with_digest_over_udp() {
 }
 
 #[test]
-fn gstreamer_pulls_a_camera_with_digest() {
-    if network::inside("gstreamer_pulls_a_camera_with_digest") {
-        pull(Viewer::Gst);
-    }
-}
-
-#[test]
 fn webrtc_viewers_see_what_a_webrtc_camera_sends() {
     if !network::inside("webrtc_viewers_see_what_a_webrtc_camera_sends") {
         return;

@@ -160,17 +160,36 @@ impl Viewer {
             Self::Watch => command.args(["watch", "--request", "-", "--format", "h264"]),
             _ => command.arg(script("browser.mjs")),
         };
-        command.stdin(Stdio::piped());
-        let mut process = Process::start(&name, folder, &mut command, Output::Pipe);
-        let written = process.take_stdin().write_all(request.as_bytes());
-        written.expect("a client reads its request");
+        if self != Self::Watch {
+            return start_json(&name, folder, &mut command, request, deadline);
+        }
+        let mut process = start_with_request(&name, folder, &mut command, request);
         let stdout = process.take_stdout();
-        let reader = match self {
-            Self::Watch => thread::spawn(move || decode_pictures(stdout)),
-            _ => thread::spawn(move || read_json_lines(stdout)),
-        };
+        let reader = thread::spawn(move || decode_pictures(stdout));
         Running { process, ends: Ends::Alone, reader, sound: None, deadline }
     }
+}
+
+/// Starts a client that takes one JSON object and prints JSON lines until it ends by itself.
+pub fn start_json(
+    name: &str,
+    folder: &Path,
+    command: &mut Command,
+    request: &str,
+    deadline: Instant,
+) -> Running {
+    let mut process = start_with_request(name, folder, command, request);
+    let stdout = process.take_stdout();
+    let reader = thread::spawn(move || read_json_lines(stdout));
+    Running { process, ends: Ends::Alone, reader, sound: None, deadline }
+}
+
+fn start_with_request(name: &str, folder: &Path, command: &mut Command, request: &str) -> Process {
+    command.stdin(Stdio::piped());
+    let mut process = Process::start(name, folder, command, Output::Pipe);
+    let written = process.take_stdin().write_all(request.as_bytes());
+    written.expect("a client reads its request");
+    process
 }
 
 fn read_json_lines(mut stdout: impl Read) -> Seen {

@@ -262,7 +262,7 @@ impl Slice<'_> {
 
     fn prediction(&self, at: usize) -> ((u32, u32), Colour) {
         let columns = self.picture.columns;
-        if at % columns != 0 {
+        if !at.is_multiple_of(columns) {
             (PREDICT_HORIZONTAL, self.picture.blocks[at - 1].edge())
         } else if at >= columns {
             (PREDICT_VERTICAL, self.picture.blocks[at - columns].edge())
@@ -275,7 +275,7 @@ impl Slice<'_> {
     /// that this picture carries, else 0, since no block has AC levels.
     fn luma_table(&self, at: usize) -> TokenTable {
         let columns = self.picture.columns;
-        let left = at % columns != 0 && self.is_raw(at - 1);
+        let left = !at.is_multiple_of(columns) && self.is_raw(at - 1);
         let above = at >= columns && self.is_raw(at - columns);
         // One raw neighbour of two gives (16 + 0 + 1) >> 1 = 8, alone it gives 16: both fixed length.
         if left || above { TokenTable::FixedLength } else { TokenTable::Short }
