@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn location(host: &str, path: &str) -> Option<String> {
-        let mut headers = axum::http::HeaderMap::new();
+        let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         let answer = redirect(8443, &path.parse().unwrap(), &headers);
         let target = answer.headers().get(header::LOCATION)?;

@@ -109,6 +109,7 @@ impl Sessions {
         self.by_id.get(&parse_server_name(name)?).copied()
     }
 
+    #[cfg(test)]
     pub(super) fn by_id(&self, id: SessionId) -> Option<PeerId> {
         self.by_id.get(&id).copied()
     }
