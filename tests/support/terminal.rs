@@ -91,6 +91,11 @@ impl Terminal {
         STANDARD.encode(&self.pkcs8)
     }
 
+    /// The same as bytes.
+    pub fn key_der(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
     /// Its name in tokens.
     pub fn thumbprint(&self) -> Thumbprint {
         self.key.thumbprint()

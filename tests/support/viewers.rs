@@ -12,7 +12,7 @@ use serde_json::json;
 use super::process::{Output, Process};
 use super::publishers::{HEIGHT, WIDTH, python, script};
 use super::server::{ORIGIN, sightline};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, Token};
 use super::verdict::Seen;
 
 /// Sample rate at which RTSP viewers hand over the sound.
@@ -95,7 +95,15 @@ impl Viewer {
                 let url = terminal.rtsp_handle(serial).await.url();
                 self.pull(&url, serial, folder, seconds)
             }
-            Self::Chromium | Self::Aiortc | Self::Watch | Self::Aioquic => {
+            Self::Aioquic => {
+                let grant = terminal.grant(serial).await;
+                let path = format!("/v1/{}/{serial}/0", self.entry());
+                let session = terminal.send("POST", &path, Token::Grant(&grant), None).await.ok();
+                let key = folder.join(format!("{}.der", self.process_name(serial)));
+                fs::write(&key, terminal.key_der()).expect("a writable folder");
+                self.by_session(&session.to_string(), &key, serial, folder, seconds)
+            }
+            Self::Chromium | Self::Aiortc | Self::Watch => {
                 let grant = terminal.grant(serial).await;
                 let path = format!("/v1/{}/{serial}/0", self.entry());
                 let request = json!({
@@ -149,13 +157,11 @@ impl Viewer {
         let deadline = Instant::now() + Duration::from_secs(seconds) + SLACK;
         let mut command = match self {
             Self::Aiortc => Command::new(python()),
-            Self::Aioquic => Command::new(python()),
             Self::Watch => sightline(),
             _ => Command::new("node"),
         };
         match self {
             Self::Aiortc => command.arg(script("whep_view.py")),
-            Self::Aioquic => command.arg(script("roq_viewer.py")),
             // Prints the picture as an Annex-B stream.
             Self::Watch => command.args(["watch", "--request", "-", "--format", "h264"]),
             _ => command.arg(script("browser.mjs")),
@@ -164,6 +170,32 @@ impl Viewer {
             return start_json(&name, folder, &mut command, request, deadline);
         }
         let mut process = start_with_request(&name, folder, &mut command, request);
+        let stdout = process.take_stdout();
+        let reader = thread::spawn(move || decode_pictures(stdout));
+        Running { process, ends: Ends::Alone, reader, sound: None, deadline }
+    }
+}
+
+impl Viewer {
+    /// The RoQ client of others takes the session that was opened for it and the terminal's key,
+    /// and writes the picture as an Annex-B stream.
+    fn by_session(
+        self,
+        session: &str,
+        key: &Path,
+        serial: &str,
+        folder: &Path,
+        seconds: u64,
+    ) -> Running {
+        let name = self.process_name(serial);
+        let deadline = Instant::now() + Duration::from_secs(seconds) + SLACK;
+        let mut command = Command::new(python());
+        command
+            .arg(script("roq_viewer.py"))
+            .args(["--session", "-", "--out", "/dev/stdout", "--seconds", &seconds.to_string()])
+            .arg("--key")
+            .arg(key);
+        let mut process = start_with_request(&name, folder, &mut command, session);
         let stdout = process.take_stdout();
         let reader = thread::spawn(move || decode_pictures(stdout));
         Running { process, ends: Ends::Alone, reader, sound: None, deadline }
