@@ -32,8 +32,13 @@ impl DemoCamera {
         loop {
             match self.spawn() {
                 Ok(mut child) => {
+                    // Kept open here: waiting for a child closes the input that it still holds.
+                    let input = child.stdin.take();
                     tokio::select! {
-                        () = stop.cancelled() => return end(child).await,
+                        () = stop.cancelled() => {
+                            drop(input);
+                            return end(child).await;
+                        }
                         status = child.wait() => {
                             tracing::warn!(?status, "the demo camera ended; it starts again");
                         }
@@ -70,9 +75,8 @@ impl DemoCamera {
     }
 }
 
-/// Asks the camera to end by closing its input, then makes sure.
+/// The camera's input is closed, which ends it; makes sure that it does.
 async fn end(mut child: Child) {
-    drop(child.stdin.take());
     if tokio::time::timeout(Duration::from_secs(2), child.wait()).await.is_err() {
         let _ = child.kill().await;
     }
