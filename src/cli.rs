@@ -136,7 +136,7 @@ struct ConfigArgs {
 #[derive(Subcommand)]
 enum ConfigCommand {
     /// Print the configuration in force, with every default
-    Print(ServeArgs),
+    Print(Box<ServeArgs>),
     /// Check a configuration file
     Check {
         /// The file

@@ -23,7 +23,7 @@ const SERIAL: &str = "CAM-1";
 struct Everyone;
 
 fn key() -> StreamKey {
-    StreamKey::up(DeviceId::new(SERIAL).unwrap(), Channel(0))
+    StreamKey::up(DeviceId::new(SERIAL).expect("a serial"), Channel(0))
 }
 
 #[async_trait]
@@ -44,7 +44,8 @@ impl Authority for Everyone {
 
 fn config() -> RelayConfig {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])
+        .expect("a certificate");
     let key = rustls_pki_types::PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der());
     let tls = TlsIdentity { chain: vec![pair.cert.der().clone()], key: key.into() };
     RelayConfig {
@@ -60,7 +61,7 @@ fn config() -> RelayConfig {
 }
 
 fn grant(signer: &GrantSigner, terminal: Thumbprint) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     signer.sign(&Grant {
         id: GrantId(1),
         subject: "subject".to_owned(),
@@ -81,7 +82,7 @@ fn ffmpeg(arguments: &str) -> tokio::process::Child {
     let mut command = tokio::process::Command::new("ffmpeg");
     command.args(arguments.split_ascii_whitespace()).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap()
+    command.spawn().expect("ffmpeg starts")
 }
 
 #[tokio::test]

@@ -212,8 +212,9 @@ fn print_tail(output: &str) {
 
 fn lint(suite: &Suite) -> Outcome {
     let mut outcome = cargo(suite, &["fmt", "--all", "--check"]);
-    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-    outcome.add(cargo(suite, &clippy));
+    // The profile of the build, so that the C libraries are not compiled a second time.
+    let clippy = ["clippy", "--release", "--workspace", "--all-targets", "--locked"];
+    outcome.add(cargo(suite, &[&clippy[..], &["--", "-D", "warnings"]].concat()));
     outcome
 }
 
@@ -223,8 +224,11 @@ fn fuzz(suite: &Suite) -> Result<Outcome, String> {
         return Err(format!("{} is missing", manifest.display()));
     }
     // Outside of the fuzzer the targets are plain programs that replay their committed seeds.
-    let path = manifest.to_string_lossy();
-    Ok(cargo(suite, &["test", "--release", "--locked", "--manifest-path", &path]))
+    let (path, target) = (manifest.to_string_lossy(), crate::target());
+    // One target folder, so that the libraries of the workspace serve here too.
+    let target = target.to_string_lossy();
+    let place = ["--manifest-path", &*path, "--target-dir", &*target];
+    Ok(cargo(suite, &[&["test", "--release", "--locked"][..], &place].concat()))
 }
 
 fn cargo(suite: &Suite, arguments: &[&str]) -> Outcome {

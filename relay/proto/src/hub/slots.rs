@@ -65,7 +65,8 @@ impl<T> Slots<T> {
         self.live
     }
 
-    /// Live values in slot order.
+    /// Live values in slot order, for the invariant checks of debug builds.
+    #[cfg(debug_assertions)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.entries.iter().enumerate().filter_map(|(slot, entry)| {
             let value = entry.value.as_ref()?;
