@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use reqwest::Method;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sightline_grant::Redacted;
@@ -150,6 +151,34 @@ impl Api {
         Ok(())
     }
 
+    /// Terminals that the account is signed in on.
+    pub async fn terminals(&self, access: &Redacted<String>) -> Result<Vec<Terminal>, ApiError> {
+        let page: Items<Terminal> = self.get("/v1/me/terminals", Auth::Access(access)).await?;
+        Ok(page.items)
+    }
+
+    /// Signs another terminal of the account out.
+    pub async fn sign_out_terminal(
+        &self,
+        access: &Redacted<String>,
+        terminal: &str,
+    ) -> Result<(), ApiError> {
+        let path = format!("/v1/me/terminals/{terminal}");
+        self.send(Method::DELETE, &path, Auth::Access(access), NOTHING).await?;
+        Ok(())
+    }
+
+    /// Withdraws a consent.
+    pub async fn withdraw_consent(
+        &self,
+        access: &Redacted<String>,
+        purpose: &str,
+    ) -> Result<(), ApiError> {
+        let path = format!("/v1/consents/{purpose}");
+        self.send(Method::DELETE, &path, Auth::Access(access), NOTHING).await?;
+        Ok(())
+    }
+
     /// Grants a consent.
     pub async fn consent(
         &self,
@@ -260,6 +289,31 @@ impl Api {
         self.post(&path, Auth::Grant(grant), &serde_json::json!({})).await
     }
 
+    /// Sets up a WHEP session with an offer; watching goes through [`crate::whep::WhepViewer`].
+    pub async fn whep(
+        &self,
+        grant: &Redacted<String>,
+        serial: &str,
+        channel: u16,
+        offer: &str,
+    ) -> Result<WhepAnswer, ApiError> {
+        let path = format!("/v1/whep/{serial}/{channel}");
+        let body = |request: RequestBuilder| {
+            request.header("content-type", "application/sdp").body(offer.to_owned())
+        };
+        let (headers, bytes) = self.exchange(Method::POST, &path, Auth::Grant(grant), body).await?;
+        let location = headers.get("location").and_then(|value| value.to_str().ok());
+        let location = location.ok_or(ApiError::Answer)?.to_owned();
+        let sdp = String::from_utf8(bytes).map_err(|_| ApiError::Answer)?;
+        Ok(WhepAnswer { location: Redacted::new(location), sdp })
+    }
+
+    /// Ends a WHEP session by its address.
+    pub async fn end_whep(&self, location: &Redacted<String>) -> Result<(), ApiError> {
+        self.send(Method::DELETE, location.expose(), Auth::Key, NOTHING).await?;
+        Ok(())
+    }
+
     /// Sets up a RoQ session to publish; the key is the device's identity.
     pub async fn roq_publish(
         &self,
@@ -310,6 +364,21 @@ impl Api {
         auth: Auth<'_>,
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<Vec<u8>, ApiError> {
+        let add = |request: RequestBuilder| match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        Ok(self.exchange(method, path, auth, add).await?.1)
+    }
+
+    /// Sends a request with its proof and what `add` adds; headers and body of a good answer.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        auth: Auth<'_>,
+        add: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<(HeaderMap, Vec<u8>), ApiError> {
         let (scheme, token) = match auth {
             Auth::Key => ("", None),
             Auth::Access(token) => ("DPoP", Some(token.expose().as_str())),
@@ -321,10 +390,7 @@ impl Api {
         if let Some(token) = token {
             request = request.header("authorization", format!("{scheme} {token}"));
         }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let mut answer = request.send().await?;
+        let mut answer = add(request).send().await?;
         let status = answer.status();
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await? {
@@ -334,7 +400,7 @@ impl Api {
             bytes.extend_from_slice(&chunk);
         }
         if status.is_success() {
-            return Ok(bytes);
+            return Ok((std::mem::take(answer.headers_mut()), bytes));
         }
         let unknown = || Problem {
             kind: "about:blank".into(),

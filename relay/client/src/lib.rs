@@ -16,6 +16,7 @@ pub mod source;
 pub mod target;
 pub mod testcard;
 pub mod watch;
+pub mod whep;
 pub mod wire;
 
 pub use identity::Identity;

@@ -243,6 +243,28 @@ pub struct RtspHandle {
     pub expires_in: u64,
 }
 
+/// A WHEP session.
+#[derive(Clone, Debug)]
+pub struct WhepAnswer {
+    /// Path of the session. Whoever knows it may end the session.
+    pub location: Redacted<String>,
+    /// The answer.
+    pub sdp: String,
+}
+
+/// A terminal that the account is signed in on.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Terminal {
+    /// Id.
+    pub id: String,
+    /// Name.
+    #[serde(default)]
+    pub name: String,
+    /// The one that asks.
+    #[serde(default)]
+    pub current: bool,
+}
+
 /// What a device knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct DeviceKnown {

@@ -1,0 +1,314 @@
+//! Watching over WHEP (draft-ietf-wish-whep): offer, ICE, DTLS and SRTP of one receiver.
+//!
+//! Gives RTP packets as they come, opened. It sends no feedback but the checks that keep ICE's
+//! consent fresh, which is what a measuring client wants; players use their own WebRTC stack.
+
+mod sdp;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::{hmac, rand};
+use bytes::Bytes;
+use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
+use is::stun::{StunMessage, TransId};
+use sightline_grant::Redacted;
+use sightline_relay_proto::webrtc::srtp::{Profile, Srtp};
+use sightline_relay_proto::wire::rtp;
+use tokio::net::UdpSocket;
+
+use self::sdp::Remote;
+use crate::api::{Api, ApiError};
+
+/// Time between connectivity checks until the handshake is done.
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// Time between checks afterwards (RFC 7675 asks for 5 s).
+const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
+/// Longest time from the answer to the keys.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Silence after which the session is gone.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Largest datagram.
+const MAX_DATAGRAM: usize = 2048;
+/// STUN priority of our only candidate (RFC 8445, 5.1.2.1: host).
+const PRIORITY: u32 = 0x7e00_00ff;
+
+/// Why a session cannot be made or has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WhepError {
+    /// The server refused.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The answer is not one that we can use.
+    #[error("the answer lacks {0}")]
+    Answer(&'static str),
+    /// DTLS or SRTP failed.
+    #[error("DTLS: {0}")]
+    Dtls(String),
+    /// The server said goodbye.
+    #[error("the server closed the session")]
+    Closed,
+    /// Nothing came in time.
+    #[error("the server does not answer")]
+    Timeout,
+    /// The socket.
+    #[error("the socket: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// An RTP packet as it came.
+#[derive(Clone, Debug)]
+pub struct WhepPacket {
+    /// Arrival.
+    pub arrived: Instant,
+    /// Header and payload, opened.
+    pub rtp: Bytes,
+}
+
+/// What a session is made of before it is answered: a socket with keys of its own.
+pub struct WhepOffer {
+    socket: UdpSocket,
+    certificate: DtlsCertificate,
+    ufrag: String,
+    password: String,
+}
+
+/// One WHEP session.
+pub struct WhepViewer {
+    api: Api,
+    location: Redacted<String>,
+    socket: UdpSocket,
+    remote: Remote,
+    username: String,
+    dtls: Dtls,
+    dtls_due: Option<Instant>,
+    next_check: Instant,
+    verified: bool,
+    srtp: Option<Box<Srtp>>,
+    closed: bool,
+    buffer: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+impl WhepOffer {
+    /// Binds a socket on `local`, which is offered as the only candidate.
+    pub async fn new(local: SocketAddr) -> Result<Self, WhepError> {
+        let dtls = |_| WhepError::Dtls("no certificate can be made".into());
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(dtls)?;
+        let params = rcgen::CertificateParams::new(Vec::new()).map_err(dtls)?;
+        let certificate = params.self_signed(&key).map_err(dtls)?;
+        let certificate = DtlsCertificate {
+            certificate: certificate.der().to_vec(),
+            private_key: key.serialize_der(),
+        };
+        let socket = UdpSocket::bind(local).await?;
+        Ok(Self { socket, certificate, ufrag: random_text(4)?, password: random_text(16)? })
+    }
+
+    /// The socket; nothing but the session's packets may come to it.
+    pub fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    /// The SDP to send.
+    pub fn sdp(&self) -> Result<String, WhepError> {
+        let fingerprint = sha256(&self.certificate.certificate);
+        let local = self.socket.local_addr()?;
+        Ok(sdp::offer(&self.ufrag, &self.password, &fingerprint, local))
+    }
+
+    /// Asks for the stream and connects.
+    pub async fn watch(
+        self,
+        api: &Api,
+        grant: &Redacted<String>,
+        serial: &str,
+        channel: u16,
+    ) -> Result<WhepViewer, WhepError> {
+        let answer = api.whep(grant, serial, channel, &self.sdp()?).await?;
+        let remote = sdp::parse_answer(&answer.sdp)?;
+        let now = Instant::now();
+        let mut dtls = Dtls::new_12(Arc::new(Config::default()), self.certificate, now);
+        dtls.set_active(remote.we_are_client);
+        dtls.handle_timeout(now).map_err(failed)?;
+        let mut viewer = WhepViewer {
+            api: api.clone(),
+            location: answer.location,
+            socket: self.socket,
+            username: format!("{}:{}", remote.ufrag, self.ufrag),
+            remote,
+            dtls,
+            dtls_due: None,
+            next_check: now,
+            verified: false,
+            srtp: None,
+            closed: false,
+            buffer: vec![0; MAX_DATAGRAM],
+            plain: Vec::with_capacity(MAX_DATAGRAM),
+        };
+        let connecting = async {
+            while viewer.srtp.is_none() {
+                viewer.step().await?;
+            }
+            Ok::<_, WhepError>(())
+        };
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+        connected.map_err(|_| WhepError::Timeout)??;
+        Ok(viewer)
+    }
+}
+
+impl WhepViewer {
+    /// The next RTP packet. `Err` once the session has ended. Cancelling loses nothing.
+    pub async fn next(&mut self) -> Result<WhepPacket, WhepError> {
+        let silent = tokio::time::Instant::now() + IDLE_TIMEOUT;
+        loop {
+            let step = tokio::time::timeout_at(silent, self.step()).await;
+            if let Some(packet) = step.map_err(|_| WhepError::Timeout)?? {
+                return Ok(packet);
+            }
+        }
+    }
+
+    /// The local end of the session.
+    pub fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    /// Ends the session.
+    pub async fn close(self) -> Result<(), WhepError> {
+        Ok(self.api.end_whep(&self.location).await?)
+    }
+
+    /// Sends what is due, then waits for one datagram or deadline.
+    async fn step(&mut self) -> Result<Option<WhepPacket>, WhepError> {
+        let now = Instant::now();
+        if now >= self.next_check {
+            let pause = if self.srtp.is_some() { CONSENT_INTERVAL } else { CHECK_INTERVAL };
+            self.next_check = now + pause;
+            self.send_check().await?;
+        }
+        if self.dtls_due.is_some_and(|due| due <= now) {
+            self.dtls.handle_timeout(now).map_err(failed)?;
+        }
+        self.pump_dtls().await?;
+        if self.closed {
+            return Err(WhepError::Closed);
+        }
+        // Once there are keys, DTLS has nothing more to repeat.
+        let due = self.dtls_due.filter(|_| self.srtp.is_none());
+        let due = due.map_or(self.next_check, |due| due.min(self.next_check));
+        tokio::select! {
+            received = self.socket.recv_from(&mut self.buffer) => {
+                let (len, from) = received?;
+                if from == self.remote.address { self.take_in(len) } else { Ok(None) }
+            }
+            () = tokio::time::sleep_until(due.into()) => Ok(None),
+        }
+    }
+
+    fn take_in(&mut self, len: usize) -> Result<Option<WhepPacket>, WhepError> {
+        let datagram = &self.buffer[..len];
+        match datagram.first() {
+            // DTLS (RFC 7983).
+            Some(20..=63) => {
+                let now = Instant::now();
+                self.dtls.handle_timeout(now).map_err(failed)?;
+                self.dtls.handle_packet(datagram).map_err(failed)?;
+                Ok(None)
+            }
+            Some(128..=191) if !rtp::is_rtcp(datagram) => {
+                let Some(srtp) = &mut self.srtp else { return Ok(None) };
+                self.plain.clear();
+                let opened = srtp.receiver.open_rtp(datagram, &mut self.plain);
+                let packet = || WhepPacket {
+                    arrived: Instant::now(),
+                    rtp: Bytes::copy_from_slice(&self.plain),
+                };
+                Ok(opened.then(packet))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn send_check(&self) -> Result<(), WhepError> {
+        let id = TransId::new();
+        let check = StunMessage::binding_request(&self.username, id, true, 1, PRIORITY, true);
+        let mut buffer = [0; 256];
+        let written =
+            check.to_bytes(Some(self.remote.password.as_bytes()), &mut buffer, hmac_sha1);
+        let len = written.map_err(|error| WhepError::Dtls(error.to_string()))?;
+        self.socket.send_to(&buffer[..len], self.remote.address).await?;
+        Ok(())
+    }
+
+    async fn pump_dtls(&mut self) -> Result<(), WhepError> {
+        let mut buffer = [0; MAX_DATAGRAM];
+        loop {
+            match self.dtls.poll_output(&mut buffer) {
+                Output::Packet(packet) => {
+                    self.socket.send_to(packet, self.remote.address).await?;
+                }
+                Output::PeerCert(certificate) => {
+                    self.verified = sha256(certificate) == self.remote.fingerprint;
+                    if !self.verified {
+                        return Err(WhepError::Dtls("not the certificate of the answer".into()));
+                    }
+                }
+                Output::KeyingMaterial(material, profile) => {
+                    let profile = profile_of(profile)
+                        .filter(|_| self.verified)
+                        .ok_or_else(|| WhepError::Dtls("no SRTP profile in common".into()))?;
+                    let srtp = Srtp::new(profile, &material, self.remote.we_are_client)
+                        .map_err(|error| WhepError::Dtls(error.to_string()))?;
+                    self.srtp = Some(Box::new(srtp));
+                }
+                Output::CloseNotify => self.closed = true,
+                Output::Timeout(at) => {
+                    self.dtls_due = Some(at);
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn failed(error: dimpl::Error) -> WhepError {
+    WhepError::Dtls(error.to_string())
+}
+
+fn profile_of(profile: SrtpProfile) -> Option<Profile> {
+    match profile {
+        SrtpProfile::AEAD_AES_128_GCM => Some(Profile::AeadAes128Gcm),
+        SrtpProfile::AEAD_AES_256_GCM => Some(Profile::AeadAes256Gcm),
+        SrtpProfile::AES128_CM_SHA1_80 => Some(Profile::Aes128CmSha1),
+        _ => None,
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
+}
+
+fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
+    let mut context = hmac::Context::with_key(&key);
+    for part in parts {
+        context.update(part);
+    }
+    let mut tag = [0; 20];
+    tag.copy_from_slice(context.sign().as_ref());
+    tag
+}
+
+/// Hex of random bytes: letters that ICE takes (RFC 8839, 5.4).
+fn random_text(bytes: usize) -> Result<String, WhepError> {
+    let mut random = vec![0; bytes];
+    rand::fill(&mut random).map_err(|_| WhepError::Dtls("no randomness".into()))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,115 @@
+//! The offer that is sent, and what is read from the answer.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::WhepError;
+
+/// Transport of the answer.
+#[derive(Debug)]
+pub(super) struct Remote {
+    pub(super) address: SocketAddr,
+    pub(super) ufrag: String,
+    pub(super) password: String,
+    pub(super) fingerprint: [u8; 32],
+    /// The server waits for our ClientHello.
+    pub(super) we_are_client: bool,
+}
+
+/// One video and one audio section on one transport.
+pub(super) fn offer(
+    ufrag: &str,
+    password: &str,
+    fingerprint: &[u8; 32],
+    local: SocketAddr,
+) -> String {
+    let family = if local.is_ipv4() { 4 } else { 6 };
+    let (ip, port) = (local.ip(), local.port());
+    let digest: Vec<_> = fingerprint.iter().map(|byte| format!("{byte:02X}")).collect();
+    let digest = digest.join(":");
+    let transport = format!(
+        "c=IN IP{family} {ip}\r\na=recvonly\r\na=rtcp-mux\r\na=ice-ufrag:{ufrag}\r\n\
+         a=ice-pwd:{password}\r\na=fingerprint:sha-256 {digest}\r\na=setup:actpass\r\n\
+         a=candidate:1 1 udp 2113937151 {ip} {port} typ host\r\na=end-of-candidates\r\n"
+    );
+    format!(
+        "v=0\r\no=- 1 1 IN IP{family} {ip}\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n\
+         m=video {port} UDP/TLS/RTP/SAVPF 96 98 100\r\na=mid:0\r\n{transport}\
+         a=rtpmap:96 H264/90000\r\n\
+         a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n\
+         a=rtpmap:98 H265/90000\r\na=rtpmap:100 AV1/90000\r\n\
+         m=audio {port} UDP/TLS/RTP/SAVPF 111 0 8\r\na=mid:1\r\n{transport}\
+         a=rtpmap:111 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
+    )
+}
+
+/// Reads the answer; the first attribute of each kind counts, as all are bundled.
+pub(super) fn parse_answer(text: &str) -> Result<Remote, WhepError> {
+    let all = |name: &'static str| {
+        text.lines().filter_map(move |line| line.trim_end().strip_prefix(name))
+    };
+    let first = |name: &'static str| all(name).next().ok_or(WhepError::Answer(name));
+    let digest = first("a=fingerprint:sha-256 ")?;
+    let address = all("a=candidate:").find_map(candidate).ok_or(WhepError::Answer("candidates"))?;
+    Ok(Remote {
+        address,
+        ufrag: first("a=ice-ufrag:")?.to_owned(),
+        password: first("a=ice-pwd:")?.to_owned(),
+        fingerprint: fingerprint(digest).ok_or(WhepError::Answer("a fingerprint"))?,
+        we_are_client: first("a=setup:")? == "passive",
+    })
+}
+
+/// Foundation, component, protocol, priority, address, port (RFC 8839, 5.1).
+fn candidate(text: &str) -> Option<SocketAddr> {
+    let mut words = text.split(' ').skip(2);
+    if !words.next()?.eq_ignore_ascii_case("udp") {
+        return None;
+    }
+    let ip: IpAddr = words.nth(1)?.parse().ok()?;
+    Some(SocketAddr::new(ip, words.next()?.parse().ok()?))
+}
+
+fn fingerprint(text: &str) -> Option<[u8; 32]> {
+    let mut out = [0; 32];
+    let mut parts = text.split(':');
+    for byte in &mut out {
+        *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
+    }
+    parts.next().is_none().then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use sightline_relay_proto::webrtc::sdp::Offer;
+
+    use super::*;
+
+    #[test]
+    fn the_offer_is_one_that_the_relay_reads() {
+        let local = "192.0.2.1:5000".parse().expect("an address");
+        let text = offer("them", &"p".repeat(32), &[7; 32], local);
+        let parsed = Offer::parse(&text).expect("a good offer");
+        assert_eq!(parsed.sections.len(), 2);
+        assert_eq!(parsed.transport.fingerprints, [[7; 32]]);
+    }
+
+    #[test]
+    fn an_answer_gives_its_transport_and_names_what_it_lacks() {
+        let digest = ["AB"; 32].join(":");
+        let lines = [
+            "a=ice-ufrag:u".to_owned(),
+            "a=ice-pwd:p".to_owned(),
+            format!("a=fingerprint:sha-256 {digest}"),
+            "a=setup:passive".to_owned(),
+            "a=candidate:1 1 udp 1 127.0.0.1 8189 typ host".to_owned(),
+        ];
+        let remote = parse_answer(&lines.join("\r\n")).expect("complete");
+        assert_eq!(remote.address, "127.0.0.1:8189".parse().expect("an address"));
+        assert!(remote.we_are_client && remote.fingerprint == [0xab; 32]);
+        for missing in 0..lines.len() {
+            let mut fewer = lines.to_vec();
+            fewer.remove(missing);
+            assert!(matches!(parse_answer(&fewer.join("\n")), Err(WhepError::Answer(_))));
+        }
+    }
+}
