@@ -1,0 +1,164 @@
+//! Steps of the packet path, alone: parse, cut, store and hand out, seal.
+//!
+//! `cargo xtask test bench`, or `cargo bench --bench datapath -- fan_out`. Figures are for comparing
+//! steps and changes within one run on one machine.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use sightline_relay_proto::codec::{Codec, TrackInfo};
+use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::hub::{Hub, Publication, PublisherId, Selection};
+use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, TrackIndex};
+use sightline_relay_proto::ingest::TrackIngest;
+use sightline_relay_proto::webrtc::srtp::{Plain, Profile, Sending, Srtp};
+use sightline_relay_proto::wire::packetize::packetize;
+use sightline_relay_proto::wire::rtp;
+
+/// Packets of one frame of 4 Mbit/s at 30 pictures a second.
+const PACKETS: usize = 14;
+/// Time from picture to picture.
+const PERIOD: Duration = Duration::from_nanos(33_333_333);
+const TRACK: TrackIndex = TrackIndex(0);
+
+/// RTP packets of pictures, numbered and timed as a camera would.
+struct Camera {
+    seq: u16,
+    timestamp: u32,
+    payloads: [Vec<Bytes>; 2],
+}
+
+impl Camera {
+    fn new() -> Self {
+        let unit = |head: u8| {
+            let mut unit = vec![0, 0, 0, 1, 0x67, 66, 0xe0, 31, 0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80];
+            if head != 0x65 {
+                unit.clear();
+            }
+            unit.extend_from_slice(&[0, 0, 0, 1, head]);
+            unit.resize(unit.len() + PACKETS * 1160, 0x5a);
+            packetize(Codec::H264, &Bytes::from(unit))
+        };
+        Self { seq: 0, timestamp: 0, payloads: [unit(0x65), unit(0x41)] }
+    }
+
+    fn picture(&mut self, keyframe: bool) -> Vec<Bytes> {
+        let payloads = &self.payloads[usize::from(!keyframe)];
+        let last = payloads.len() - 1;
+        let packets = payloads.iter().enumerate().map(|(at, payload)| {
+            let header = rtp::header(96, at == last, self.seq, self.timestamp, 7);
+            self.seq = self.seq.wrapping_add(1);
+            Bytes::from([&header[..], payload].concat())
+        });
+        let packets = packets.collect();
+        self.timestamp = self.timestamp.wrapping_add(3000);
+        packets
+    }
+}
+
+fn parse(c: &mut Criterion) {
+    let packet = Camera::new().picture(false).remove(0);
+    c.bench_function("parse/rtp header", |b| b.iter(|| rtp::parse(black_box(&packet))));
+}
+
+fn cut(c: &mut Criterion) {
+    let mut group = c.benchmark_group("ingest");
+    group.throughput(Throughput::Elements(PACKETS as u64));
+    group.bench_function("a picture of 14 packets", |b| {
+        let info = TrackInfo::video(Codec::H264);
+        let mut ingest = TrackIngest::new(TRACK, info, Protection::Open, false, 0, 0);
+        let (mut camera, mut now) = (Camera::new(), Instant::now());
+        b.iter(|| {
+            now += PERIOD;
+            for packet in camera.picture(false) {
+                ingest.handle_rtp(now, packet);
+            }
+            while let Some(frame) = ingest.poll_frame(now) {
+                black_box(frame);
+            }
+        });
+    });
+    group.finish();
+}
+
+fn publish(hub: &mut Hub, now: Instant) -> (PublisherId, StreamKey) {
+    let device = DeviceId::new("BENCH").expect("a legal serial");
+    let key = StreamKey::up(device, Channel(0));
+    let publication = Publication {
+        key: key.clone(),
+        tracks: vec![TrackInfo::video(Codec::H264)],
+        protection: Protection::Open,
+        takes_keyframe_requests: false,
+        unordered: false,
+    };
+    (hub.publish(now, publication).expect("one track"), key)
+}
+
+/// A picture in, handed out to every viewer: the hub's work without sealing and sending.
+fn fan_out(c: &mut Criterion) {
+    let mut group = c.benchmark_group("fan_out");
+    for viewers in [1, 10, 100, 1000] {
+        group.throughput(Throughput::Elements((viewers * PACKETS) as u64));
+        group.bench_with_input(BenchmarkId::from_parameter(viewers), &viewers, |b, &viewers| {
+            let (mut hub, mut camera, mut now) = (Hub::new(1), Camera::new(), Instant::now());
+            let (publisher, key) = publish(&mut hub, now);
+            for packet in camera.picture(true) {
+                hub.handle_rtp(now, publisher, TRACK, packet);
+            }
+            for _ in 0..viewers {
+                let selection = Selection { tracks: vec![TRACK] };
+                hub.subscribe(now, &key, selection).expect("the stream is live");
+            }
+            let mut number = 0u32;
+            b.iter(|| {
+                now += PERIOD;
+                number += 1;
+                for packet in camera.picture(number.is_multiple_of(60)) {
+                    hub.handle_rtp(now, publisher, TRACK, packet);
+                }
+                hub.handle_timeout(now);
+                while let Some(subscriber) = hub.poll_ready(now) {
+                    while let Some(delivery) = hub.poll_delivery(now, subscriber) {
+                        black_box(delivery);
+                    }
+                }
+                while let Some(event) = hub.poll_event() {
+                    black_box(event);
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+fn seal(c: &mut Criterion) {
+    let mut group = c.benchmark_group("seal");
+    group.throughput(Throughput::Elements(1));
+    let profiles = [
+        ("AES-128-GCM", Profile::AeadAes128Gcm),
+        ("AES-256-GCM", Profile::AeadAes256Gcm),
+        ("AES-CM SHA1-80", Profile::Aes128CmSha1),
+    ];
+    for (name, profile) in profiles {
+        group.bench_function(name, |b| {
+            let material = vec![7; 2 * (profile.key_len() + profile.salt_len())];
+            let mut srtp = Srtp::new(profile, &material, false).expect("material that fits");
+            let source = srtp.sender.add_source(7);
+            let (payload, mut seq, mut out) = ([0x5a; 1188], 0u16, Vec::with_capacity(1500));
+            b.iter(|| {
+                seq = seq.wrapping_add(1);
+                out.clear();
+                let header = rtp::header(96, false, seq, 0, 7);
+                let plain = Plain { header: &header, prefix: &[], payload: &payload };
+                assert!(srtp.sender.seal(source, Sending::First, seq, plain, &mut out));
+                black_box(&out);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse, cut, fan_out, seal);
+criterion_main!(benches);
