@@ -19,7 +19,7 @@ const SECONDS: u64 = 6;
 
 fn device() -> Device {
     let password = "camera-password".to_owned();
-    Device { serial: SERIAL.into(), code: String::new(), password, open: true }
+    Device { serial: SERIAL.into(), password, open: true, ..Device::default() }
 }
 
 fn judge(viewer: Viewer, seen: &Seen) {

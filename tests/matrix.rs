@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 
 use support::network;
 use support::process::Process;
-use support::publishers::{FPS, Publisher, camera_url};
+use support::publishers::{CAMERA_PASSWORD, CAMERA_USER, FPS, Publisher, camera_place};
 use support::server::{Device, Server};
 use support::terminal::Terminal;
 use support::viewers::{Running, Viewer};
@@ -17,25 +17,12 @@ use support::viewers::{Running, Viewer};
 const SECONDS: u64 = 8;
 /// Frames that a viewer must have decoded: the time less its start.
 const MIN_FRAMES: usize = (SECONDS as usize - 4) * FPS as usize;
-/// Row of the product's own agent (the demo camera).
-const AGENT: &str = "agent RoQ";
-
-/// A row: how the cameras publish.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Row {
-    Foreign(Publisher),
-    /// The demo camera; beside it a second camera by RTSP.
-    Agent,
-}
-
-impl Row {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Foreign(publisher) => publisher.name(),
-            Self::Agent => AGENT,
-        }
-    }
-}
+/// Viewers that watch at the same time; more of them would measure the machine's two cores.
+const BATCHES: [&[Viewer]; 3] = [
+    &[Viewer::FfmpegTcp, Viewer::FfmpegUdp, Viewer::Gst],
+    &[Viewer::Chromium, Viewer::Aiortc],
+    &[Viewer::Watch, Viewer::Aioquic],
+];
 
 /// Cells that the codecs of the two ends rule out, with the reason.
 struct Skips(Vec<(String, String, String)>);
@@ -55,7 +42,7 @@ impl Skips {
         Self(entries.iter().map(read).collect())
     }
 
-    fn reason(&self, row: Row, viewer: Viewer) -> Option<&str> {
+    fn reason(&self, row: Publisher, viewer: Viewer) -> Option<&str> {
         let found = self.0.iter().find(|(p, v, _)| p == row.name() && v == viewer.name());
         found.map(|(_, _, reason)| reason.as_str())
     }
@@ -67,44 +54,43 @@ async fn every_viewer_sees_every_publisher() {
         return;
     }
     let skips = Skips::load();
-    let rows = Publisher::ALL.into_iter().map(Row::Foreign).chain([Row::Agent]);
     let wanted = std::env::var("SIGHTLINE_MATRIX_ROW").unwrap_or_default();
     let mut failures = Vec::new();
     println!("| publisher | viewer | camera | frames | share | verdict |");
     println!("| --- | --- | --- | --- | --- | --- |");
-    for (index, row) in rows.enumerate().filter(|(_, row)| row.name().contains(&wanted)) {
-        failures.extend(run_row(index, row, &skips).await);
+    for row in Publisher::ALL.into_iter().filter(|row| row.name().contains(&wanted)) {
+        failures.extend(run_row(row, &skips).await);
     }
     assert!(failures.is_empty(), "{} cells failed:\n{}", failures.len(), failures.join("\n"));
     println!("requirement proved: M4 by matrix::every_viewer_sees_every_publisher");
 }
 
-/// Starts two cameras of a kind and all viewers at once; returns the cells that failed.
-async fn run_row(index: usize, row: Row, skips: &Skips) -> Vec<String> {
-    let flags: &[&str] = if row == Row::Agent { &[] } else { &["--no-demo"] };
-    let server = Server::start_with(flags);
+/// Starts two cameras of a kind and shows both to all viewers; returns the cells that failed.
+async fn run_row(row: Publisher, skips: &Skips) -> Vec<String> {
+    let mut server = Server::start();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut owner = Terminal::new(&format!("+4915110000{index:03}"));
+    let mut owner = Terminal::new("+4915110000001");
     owner.sign_in(&server).await;
     owner.consent_to_viewing().await.ok();
-    let (devices, mut cameras) = start_cameras(row, &server, &owner, folder.path()).await;
+    let (devices, mut cameras) = start_cameras(row, &mut server, &owner, folder.path()).await;
     for device in &devices {
         owner.wait_until_live(&device.serial).await;
     }
-    let mut running: Vec<(Viewer, &Device, Running)> = Vec::new();
-    for (at, viewer) in Viewer::ALL.into_iter().enumerate() {
-        if let Some(reason) = skips.reason(row, viewer) {
-            println!("| {} | {} | | | | skipped: {reason} |", row.name(), viewer.name());
-            continue;
-        }
-        let device = &devices[(index + at) % devices.len()];
-        let started = viewer.start(&owner, &device.serial, folder.path(), SECONDS).await;
-        running.push((viewer, device, started));
-    }
     let mut failures = Vec::new();
-    for (viewer, device, client) in running {
-        let verdict = judge(row, viewer, device, client);
-        failures.extend(verdict.err());
+    for (turn, batch) in BATCHES.iter().enumerate() {
+        let mut running = Vec::new();
+        for (at, &viewer) in batch.iter().enumerate() {
+            if let Some(reason) = skips.reason(row, viewer) {
+                println!("| {} | {} | | | | skipped: {reason} |", row.name(), viewer.name());
+                continue;
+            }
+            let device = &devices[(turn + at) % devices.len()];
+            let started = viewer.start(&server, &owner, device, folder.path(), SECONDS).await;
+            running.push((viewer, device, started));
+        }
+        for (viewer, device, client) in running {
+            failures.extend(judge(row, viewer, device, client).err());
+        }
     }
     for (camera, device) in cameras.iter_mut().zip(&devices) {
         if let Some(status) = camera.ended() {
@@ -114,46 +100,42 @@ async fn run_row(index: usize, row: Row, skips: &Skips) -> Vec<String> {
     failures
 }
 
-fn camera_failure(row: Row, device: &Device, camera: &Process, status: ExitStatus) -> String {
+fn camera_failure(row: Publisher, device: &Device, camera: &Process, status: ExitStatus) -> String {
     let serial = &device.serial;
     format!("{}: camera {serial} ended with {status}: {}", row.name(), camera.complaints())
 }
 
+/// Two cameras of a kind, bound and proven by `owner`; beside a pulled one, one that pushes.
 async fn start_cameras(
-    row: Row,
-    server: &Server,
+    row: Publisher,
+    server: &mut Server,
     owner: &Terminal,
     folder: &Path,
 ) -> (Vec<Device>, Vec<Process>) {
-    let mut devices = Vec::new();
-    let mut cameras = Vec::new();
-    let publishers = match row {
-        Row::Foreign(Publisher::PullGst) => [Some(Publisher::PullGst), Some(Publisher::RtspTcp)],
-        Row::Foreign(publisher) => [Some(publisher), Some(publisher)],
-        Row::Agent => [None, Some(Publisher::RtspTcp)],
-    };
-    for publisher in publishers {
-        let Some(publisher) = publisher else {
-            devices.push(owner.open_demo(server).await);
-            continue;
-        };
-        let device = if publisher == Publisher::PullGst {
-            server.add_pulled_device(&camera_url())
+    let (mut devices, mut cameras) = (Vec::new(), Vec::new());
+    let kinds = if row == Publisher::PullGst { [row, Publisher::RtspTcp] } else { [row, row] };
+    for kind in kinds {
+        let mut device = if kind == Publisher::Agent {
+            server.add_agent()
         } else {
             server.add_open_device()
         };
-        cameras.push(publisher.start(&device, folder));
-        owner.open_device(server, &device).await;
+        if kind == Publisher::PullGst {
+            let place = camera_place();
+            server.restart_pulling(&[(&device, &place)], CAMERA_USER, CAMERA_PASSWORD);
+        }
+        cameras.push(kind.start(&device, folder));
+        if kind == Publisher::Agent {
+            owner.open_agent(server, &mut device).await;
+        } else {
+            owner.open_device(server, &device).await;
+        }
         devices.push(device);
-    }
-    // Cameras that are processes of ours come last in `devices` as in `cameras`.
-    if cameras.len() < devices.len() {
-        devices.reverse();
     }
     (devices, cameras)
 }
 
-fn judge(row: Row, viewer: Viewer, device: &Device, client: Running) -> Result<(), String> {
+fn judge(row: Publisher, viewer: Viewer, device: &Device, client: Running) -> Result<(), String> {
     let seen = client.finish();
     let judged = seen.judge(&device.serial, MIN_FRAMES);
     let tone =

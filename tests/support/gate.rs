@@ -12,6 +12,9 @@ use super::terminal::{Reply, Terminal, Token, auth_key};
 /// How long a camera may take to be live or to hand in its key.
 const LIVE_LIMIT: Duration = Duration::from_secs(20);
 
+/// How often the server is asked about something awaited; well below its rate limit.
+const POLL: Duration = Duration::from_millis(250);
+
 /// A one-use RTSP login.
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -103,22 +106,42 @@ impl Terminal {
                 return;
             }
             assert!(Instant::now() < deadline, "{serial} is not live: {:?}", answer.body);
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
-    /// The remaining steps for the demo camera of a signed-in user who has consented.
-    pub async fn open_demo(&self, server: &Server) -> Device {
-        let mut device = server.demo_camera();
-        self.bind(&device).await.ok();
+    /// The remaining steps for a camera behind the agent, the demo camera too, of a signed-in user
+    /// who has consented. The camera must be running: it makes its secret when it is bound.
+    pub async fn open_agent(&self, server: &Server, device: &mut Device) {
+        self.bind(device).await.ok();
+        device.password = self.agent_secret(device).await;
+        self.prove_key(device).await.ok();
+        self.step_up(server, &device.serial).await.ok();
+    }
+
+    /// The secret that the agent made for its present owner.
+    pub async fn agent_secret(&self, device: &Device) -> String {
+        let folder = device.agent.as_ref().expect("a camera behind the agent");
         let deadline = Instant::now() + LIVE_LIMIT;
         while !self.key_ready(&device.serial).await {
-            assert!(Instant::now() < deadline, "the demo camera sends no key verifier");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(Instant::now() < deadline, "{} sends no key verifier", device.serial);
+            tokio::time::sleep(POLL).await;
         }
-        device.password = server.demo_secret();
-        self.prove_key(&device).await.ok();
-        self.step_up(server, &device.serial).await.ok();
+        loop {
+            let text = std::fs::read_to_string(folder.join("secret.txt")).unwrap_or_default();
+            // The second line names the epochs; it is written last.
+            if text.lines().count() == 2 {
+                return text.lines().next().unwrap_or_default().to_owned();
+            }
+            assert!(Instant::now() < deadline, "{} shows no secret", device.serial);
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The demo camera, bound and proven.
+    pub async fn open_demo(&self, server: &Server) -> Device {
+        let mut device = server.demo_camera();
+        self.open_agent(server, &mut device).await;
         device
     }
 
@@ -129,7 +152,7 @@ impl Terminal {
         self.open_device(server, device).await;
     }
 
-    /// The steps for one more device of a signed-in user who has consented.
+    /// The steps for one more open device of a signed-in user who has consented.
     pub async fn open_device(&self, server: &Server, device: &Device) {
         self.bind(device).await.ok();
         self.prove_key(device).await.ok();

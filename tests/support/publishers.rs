@@ -3,18 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use sightline_client::testcard::Options;
 use sightline_client::testcard::cli::{Arguments, Container};
+use sightline_client::testcard::{Options, ToneCodec};
 
 use super::process::{Output, Process, feed};
-use super::server::{Device, ORIGIN, RTSP};
+use super::server::{Device, HTTPS_ORIGIN, ORIGIN, RTSP, sightline};
 
 /// Port of a camera that the relay pulls from.
 pub const CAMERA_PORT: u16 = 9554;
 
+/// Login of that camera.
+pub const CAMERA_USER: &str = "admin";
+/// Its password.
+pub const CAMERA_PASSWORD: &str = "camera-password";
+
 /// A kind of camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publisher {
+    /// The product's own agent, by RTP over QUIC.
+    Agent,
     /// FFmpeg pushes by RTSP, interleaved.
     RtspTcp,
     /// FFmpeg pushes by RTSP over UDP.
@@ -86,13 +93,20 @@ const INPUT: [&str; 14] = [
 ];
 
 impl Publisher {
-    /// All kinds that are processes of others.
-    pub const ALL: [Self; 5] =
-        [Self::RtspTcp, Self::RtspUdp, Self::WhipFfmpeg, Self::WhipAiortc, Self::PullGst];
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::Agent,
+        Self::RtspTcp,
+        Self::RtspUdp,
+        Self::WhipFfmpeg,
+        Self::WhipAiortc,
+        Self::PullGst,
+    ];
 
     /// Name in the table.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Agent => "agent RoQ",
             Self::RtspTcp => "ffmpeg RTSP/TCP",
             Self::RtspUdp => "ffmpeg RTSP/UDP",
             Self::WhipFfmpeg => "ffmpeg WHIP",
@@ -108,9 +122,12 @@ impl Publisher {
 
     /// The same with another card.
     pub fn start_with(self, device: &Device, folder: &Path, card: Arguments) -> Process {
+        let name = format!("publish-{}", device.serial);
+        if self == Self::Agent {
+            return Process::start(&name, folder, &mut agent(device, &card), Output::File);
+        }
         let mut command = self.command(device);
         command.stdin(Stdio::piped());
-        let name = format!("publish-{}", device.serial);
         let mut process = Process::start(&name, folder, &mut command, Output::File);
         feed(process.take_stdin(), card);
         process
@@ -118,6 +135,7 @@ impl Publisher {
 
     fn command(self, device: &Device) -> Command {
         match self {
+            Self::Agent => agent(device, &card(&device.serial)),
             Self::RtspTcp => ffmpeg_rtsp(device, "tcp"),
             Self::RtspUdp => ffmpeg_rtsp(device, "udp"),
             Self::WhipFfmpeg => {
@@ -137,21 +155,49 @@ impl Publisher {
             Self::PullGst => {
                 let mut command = Command::new("/usr/bin/python3");
                 let port = CAMERA_PORT.to_string();
-                command.arg(script("gst_camera.py")).args([
-                    "127.0.0.1",
-                    &port,
-                    "admin",
-                    "camera-password",
-                ]);
+                command
+                    .arg(script("gst_camera.py"))
+                    .args(["127.0.0.1", &port, CAMERA_USER, CAMERA_PASSWORD]);
                 command
             }
         }
     }
 }
 
-/// Address of the camera behind [`Publisher::PullGst`], with its login.
+/// Address of the camera behind [`Publisher::PullGst`], without its login.
+pub fn camera_place() -> String {
+    format!("rtsp://127.0.0.1:{CAMERA_PORT}/camera")
+}
+
+/// The same with its login.
 pub fn camera_url() -> String {
-    format!("rtsp://admin:camera-password@127.0.0.1:{CAMERA_PORT}/camera")
+    format!("rtsp://{CAMERA_USER}:{CAMERA_PASSWORD}@127.0.0.1:{CAMERA_PORT}/camera")
+}
+
+/// The agent paints its card itself.
+fn agent(device: &Device, card: &Arguments) -> Command {
+    let folder = device.agent.as_ref().expect("a device that was added with an identity");
+    let options = &card.options;
+    let gop = f64::from(options.gop) / f64::from(options.fps);
+    let mut command = sightline();
+    command
+        .args(["camera", "--testcard", "--serial", &device.serial, "--server", HTTPS_ORIGIN])
+        .arg("--ca")
+        .arg(folder.join("ca.pem"))
+        .arg("--folder")
+        .arg(folder)
+        .args(["--width", &options.width.to_string(), "--height", &options.height.to_string()])
+        .args(["--fps", &options.fps.to_string(), "--gop", &gop.to_string()])
+        .args(["--bitrate", &options.bitrate.to_string(), "--tone", tone_name(options.tone)]);
+    command
+}
+
+fn tone_name(tone: ToneCodec) -> &'static str {
+    match tone {
+        ToneCodec::Opus => "opus",
+        ToneCodec::Pcma => "pcma",
+        ToneCodec::Pcmu => "pcmu",
+    }
 }
 
 fn whip_url(device: &Device) -> String {

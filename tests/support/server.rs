@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,6 +16,10 @@ use super::process::{Output, Process, wait_for};
 
 /// Page and API, on loopback.
 pub const ORIGIN: &str = "http://127.0.0.1:8080";
+/// The same over TLS, as the local CA signs it.
+pub const HTTPS_ORIGIN: &str = "https://localhost:8443";
+/// The data folder inside the server's folder.
+const DATA: &str = "data";
 /// RTSP port.
 pub const RTSP: u16 = 8554;
 /// How long the server may take to answer after its start.
@@ -22,14 +27,18 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 /// How long a development SMS may take.
 const SMS_LIMIT: Duration = Duration::from_secs(10);
 
+/// Devices added by this program so far; makes serials unique.
+static DEVICES: AtomicU32 = AtomicU32::new(0);
+
 /// A running server.
 pub struct Server {
     process: Process,
     folder: TempDir,
+    flags: Vec<String>,
 }
 
 /// A device as `sightline admin device add` prints it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Device {
     /// Serial.
     pub serial: String,
@@ -37,18 +46,26 @@ pub struct Device {
     pub code: String,
     /// Device secret in base32; for an open device that is its publish password.
     pub password: String,
-    /// Open (plain RTSP and WHIP cameras) or sealed.
+    /// A plain RTSP or WHIP camera, which has a publish password.
     pub open: bool,
+    /// Folder of an agent, with the CA of its server as `ca.pem`.
+    pub agent: Option<PathBuf>,
 }
 
 fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_sightline"))
 }
 
-/// The command line of the product.
+/// The command line of the product. Variables of the tests themselves would be refused as unknown
+/// configuration keys, so none is passed on.
 pub fn sightline() -> Command {
     let mut command = Command::new(binary());
     command.stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SIGHTLINE_") {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
@@ -58,20 +75,39 @@ impl Server {
         Self::start_with(&["--no-demo"])
     }
 
-    /// The same with other flags.
+    /// The same with other flags, e.g. none at all for the demo camera.
     pub fn start_with(flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let process = launch(folder.path(), flags);
-        let mut server = Self { process, folder };
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let process = launch(folder.path(), &flags);
+        let mut server = Self { process, folder, flags };
         server.wait_until_ready();
         server
     }
 
     /// Kills it as a power cut would and starts it again on the same data.
-    pub fn crash_and_restart(&mut self, flags: &[&str]) {
+    pub fn crash_and_restart(&mut self) {
         self.process.stop();
-        self.process = launch(self.folder.path(), flags);
+        self.process = launch(self.folder.path(), &self.flags);
         self.wait_until_ready();
+    }
+
+    /// Starts it again with cameras to pull: the device, and the camera's address without login.
+    pub fn restart_pulling(&mut self, cameras: &[(&Device, &str)], user: &str, password: &str) {
+        let secret = self.folder.path().join("camera-password.txt");
+        fs::write(&secret, password).expect("a writable folder");
+        let entry = |(device, url): &(&Device, &str)| {
+            format!(
+                "[[pull]]\nserial = {:?}\nurl = {url:?}\nuser = {user:?}\npassword_file = {secret:?}\n\
+                 allow_loopback = true\n",
+                device.serial
+            )
+        };
+        let config = self.folder.path().join("pull.toml");
+        let text: String = cameras.iter().map(entry).collect();
+        fs::write(&config, text).expect("a writable folder");
+        self.flags.extend(["--config".to_owned(), config.display().to_string()]);
+        self.crash_and_restart();
     }
 
     fn wait_until_ready(&mut self) {
@@ -84,9 +120,14 @@ impl Server {
         });
     }
 
-    /// Its folder.
-    pub fn data(&self) -> &Path {
-        self.folder.path()
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join(DATA)
+    }
+
+    /// The CA that its clients pin.
+    pub fn ca(&self) -> PathBuf {
+        self.data().join("pki/ca.pem")
     }
 
     /// Its process id.
@@ -96,31 +137,37 @@ impl Server {
 
     /// Everything that it wrote to its log so far.
     pub fn log(&self) -> String {
-        let stdout = fs::read(self.data().join("server.out")).unwrap_or_default();
+        let stdout = fs::read(self.folder.path().join("server.out")).unwrap_or_default();
         format!("{}{}", String::from_utf8_lossy(&stdout), self.process.complaints())
     }
 
-    /// Adds an open device (plain RTSP and WHIP cameras).
+    /// Adds an open device (plain RTSP and WHIP cameras, and cameras that the server pulls).
     pub fn add_open_device(&self) -> Device {
         self.add_device(&["--open"])
     }
 
-    /// Adds an open device that the relay pulls from.
-    pub fn add_pulled_device(&self, url: &str) -> Device {
-        self.add_device(&["--open", "--pull", url])
+    /// Adds a camera behind the agent, with an identity in a folder of its own.
+    pub fn add_agent(&self) -> Device {
+        let folder = self.folder.path().join(format!("agent-{}", next_number()));
+        let mut command = sightline();
+        command.args(["camera", "--print-identity", "--folder"]).arg(&folder);
+        let output = command.output().expect("the binary runs");
+        let identity = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs::copy(self.ca(), folder.join("ca.pem")).expect("the server made its CA");
+        Device { agent: Some(folder), open: false, ..self.add_device(&["--identity", &identity]) }
     }
 
     fn add_device(&self, flags: &[&str]) -> Device {
-        let json = self.admin(&[&["device", "add"], flags].concat());
-        let text = |names: &[&str]| {
-            let found = names.iter().find_map(|name| json[*name].as_str());
-            found.unwrap_or_else(|| panic!("no {} in {json}", names[0])).to_owned()
-        };
+        let serial = format!("CAM-{}", next_number());
+        let json = self.admin(&[&["device", "add", "--serial", &serial], flags].concat());
+        let text = |name: &str| json[name].as_str().map(str::to_owned);
         Device {
-            serial: text(&["serial"]),
-            code: text(&["code", "verification_code"]),
-            password: text(&["password", "publish_password", "secret"]),
+            serial,
+            code: text("verification_code").expect("a verification code"),
+            password: text("publish_password").unwrap_or_default(),
             open: true,
+            agent: None,
         }
     }
 
@@ -133,16 +180,8 @@ impl Server {
         let mut parts = text.trim().split(':').skip(1).map(str::to_owned);
         let serial = parts.next().expect("three parts");
         let code = parts.next().expect("three parts");
-        Device { serial, code, password: String::new(), open: false }
-    }
-
-    /// The demo camera's device secret, which it makes when it is bound.
-    pub fn demo_secret(&self) -> String {
-        let path = self.data().join("demo-camera/secret.txt");
-        wait_for("the demo camera's secret", START_LIMIT, || {
-            let text = fs::read_to_string(&path).ok()?;
-            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-        })
+        let agent = Some(self.data().join("demo-camera"));
+        Device { serial, code, agent, ..Device::default() }
     }
 
     /// Runs `sightline admin ... --json` and reads its answer.
@@ -165,24 +204,37 @@ impl Server {
         wait_for("the SMS code", SMS_LIMIT, || self.sms(phone, purpose).get(seen).cloned())
     }
 
+    /// Codes of a purpose (`login` or `view`) sent to a number, the oldest first.
     fn sms(&self, phone: &str, purpose: &str) -> Vec<String> {
         let text = fs::read_to_string(self.data().join("dev-sms.txt")).unwrap_or_default();
-        let fields = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
-        fields
-            .filter(|fields| fields.len() == 4 && fields[1] == phone && fields[2] == purpose)
-            .map(|fields| fields[3].to_owned())
+        let head = format!(" to {phone}\n");
+        let wanted = if purpose == "login" { "sign-in code" } else { "opens the view of" };
+        text.split("DEVELOPMENT SMS")
+            .filter(|message| message.starts_with(&head) && message.contains(wanted))
+            .filter_map(|message| {
+                let bound = message.lines().rfind(|line| line.starts_with('@'))?;
+                Some(bound.split_once('#')?.1.trim().to_owned())
+            })
             .collect()
     }
 }
 
-fn launch(data: &Path, flags: &[&str]) -> Process {
+fn next_number() -> u32 {
+    DEVICES.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+fn launch(folder: &Path, flags: &[String]) -> Process {
     let mut command = sightline();
     command
         .args(["serve", "--data"])
-        .arg(data)
+        .arg(folder.join(DATA))
+        .args(["--listen.webrtc", "0.0.0.0:8189"])
         .args(flags)
-        .env("SIGHTLINE_PUBLIC_ADDRESSES", format!("{},127.0.0.1", network::ADDRESS));
-    Process::start("server", data, &mut command, Output::File)
+        .env(
+            "SIGHTLINE_SERVER_PUBLIC_ADDRESSES",
+            format!("[\"{}\", \"127.0.0.1\"]", network::ADDRESS),
+        );
+    Process::start("server", folder, &mut command, Output::File)
 }
 
 /// A bare HTTP GET, for readiness.

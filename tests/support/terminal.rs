@@ -1,6 +1,6 @@
 //! A terminal as an app would be: a P-256 key, proofs of possession, a login, plain HTTP.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf;
@@ -16,6 +16,11 @@ use sightline_grant::dpop;
 use sightline_grant::{PublicKey, Thumbprint};
 
 use super::server::{ORIGIN, Server};
+
+/// A development server sends one message per number within 2 s; asked again after this time.
+const OTP_PAUSE: Duration = Duration::from_millis(700);
+/// How often a code is asked for again.
+const OTP_RETRIES: usize = 4;
 
 /// What is presented beside the proof.
 #[derive(Clone, Copy)]
@@ -200,7 +205,15 @@ impl Terminal {
         let mut body = more;
         body["purpose"] = purpose.into();
         let token = if purpose == "login" { Token::None } else { Token::Login };
-        let answer = self.send("POST", "/v1/otp", token, Some(body)).await.ok();
+        let mut answer = self.send("POST", "/v1/otp", token, Some(body.clone())).await;
+        for _ in 0..OTP_RETRIES {
+            if answer.status != StatusCode::TOO_MANY_REQUESTS {
+                break;
+            }
+            tokio::time::sleep(OTP_PAUSE).await;
+            answer = self.send("POST", "/v1/otp", token, Some(body.clone())).await;
+        }
+        let answer = answer.ok();
         let challenge = answer["challenge_id"].as_str().expect("a challenge").to_owned();
         (challenge, server.sms_after(seen, &self.phone, purpose))
     }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::process::{Output, Process};
+use super::process::{Output, Process, wait_for};
 use super::publishers::{HEIGHT, WIDTH, python, script};
-use super::server::{ORIGIN, sightline};
+use super::server::{Device, HTTPS_ORIGIN, ORIGIN, Server, sightline};
 use super::terminal::{Terminal, Token};
 use super::verdict::Seen;
 
@@ -19,6 +19,11 @@ use super::verdict::Seen;
 const SOUND_RATE: u32 = 8_000;
 /// What a client may take beyond its viewing time: start, decoder, end.
 const SLACK: Duration = Duration::from_secs(20);
+
+/// How long the product's own viewer may take to its next question.
+const GATE_LIMIT: Duration = Duration::from_secs(20);
+/// Pause that a development server wants between two messages to a number.
+const SMS_PAUSE: Duration = Duration::from_millis(2_100);
 
 /// A kind of viewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,15 +87,18 @@ impl Viewer {
         }
     }
 
-    /// Starts watching `serial` for `seconds`; the terminal must have passed the gate.
+    /// Starts watching `device` for `seconds`; the terminal must have passed the gate.
     pub async fn start(
         self,
+        server: &Server,
         terminal: &Terminal,
-        serial: &str,
+        device: &Device,
         folder: &Path,
         seconds: u64,
     ) -> Running {
+        let serial = device.serial.as_str();
         match self {
+            Self::Watch => watch(server, terminal, device, folder, seconds),
             Self::FfmpegTcp | Self::FfmpegUdp | Self::Gst => {
                 let url = terminal.rtsp_handle(serial).await.url();
                 self.pull(&url, serial, folder, seconds)
@@ -101,9 +109,9 @@ impl Viewer {
                 let session = terminal.send("POST", &path, Token::Grant(&grant), None).await.ok();
                 let key = folder.join(format!("{}.der", self.process_name(serial)));
                 fs::write(&key, terminal.key_der()).expect("a writable folder");
-                self.by_session(&session.to_string(), &key, serial, folder, seconds)
+                self.by_session(&session.to_string(), &key, &server.ca(), serial, folder, seconds)
             }
-            Self::Chromium | Self::Aiortc | Self::Watch => {
+            Self::Chromium | Self::Aiortc => {
                 let grant = terminal.grant(serial).await;
                 let path = format!("/v1/{}/{serial}/0", self.entry());
                 let request = json!({
@@ -112,8 +120,6 @@ impl Viewer {
                     "url": format!("{ORIGIN}{path}"),
                     "proof": terminal.proof("POST", &path, Some(&grant)),
                     "key": terminal.key_base64(),
-                    "serial": serial,
-                    "channel": 0,
                     "grant": grant,
                     "seconds": seconds,
                 });
@@ -156,23 +162,18 @@ impl Viewer {
         let name = self.process_name(serial);
         let deadline = Instant::now() + Duration::from_secs(seconds) + SLACK;
         let mut command = match self {
-            Self::Aiortc => Command::new(python()),
-            Self::Watch => sightline(),
-            _ => Command::new("node"),
+            Self::Aiortc => {
+                let mut command = Command::new(python());
+                command.arg(script("whep_view.py"));
+                command
+            }
+            _ => {
+                let mut command = Command::new("node");
+                command.arg(script("browser.mjs"));
+                command
+            }
         };
-        match self {
-            Self::Aiortc => command.arg(script("whep_view.py")),
-            // Prints the picture as an Annex-B stream.
-            Self::Watch => command.args(["watch", "--request", "-", "--format", "h264"]),
-            _ => command.arg(script("browser.mjs")),
-        };
-        if self != Self::Watch {
-            return start_json(&name, folder, &mut command, request, deadline);
-        }
-        let mut process = start_with_request(&name, folder, &mut command, request);
-        let stdout = process.take_stdout();
-        let reader = thread::spawn(move || decode_pictures(stdout));
-        Running { process, ends: Ends::Alone, reader, sound: None, deadline }
+        start_json(&name, folder, &mut command, request, deadline)
     }
 }
 
@@ -183,6 +184,7 @@ impl Viewer {
         self,
         session: &str,
         key: &Path,
+        ca: &Path,
         serial: &str,
         folder: &Path,
         seconds: u64,
@@ -194,12 +196,57 @@ impl Viewer {
             .arg(script("roq_viewer.py"))
             .args(["--session", "-", "--out", "/dev/stdout", "--seconds", &seconds.to_string()])
             .arg("--key")
-            .arg(key);
+            .arg(key)
+            .arg("--ca")
+            .arg(ca);
         let mut process = start_with_request(&name, folder, &mut command, session);
         let stdout = process.take_stdout();
         let reader = thread::spawn(move || decode_pictures(stdout));
         Running { process, ends: Ends::Alone, reader, sound: None, deadline }
     }
+}
+
+/// The product's own viewer passes the gate by itself, as a terminal of its own of the same user;
+/// its questions are answered as the user would.
+fn watch(
+    server: &Server,
+    terminal: &Terminal,
+    device: &Device,
+    folder: &Path,
+    seconds: u64,
+) -> Running {
+    let name = Viewer::Watch.process_name(&device.serial);
+    let secret = folder.join(format!("{name}.secret"));
+    fs::write(&secret, &device.password).expect("a writable folder");
+    let mut command = sightline();
+    command
+        .args(["watch", "--server", HTTPS_ORIGIN, "--consent", "--out", "-"])
+        .args(["--serial", &device.serial, "--phone", &terminal.phone])
+        .args(["--seconds", &seconds.to_string()])
+        .arg("--ca")
+        .arg(server.ca())
+        .arg("--folder")
+        .arg(folder.join(format!("{name}.viewer")))
+        .arg("--secret-file")
+        .arg(secret)
+        .stdin(Stdio::piped());
+    let seen = ["login", "view"].map(|purpose| server.sms_count(&terminal.phone, purpose));
+    let mut process = Process::start(&name, folder, &mut command, Output::Pipe);
+    let mut answers = process.take_stdin();
+    let questions = [("Code from the SMS:", "login", seen[0]), ("Code for viewing", "view", seen[1])];
+    for (question, purpose, seen) in questions {
+        wait_for(question, GATE_LIMIT, || process.complaints().contains(question).then_some(()));
+        let code = server.sms_after(seen, &terminal.phone, purpose);
+        if purpose == "login" {
+            // The next code is asked for as soon as this one is taken.
+            thread::sleep(SMS_PAUSE);
+        }
+        writeln!(answers, "{code}").expect("it waits for its answer");
+    }
+    let deadline = Instant::now() + Duration::from_secs(seconds) + SLACK;
+    let stdout = process.take_stdout();
+    let reader = thread::spawn(move || decode_pictures(stdout));
+    Running { process, ends: Ends::Alone, reader, sound: None, deadline }
 }
 
 /// Starts a client that takes one JSON object and prints JSON lines until it ends by itself.
