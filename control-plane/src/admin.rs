@@ -10,7 +10,7 @@ use crate::ids::{AccountId, Serial};
 use crate::limits::{MAX_CHANNELS, MAX_NAME_CHARS};
 use crate::random;
 use crate::storage::model::{Device, DeviceKind, DeviceState};
-use crate::storage::sqlite::upkeep::join_backup;
+use crate::storage::sqlite::{private, upkeep::join_backup};
 use crate::{ControlPlane, DATABASE_FILE};
 
 /// Random bytes of a verification code: 40 bits, eight letters.
@@ -188,7 +188,7 @@ impl ControlPlane {
     /// See [`AdminError`].
     pub async fn backup(&self, folder: &Path) -> Result<(), AdminError> {
         let at = |error| AdminError::File(folder.to_owned(), error);
-        std::fs::create_dir_all(folder).map_err(at)?;
+        private::folder(folder).map_err(at)?;
         let (database, keys) = (folder.join(DATABASE_FILE), folder.join(SUBJECT_KEYS_FILE));
         refuse_existing(&database)?;
         refuse_existing(&keys)?;
@@ -207,12 +207,13 @@ pub async fn restore(
 ) -> Result<(), AdminError> {
     let target = data_dir.join(DATABASE_FILE);
     refuse_existing(&target)?;
-    std::fs::create_dir_all(data_dir).map_err(|e| AdminError::File(data_dir.to_owned(), e))?;
+    private::folder(data_dir).map_err(|e| AdminError::File(data_dir.to_owned(), e))?;
     if let Err(error) = std::fs::metadata(subject_keys) {
         return Err(AdminError::File(subject_keys.to_owned(), error));
     }
     let partial = target.with_extension("restoring");
     std::fs::copy(backup, &partial).map_err(|e| AdminError::File(backup.to_owned(), e))?;
+    private::file(&partial).map_err(|e| AdminError::File(partial.clone(), e))?;
     if let Err(error) = join_backup(&partial, subject_keys).await {
         // What is left is not a database that anybody opens.
         let _ = std::fs::remove_file(&partial);

@@ -1,7 +1,7 @@
 // Start, frame and navigation of the page.
 
 import { open } from './api.js';
-import { h, toast, translateAll } from './dom.js';
+import { announce, h, translateAll } from './dom.js';
 import { language, setLanguage, t } from './i18n.js';
 import * as icons from './icons.js';
 import { forgetAllDeviceKeys, terminalKey } from './keys.js';
@@ -16,6 +16,8 @@ const app = document.getElementById('app');
 const main = h('main', { id: 'main', tabindex: '-1' });
 const nav = h('nav', { label: 'nav.main', class: 'nav' });
 let view = null;
+// Whether the last login was ended from elsewhere; the sign-in says so.
+let ended = false;
 
 /** What all views know: facts of the server, and how to go somewhere. */
 const context = {
@@ -48,7 +50,8 @@ async function start() {
   session.onEnd(async () => {
     // Signed out elsewhere: whoever holds this browser now starts without the device keys.
     await forgetAllDeviceKeys();
-    toast('signin.ended');
+    announce('signin.ended');
+    ended = true;
     await show();
   });
   await show();
@@ -60,6 +63,7 @@ async function show() {
   view = null;
   document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
   const signedIn = await session.isSignedIn();
+  if (signedIn) ended = false;
   const [name = '', ...rest] = location.hash.replace(/^#\//, '').split('/').map(decodeURIComponent);
   nav.hidden = !signedIn;
   for (const link of nav.children) {
@@ -67,7 +71,7 @@ async function show() {
     if (here) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
-  const made = signedIn ? route(name, rest) : signInView({ ...context, done: show });
+  const made = signedIn ? route(name, rest) : signInView({ ...context, ended, done: show });
   view = made;
   main.replaceChildren(made.element);
   document.title = `${t(made.title, made.titleParameters)} · Sightline`;

@@ -32,6 +32,16 @@ export function pause(attempt, random = Math.random()) {
   return full * (0.75 + random / 2);
 }
 
+/** Does a step, which may itself have to wait, for example until the next SMS may be sent. */
+async function run(step, problem, steps) {
+  try {
+    return await step(problem);
+  } catch (hindrance) {
+    if (step === steps.wait || stepFor(hindrance) !== 'wait' || !steps.wait) throw hindrance;
+    return steps.wait(hindrance);
+  }
+}
+
 /**
  * Runs `act` until it succeeds, doing the step that each problem asks for.
  * `steps` maps names to functions that resolve to true (go on) or false (the user gave up).
@@ -44,7 +54,7 @@ export async function through(act, steps) {
     } catch (problem) {
       const step = steps[stepFor(problem)];
       if (!step || count >= MAX_STEPS) throw problem;
-      if (!(await step(problem))) return null;
+      if (!(await run(step, problem, steps))) return null;
     }
   }
 }

@@ -7,7 +7,10 @@ const LOST_MS = 3000;
 /** Candidates are collected this long before they are sent in one request, milliseconds. */
 const TRICKLE_MS = 250;
 
-/** Plays into `video`. Events: `lost` when the connection is gone, `track` per track. */
+/**
+ * Plays into `video`. Events: `lost` when the connection is gone, `ended` when the server said goodbye,
+ * `track` per track.
+ */
 export class Player extends EventTarget {
   #peer = null;
   #location = null;
@@ -45,6 +48,7 @@ export class Player extends EventTarget {
     const sdp = await response.text();
     if (this.#peer !== peer) return this.#end();
     await peer.setRemoteDescription({ type: 'answer', sdp });
+    this.#hearGoodbye(peer);
     this.#flushSoon();
   }
 
@@ -79,6 +83,15 @@ export class Player extends EventTarget {
     const gone = () => this.#peer === peer && this.dispatchEvent(new Event('lost'));
     if (['failed', 'closed'].includes(peer.connectionState)) gone();
     if (peer.connectionState === 'disconnected') this.#lost = setTimeout(gone, LOST_MS);
+  }
+
+  /** The relay closes DTLS when it ends a session; connectionState does not tell that. */
+  #hearGoodbye(peer) {
+    const transport = peer.getReceivers()[0]?.transport;
+    if (!transport) return;
+    transport.onstatechange = () => {
+      if (transport.state === 'closed' && this.#peer === peer) this.dispatchEvent(new Event('ended'));
+    };
   }
 
   #collect(candidate) {

@@ -21,8 +21,8 @@ export async function launch(options = {}) {
     executablePath: process.env.SIGHTLINE_CHROMIUM ?? '/usr/bin/chromium',
     args: [
       '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required',
-      '--disable-features=Translate', ...(options.args ?? []),
+      '--disable-component-update', '--disable-sync', '--disable-features=Translate',
+      ...(options.autoplay === false ? [] : ['--autoplay-policy=no-user-gesture-required']),
     ],
   });
 }

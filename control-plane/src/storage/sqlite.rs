@@ -9,6 +9,7 @@ mod key;
 pub mod migrate;
 mod otp;
 mod outbox;
+pub(crate) mod private;
 mod row;
 mod session;
 pub mod upkeep;
@@ -42,6 +43,7 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be opened, its schema is newer than this build, or a migration fails.
     pub async fn open(path: &Path) -> Result<Self, MigrateError> {
+        private::file(path).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

@@ -30,6 +30,21 @@ test('giving up a step ends quietly, and a problem without a step is shown', asy
   await assert.rejects(through(refuse('wrong-protection'), {}), { name: 'wrong-protection' });
 });
 
+test('a step that has to wait, as for the next SMS, makes the whole way wait', async () => {
+  const refuse = (name) => async () => {
+    throw problem(name);
+  };
+  const waited = [];
+  const wait = (why) => {
+    waited.push(why.name);
+    throw Object.assign(why, { wait: true });
+  };
+  const steps = { 'confirm-sms': refuse('rate-limited'), wait };
+  await assert.rejects(through(refuse('sms-required'), steps), { name: 'rate-limited', wait: true });
+  assert.deepEqual(waited, ['rate-limited']);
+  await assert.rejects(through(refuse('sms-required'), { 'confirm-sms': refuse('internal'), wait }), { name: 'internal' });
+});
+
 test('a server that refuses for ever is asked a bounded number of times', async () => {
   let asked = 0;
   const act = async () => {

@@ -84,6 +84,7 @@ export const en = {
 
   'secret.title': 'Device secret of {serial}',
   'secret.lead': 'The secret was shown once on the camera’s side when it was set up: groups of letters and digits, or a QR code. For an open device it is its publish password.',
+  'secret.demo': 'The demo camera shows it on the terminal of the server.',
   'secret.label': 'Device secret',
   'secret.private': 'It stays in this page. It becomes a signing key that cannot be read back, and only signatures are sent.',
   'secret.submit': 'Unlock',
@@ -116,6 +117,7 @@ export const en = {
   'live.state.reconnecting': 'Connection lost. Trying again …',
   'live.state.stopped': 'Stopped',
   'live.state.failed': 'It did not work',
+  'live.ended': 'The server ended the picture.',
   'live.cancelled': 'Watching needs this step. Press Watch to try again.',
   'live.firstFrame': 'First picture after',
   'live.bitrate': 'Bit rate',

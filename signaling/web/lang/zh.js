@@ -84,6 +84,7 @@ export const zh = {
 
   'secret.title': '{serial} 的设备密钥',
   'secret.lead': '密钥在摄像头设置时仅在摄像头一侧显示一次：成组的字母数字或二维码。未加密设备请输入推流密码。',
+  'secret.demo': '演示摄像头的密钥显示在服务器的终端上。',
   'secret.label': '设备密钥',
   'secret.private': '密钥只留在此页面，会转换为无法读出的签名密钥，仅发送签名。',
   'secret.submit': '解锁',
@@ -116,6 +117,7 @@ export const zh = {
   'live.state.reconnecting': '连接中断，正在重试…',
   'live.state.stopped': '已停止',
   'live.state.failed': '未能播放',
+  'live.ended': '服务器已结束画面。',
   'live.cancelled': '观看需要完成此步骤。点击“观看”重试。',
   'live.firstFrame': '首帧用时',
   'live.bitrate': '码率',

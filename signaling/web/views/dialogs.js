@@ -142,14 +142,15 @@ export function secretField({ id, testid, required = true }) {
 
 /**
  * Asks for a device secret; resolves to a signing key, or null. `prove` tries the key and throws
- * a problem when it does not open the device.
+ * a problem when it does not open the device. `development`: the demo camera may be meant.
  */
-export function secretDialog(serial, prove) {
+export function secretDialog(serial, prove, development) {
   const field = secretField({ id: 'secret', testid: 'secret' });
   return ask({
     title: 'secret.title', titleParameters: { serial }, testid: 'secret-dialog', submitKey: 'secret.submit',
     body: [
       h('p', { class: 'hint', t: 'secret.lead' }),
+      development ? h('p', { class: 'hint', t: 'secret.demo', testid: 'secret-demo' }) : null,
       h('label', { for: 'secret', t: 'secret.label' }), field.row,
       h('p', { class: 'assurance', t: 'secret.private' }),
     ],

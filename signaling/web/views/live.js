@@ -152,6 +152,7 @@ class Live {
       };
       run.wake = over;
       player.addEventListener('lost', () => over('problem.offline'));
+      player.addEventListener('ended', () => over('live.ended'));
       this.#firstFrame(() => {
         if (run.ended) return;
         playing();
@@ -198,7 +199,7 @@ class Live {
         throw problem.status === 403 || problem.status === 400 ? { key: 'secret.refused' } : problem;
       }
     };
-    const key = await secretDialog(this.serial, prove);
+    const key = await secretDialog(this.serial, prove, this.context.server.development);
     if (!key) return false;
     await keys.keepDeviceKey(this.serial, key);
     return true;

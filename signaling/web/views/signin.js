@@ -8,12 +8,14 @@ import { codeField, countdown, problemLine, purposeText, showProblem } from './d
 
 const PHONE = /^\+[1-9]\d{6,14}$/;
 
-export function signInView({ server, done }) {
+/** `ended`: the login of before was ended, and not by whoever sits here. */
+export function signInView({ server, done, ended }) {
   const body = h('div', { class: 'signin-body' });
   const card = h('section', { class: 'card signin' },
     h('div', { class: 'hero-mark' }, icons.logo()),
     h('h1', { t: 'signin.title' }),
     h('p', { class: 'muted', t: 'signin.lead' }),
+    ended ? h('p', { class: 'assurance', role: 'status', t: 'signin.ended', testid: 'signed-out' }) : null,
     body,
     h('ul', { class: 'trust' },
       ...['signin.trustKey', 'signin.trustSecret', 'signin.trustCookie'].map((key) =>

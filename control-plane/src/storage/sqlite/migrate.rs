@@ -73,6 +73,7 @@ async fn copy(pool: &SqlitePool, to: &Path) -> Result<(), MigrateError> {
     if partial.exists() {
         std::fs::remove_file(&partial).map_err(failed)?;
     }
+    super::private::file(&partial).map_err(failed)?;
     query("VACUUM INTO ?1")
         .bind(partial.to_string_lossy().into_owned())
         .execute(pool)

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, query};
 
-use super::SqliteStore;
 use super::row::{Columns, int};
+use super::{SqliteStore, private};
 use crate::ids::AccountId;
 use crate::limits::LEDGER_KEEP_SECS;
 use crate::storage::model::OplogEntry;
@@ -46,6 +46,9 @@ impl UpkeepStore for SqliteStore {
     }
 
     async fn backup(&self, database: &Path, subject_keys: &Path) -> Stored<()> {
+        for path in [database, subject_keys] {
+            private::file(path).map_err(sqlx::Error::Io)?;
+        }
         query("VACUUM INTO ?1")
             .bind(database.to_string_lossy().into_owned())
             .execute(&self.writer)
