@@ -3,9 +3,16 @@
 //! libFuzzer drives them through `fuzz_targets/`; on stable, `cargo test` replays the seeds in
 //! `seeds/<target>/` and their variations through the same functions.
 
+mod description;
 mod ingest;
+mod transport;
 
+pub use description::{mp4, sdp};
 pub use ingest::ingest_ops;
+pub use transport::{
+    HOME, ICE_PASSWORD, REALM, RTSP_PASSWORD, credentials, roq, rtsp, rtsp_connection, srtp,
+    srtp_pair, stun, webrtc,
+};
 
 use bytes::{Bytes, BytesMut};
 use sightline_grant::{GrantSigner, dpop as proof};
@@ -19,7 +26,7 @@ use sightline_relay_proto::wire::{self, aac as aac_format, annexb, av1 as av1_fo
 pub type Target = fn(&[u8]);
 
 /// Every target.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("rtp", rtp),
     ("rtcp", rtcp),
     ("h264", h264),
@@ -29,6 +36,13 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("grant", grant),
     ("dpop", dpop),
     ("ingest_ops", ingest_ops),
+    ("sdp", sdp),
+    ("mp4", mp4),
+    ("rtsp", rtsp),
+    ("stun", stun),
+    ("webrtc", webrtc),
+    ("roq", roq),
+    ("srtp", srtp),
 ];
 
 /// RTP headers: what is parsed lies within the packet, and a plain header survives a round trip.

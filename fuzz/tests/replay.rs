@@ -3,8 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use sightline_fuzz::{TARGETS, Target};
+use sightline_relay_proto::rtsp::Event;
+use sightline_relay_proto::rtsp::digest::Secret;
+use sightline_relay_proto::webrtc::BindingRequest;
+use sightline_relay_proto::webrtc::srtp::Profile;
 
 fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
@@ -76,4 +81,41 @@ fn vary(target: Target, seed: &[u8], others: &[Vec<u8>], number: u64) {
     }
     data.truncate(4096);
     target(&data);
+}
+
+#[test]
+fn seeds_of_transports_are_authentic() {
+    let named = |target: &str, name: &str| {
+        let found = seeds(target).into_iter().find(|(path, _)| path.ends_with(name));
+        found.expect("the seed is committed").1
+    };
+    let check = named("stun", "check");
+    let request = BindingRequest::parse(&check).expect("a binding request");
+    assert!(request.is_authentic(sightline_fuzz::credentials().pwd()));
+
+    let session = named("rtsp", "record");
+    let now = Instant::now();
+    let mut connection = sightline_fuzz::rtsp_connection(now);
+    let (mut announced, mut media) = (0, 0);
+    connection.handle_input(&session[1..]);
+    while let Some(event) = connection.poll_event(now) {
+        match event {
+            Event::Login { user, .. } => {
+                let (realm, password) = (sightline_fuzz::REALM, sightline_fuzz::RTSP_PASSWORD);
+                let secret = Secret::from_password(&user, realm, password);
+                connection.answer_login(now, Some(secret));
+            }
+            Event::Announce { .. } => {
+                announced += 1;
+                connection.accept();
+            }
+            Event::Media { .. } => media += 1,
+            _ => {}
+        }
+    }
+    assert_eq!((announced, media, connection.setups().len()), (1, 1, 1));
+
+    let sealed = named("srtp", "gcm128-rtp");
+    let mut receiver = sightline_fuzz::srtp_pair(Profile::AeadAes128Gcm).0.receiver;
+    assert!(receiver.open_rtp(&sealed, &mut Vec::new()));
 }

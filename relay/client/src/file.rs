@@ -69,8 +69,13 @@ impl Clip {
         match extension.to_ascii_lowercase().as_str() {
             "h264" | "264" => raw::read(raw::H264, &bytes, frame_rate),
             "h265" | "265" | "hevc" => raw::read(raw::H265, &bytes, frame_rate),
-            _ => mp4::read(&bytes),
+            _ => Self::from_mp4(&bytes),
         }
+    }
+
+    /// Reads an MP4 file that is in memory.
+    pub fn from_mp4(file: &Bytes) -> Result<Self, ClipError> {
+        mp4::read(file)
     }
 
     /// Puts samples of all tracks in the order of sending.

@@ -1,4 +1,7 @@
-//! Writes the seeds of every target anew: `cargo run --example seeds` in this folder.
+//! Writes the seeds of every target anew, but for the MP4 files, which FFmpeg made:
+//! `cargo run --example seeds` in this folder.
+
+mod transports;
 
 use std::fs;
 use std::io;
@@ -25,6 +28,7 @@ fn main() -> io::Result<()> {
     }
     save("grant", "signed", signed_grant().as_bytes())?;
     save("dpop", "ed25519", proof().as_bytes())?;
+    transports::save_all()?;
     operations()
 }
 
