@@ -73,10 +73,18 @@ async fn run_row(row: Publisher, skips: &Skips) -> Vec<String> {
     owner.sign_in(&server).await;
     owner.consent_to_viewing().await.ok();
     let (devices, mut cameras) = start_cameras(row, &mut server, &owner, folder.path()).await;
-    for device in &devices {
-        owner.wait_until_live(&device.serial).await;
-    }
     let mut failures = Vec::new();
+    for (device, camera) in devices.iter().zip(&cameras) {
+        if !owner.live_in_time(&device.serial).await {
+            let cell =
+                format!("| {} | all | {} | | | FAILED: not live |", row.name(), device.serial);
+            println!("{cell}\n{}\n{}", camera.complaints(), server.log());
+            failures.push(cell);
+        }
+    }
+    if !failures.is_empty() {
+        return failures;
+    }
     for (turn, batch) in BATCHES.iter().enumerate() {
         let mut running = Vec::new();
         for (at, &viewer) in batch.iter().enumerate() {

@@ -98,16 +98,20 @@ impl Terminal {
 
     /// Waits until a stream of the device is live.
     pub async fn wait_until_live(&self, serial: &str) {
+        assert!(self.live_in_time(serial).await, "{serial} is not live");
+    }
+
+    /// Whether a stream of the device is live within a camera's time.
+    pub async fn live_in_time(&self, serial: &str) -> bool {
         let deadline = Instant::now() + LIVE_LIMIT;
         let path = format!("/v1/live/{serial}");
-        loop {
-            let answer = self.send("GET", &path, Token::Login, None).await;
-            if answer.body["live"] == true {
-                return;
+        while Instant::now() < deadline {
+            if self.send("GET", &path, Token::Login, None).await.body["live"] == true {
+                return true;
             }
-            assert!(Instant::now() < deadline, "{serial} is not live: {:?}", answer.body);
             tokio::time::sleep(POLL).await;
         }
+        false
     }
 
     /// The remaining steps for a camera behind the agent, the demo camera too, of a signed-in user

@@ -142,7 +142,9 @@ impl Publisher {
                 let mut command = Command::new(ffmpeg_with_whip());
                 command
                     .args(INPUT)
-                    .args(["-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "whip"])
+                    // Its muxer takes stereo Opus only, and the card's tone is mono.
+                    .args(["-map", "0:v", "-c:v", "copy", "-map", "0:a", "-c:a", "libopus"])
+                    .args(["-ac", "2", "-ar", "48000", "-application", "lowdelay", "-f", "whip"])
                     .args(["-authorization", &device.password])
                     .arg(whip_url(device));
                 command
