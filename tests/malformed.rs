@@ -1,0 +1,181 @@
+//! Malformed input on every port ends that peer with the right error, and a running stream does
+//! not notice. One server, one demo camera, one viewer who watches all the while.
+
+#[path = "malformed/attack.rs"]
+mod attack;
+#[path = "malformed/native.rs"]
+mod native;
+#[path = "malformed/offers.rs"]
+mod offers;
+#[path = "malformed/roq.rs"]
+mod roq;
+#[path = "malformed/rtsp.rs"]
+mod rtsp;
+#[path = "malformed/rtsp_port.rs"]
+mod rtsp_port;
+#[path = "malformed/udp.rs"]
+mod udp;
+#[path = "malformed/web.rs"]
+mod web;
+
+use std::time::{Duration, Instant};
+
+use sightline_client::watch::Viewer;
+use sightline_relay_proto::codec::MediaKind;
+use tokio::sync::oneshot;
+
+use attack::linger;
+use native::{Device, Server, User};
+use roq::Rogue;
+
+/// What all attacks together may add to the server's memory, KiB.
+const MAX_GROWTH: u64 = 64 * 1024;
+/// Connections of each kind that open and then say nothing more.
+const SILENT: usize = 20;
+/// When a port drops a silent connection at the latest: its bound is 10 s.
+const SILENCE: Duration = Duration::from_secs(14);
+/// Longest time that the control viewer may be without a picture. The camera sends 25 a second;
+/// two cores are shared by everything here.
+const MAX_STAND: Duration = Duration::from_millis(500);
+/// The catch-up of the control viewer is over by then.
+const SETTLED: Duration = Duration::from_secs(3);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_input_ends_its_peer_and_disturbs_no_stream() {
+    let mut server = Server::start(&[]).await;
+    let demo = server.demo().await;
+    let camera = server.add_open("PUSHED");
+    let user = User::sign_in(&server, "+4915110000701").await;
+    user.open(&server, &demo).await;
+    let rogue = Rogue::add(&server);
+    let control = Control::start(&server, &user, &demo.serial).await;
+    tokio::time::sleep(SETTLED).await;
+    let before = server.resident();
+
+    let started = Instant::now();
+    let silent = silent(&server);
+    let attacks = attacks(&server, &user, &demo, &camera, &rogue);
+    let (silent, ()) = tokio::join!(silent, attacks);
+    for (port, longest) in silent {
+        println!("{port}: silent connections were dropped after {longest:?}");
+    }
+    println!("all attacks took {:?}", started.elapsed());
+
+    let after = server.resident();
+    println!("resident memory: {before} KiB before, {after} KiB after");
+    assert!(after <= before + MAX_GROWTH, "memory grew from {before} to {after} KiB");
+    assert!(server.is_running(), "the server lives:\n{}", server.complaints());
+    let complaints = server.complaints();
+    assert!(!complaints.contains("panicked"), "nothing panicked:\n{complaints}");
+    control.finish().await;
+}
+
+/// Every attack, one after the other, each with its time.
+async fn attacks(server: &Server, user: &User, demo: &Device, camera: &Device, rogue: &Rogue) {
+    let mut clock = Instant::now();
+    let mut tell = |name: &str| {
+        println!("{name}: {:?}", clock.elapsed());
+        clock = Instant::now();
+    };
+    web::http(server).await;
+    tell("HTTP/1.1");
+    web::http2(server).await;
+    tell("HTTP/2");
+    web::tls(server).await;
+    tell("TLS");
+    rtsp_port::strangers(server).await;
+    tell("RTSP of strangers");
+    rtsp_port::camera(server, camera).await;
+    tell("RTSP of a camera");
+    offers::whip(server, camera).await;
+    tell("WHIP");
+    offers::whep(server, user, &demo.serial).await;
+    tell("WHEP");
+    udp::quic(server).await;
+    tell("QUIC of strangers");
+    roq::handshakes(server, rogue).await;
+    tell("QUIC handshakes");
+    roq::publisher(server, rogue).await;
+    tell("RTP over QUIC of a publisher");
+    udp::webrtc(server).await;
+    tell("WebRTC of strangers");
+    udp::rtp(server).await;
+    tell("RTP and RTCP of strangers");
+}
+
+/// Connections that begin and never go on: each port drops them by itself.
+async fn silent(server: &Server) -> Vec<(&'static str, Duration)> {
+    let beginnings: [(&str, &[u8]); 6] = [
+        ("http", b"GET / HTTP/1.1\r\nHost: a\r\nX: "),
+        ("https", b"\x16\x03\x01\x02\x00"),
+        ("https", b""),
+        ("rtsp", b"OPTIONS * RTSP/1.0\r\nCSeq"),
+        ("rtsp", b""),
+        ("rtsps", b""),
+    ];
+    let mut waiting = tokio::task::JoinSet::new();
+    for (port, beginning) in beginnings {
+        let to = server.address(port);
+        waiting.spawn(async move { (port, linger(to, beginning, SILENT, SILENCE).await) });
+    }
+    let mut longest = Vec::new();
+    for (port, outcomes) in waiting.join_all().await {
+        for outcome in &outcomes {
+            assert!(outcome.closed, "{port} keeps a silent connection for {SILENCE:?}");
+        }
+        longest
+            .push((port, outcomes.iter().map(|outcome| outcome.lived).max().unwrap_or_default()));
+    }
+    longest
+}
+
+/// The viewer whose stream nobody may disturb.
+struct Control {
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Control {
+    async fn start(server: &Server, user: &User, serial: &str) -> Self {
+        let target = user.watch(server, serial).await;
+        let viewer = Viewer::connect(&target).await.expect("a connection");
+        let (stop, stopped) = oneshot::channel();
+        Self { stop, task: tokio::spawn(watch(viewer, stopped)) }
+    }
+
+    async fn finish(self) {
+        let _ = self.stop.send(());
+        self.task.await.expect("the control viewer is content");
+    }
+}
+
+/// Watches; panics at a gap, a cut frame or a picture that stands.
+async fn watch(mut viewer: Viewer, mut stop: oneshot::Receiver<()>) {
+    let kinds: Vec<_> = viewer.tracks().map(|info| info.codec.kind()).collect();
+    let settled = Instant::now() + SETTLED;
+    let mut last: Option<(Instant, u64)> = None;
+    let (mut pictures, mut longest) = (0, Duration::ZERO);
+    loop {
+        let frame = tokio::select! {
+            _ = &mut stop => break,
+            frame = viewer.next() => frame.expect("the control stream goes on"),
+        };
+        if kinds[usize::from(frame.track.0)] != MediaKind::Video || Instant::now() < settled {
+            continue;
+        }
+        assert!(!frame.discontinuity, "a frame is missing");
+        let now = Instant::now();
+        if let Some((at, media)) = last {
+            // 25 pictures a second on a clock of 90 kHz.
+            assert_eq!(frame.media_time - media, 3600, "pictures follow each other");
+            longest = longest.max(now - at);
+        }
+        last = Some((now, frame.media_time));
+        pictures += 1;
+    }
+    let stats = viewer.stats();
+    println!("control viewer: {pictures} pictures, longest stand {longest:?}, {stats:?}");
+    assert_eq!((stats.gaps, stats.resets), (0, 0), "nothing is lost or cut off");
+    assert!(pictures > 25, "the control viewer watched");
+    assert!(longest <= MAX_STAND, "a picture stood for {longest:?}");
+}
