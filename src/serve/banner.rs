@@ -1,6 +1,7 @@
 //! What the operator reads when the server has started.
 
 use std::io::Write;
+use std::net::SocketAddr;
 
 use super::DoorAddresses;
 use crate::config::Raw;
@@ -19,9 +20,16 @@ pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool) {
     line(format!("Sightline {} is ready.", env!("CARGO_PKG_VERSION")));
     line(format!("  data     {} ({state})", data.path().display()));
     if lan {
-        for address in super::public_addresses(raw).iter().filter(|ip| !ip.is_loopback()) {
-            let url = std::net::SocketAddr::new(*address, at.https.port());
-            line(format!("  page     https://{url}/"));
+        let port = at.https.port();
+        let mut addresses = super::public_addresses(raw);
+        addresses.retain(|address| !address.is_loopback());
+        for address in &addresses {
+            line(format!("  page     https://{}/", SocketAddr::new(*address, port)));
+        }
+        if addresses.is_empty() {
+            line(format!(
+                "  page     https port {port} of this machine; set server.public_addresses"
+            ));
         }
         line(format!("  trust    {} (the local CA)", data.path().join("pki/ca.pem").display()));
     } else {

@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use clap::Args;
 use sightline_client::DeviceSecret;
-use sightline_client::api::{Api, ApiError, BindRequest, OtpRequest, SignIn, Tokens};
+use sightline_client::api::{Api, ApiError, BindRequest, OtpChallenge, OtpRequest, SignIn, Tokens};
 use sightline_grant::Redacted;
 
 use crate::data_dir::write_private;
@@ -16,6 +17,11 @@ use crate::data_dir::write_private;
 const LOGIN_FILE: &str = "login";
 /// Steps that may be missing, each asked for once; one more for the grant itself.
 const MAX_STEPS: usize = 8;
+
+/// Pause before an SMS is asked for again.
+const SMS_PAUSE: Duration = Duration::from_secs(2);
+/// How long a server that wants a pause between two SMS is asked again.
+const SMS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Arguments of the gate. What is not given is asked for on the terminal.
 #[derive(Args)]
@@ -83,7 +89,7 @@ impl Login {
             None => ask("Phone number")?,
         };
         let request = OtpRequest::Login { target: Redacted::new(phone) };
-        let challenge = api.otp(&request, None).await.map_err(|error| error.to_string())?;
+        let challenge = send_code(api, &request, None).await?;
         let code = Redacted::new(ask("Code from the SMS")?);
         let request = SignIn {
             challenge_id: challenge.challenge_id,
@@ -169,12 +175,31 @@ async fn signed_challenge(
 
 async fn step_up(api: &Api, access: &Redacted<String>, serial: &str) -> Result<(), String> {
     let request = OtpRequest::View { serial: serial.to_owned() };
-    let challenge = api.otp(&request, Some(access)).await.map_err(|error| error.to_string())?;
+    let challenge = send_code(api, &request, Some(access)).await?;
     let code = Redacted::new(ask("Code for viewing from the SMS")?);
     api.step_up(access, &challenge.challenge_id, &code)
         .await
         .map(drop)
         .map_err(|error| error.to_string())
+}
+
+/// Asks for an SMS. The code for viewing follows the one for the login so closely that the server
+/// may want a pause between them.
+async fn send_code(
+    api: &Api,
+    request: &OtpRequest,
+    access: Option<&Redacted<String>>,
+) -> Result<OtpChallenge, String> {
+    let last = Instant::now() + SMS_PATIENCE;
+    loop {
+        match api.otp(request, access).await {
+            Ok(challenge) => return Ok(challenge),
+            Err(error) if error.problem() == Some("rate-limited") && Instant::now() < last => {
+                tokio::time::sleep(SMS_PAUSE).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
 }
 
 async fn consent(api: &Api, args: &GateArgs, access: &Redacted<String>) -> Result<(), String> {

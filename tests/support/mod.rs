@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod gate;
+pub mod local;
 pub mod network;
 pub mod process;
 pub mod publishers;

@@ -53,7 +53,7 @@ export const en = {
   'devices.removed': 'Device removed',
 
   'bind.title': 'Add a device',
-  'bind.lead': 'Serial number and verification code are printed on the label underneath or on the back of the camera; the agent shows them on its console.',
+  'bind.lead': 'Serial number and verification code are printed on the label underneath or on the back of the camera. For the demo camera they stand on the server’s terminal; for others behind the agent, whoever added them to the server has both.',
   'bind.paste': 'Or paste the bind text (SL1:…) into either field: it fills both.',
   'bind.serial': 'Serial number',
   'bind.code': 'Verification code',
@@ -83,7 +83,7 @@ export const en = {
   'consent.done': 'Consent recorded',
 
   'secret.title': 'Device secret of {serial}',
-  'secret.lead': 'The secret was shown once on the camera’s side when it was set up: groups of letters and digits, or a QR code. For an open device it is its publish password.',
+  'secret.lead': 'The secret was shown once on the camera’s side when it was set up: groups of letters and digits. For an open device it is its publish password.',
   'secret.demo': 'The demo camera shows it on the terminal of the server.',
   'secret.label': 'Device secret',
   'secret.private': 'It stays in this page. It becomes a signing key that cannot be read back, and only signatures are sent.',
