@@ -3,10 +3,14 @@
 //!
 //! All figures are taken where media arrives at the client, so that no player's buffer blurs them.
 
+#[path = "join/browser.rs"]
+mod browser;
 #[path = "join/capture.rs"]
 mod capture;
 #[path = "join/judge.rs"]
 mod judge;
+#[path = "join/machine.rs"]
+mod machine;
 #[path = "malformed/native.rs"]
 mod native;
 #[path = "support/network.rs"]
@@ -15,12 +19,13 @@ mod network;
 #[path = "malformed/rtsp.rs"]
 mod rtsp;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sightline_grant::requirement;
 
 use capture::{Present, Seen};
 use judge::{Figures, Painted};
+use machine::Machine;
 use native::{Server, User};
 
 /// Serial of the camera.
@@ -31,12 +36,16 @@ const SIZE: (usize, usize) = (640, 360);
 const INTO_GOP: Duration = Duration::from_secs(5);
 /// How long each joined viewer stays.
 const STAY: Duration = Duration::from_secs(7);
+/// Joins of each kind at most: on a machine that stands still no figure means anything.
+const ATTEMPTS: usize = 3;
 /// From here on a viewer that joined must be at the live edge.
 const SETTLED: Duration = Duration::from_secs(3);
 /// Longest time from the answer to the first picture, milliseconds.
 const MAX_FIRST: f64 = 300.0;
 /// Farthest that it may be behind then, milliseconds.
 const MAX_BEHIND: f64 = 300.0;
+/// The same for what a browser shows, which decodes and smooths on busy cores.
+const MAX_SHOWN_BEHIND: f64 = 1000.0;
 /// Longest time that a picture may stand, milliseconds.
 const MAX_STOOD: f64 = 200.0;
 /// Farthest that sound may be from the picture, milliseconds.
@@ -55,31 +64,68 @@ async fn a_late_viewer_is_at_the_live_edge_within_three_seconds() {
     let user = User::sign_in(&server, "+4915110000301").await;
     user.open(&server, &device).await;
     let present = Present::start(&server, &user, SERIAL).await;
-
-    let mut joined = Vec::new();
-    // Those that ask for no keyframe disturb each other's GOP as little as one alone.
-    into_gop(&present).await;
-    let (roq, tcp, udp) = tokio::join!(
-        capture::by_roq(&server, &user, SERIAL, STAY),
-        capture::by_rtsp_tcp(&server, &user, SERIAL, STAY),
-        capture::by_rtsp_udp(&server, &user, SERIAL, STAY),
-    );
-    joined.extend([("RoQ", roq), ("RTSP/TCP", tcp), ("RTSP/UDP", udp)]);
-    into_gop(&present).await;
-    joined.push(("WHEP", capture::by_whep(&server, &user, SERIAL, STAY).await));
-
-    let present = decoded(present.finish().await);
-    assert_eq!(present.seen.lost, 0, "the viewer who was there lost nothing");
+    let machine = Machine::watch();
     println!(
         "| way out | first picture | backlog | caught up | behind after 3 s | longest stand \
          | on its timeline | backward | first sound | sound off | verdict |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
-    let verdicts: Vec<_> =
-        joined.into_iter().map(|(name, seen)| row(name, seen, &present)).collect();
-    let failed: Vec<_> = verdicts.into_iter().filter_map(Result::err).collect();
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    // Those that ask for no keyframe disturb each other's GOP as little as one alone.
+    measure(&present, &machine, || async {
+        let (roq, tcp, udp) = tokio::join!(
+            capture::by_roq(&server, &user, SERIAL, STAY),
+            capture::by_rtsp_tcp(&server, &user, SERIAL, STAY),
+            capture::by_rtsp_udp(&server, &user, SERIAL, STAY),
+        );
+        vec![("RoQ", roq), ("RTSP/TCP", tcp), ("RTSP/UDP", udp)]
+    })
+    .await;
+    measure(&present, &machine, || async {
+        vec![("WHEP", capture::by_whep(&server, &user, SERIAL, STAY).await)]
+    })
+    .await;
+    in_chromium(&server, &user, &present).await;
+    present.finish().await;
     requirement!("M4");
+}
+
+/// Joins in mid-GOP and judges. A miss counts unless the machine itself stood still meanwhile.
+async fn measure<F: Future<Output = Vec<(&'static str, Seen)>>>(
+    present: &Present,
+    machine: &Machine,
+    join: impl Fn() -> F,
+) {
+    for attempt in 1..=ATTEMPTS {
+        into_gop(present).await;
+        let started = Instant::now();
+        let joined = join().await;
+        let stall = machine.stalled_since(started);
+        let there = decoded(present.so_far());
+        assert_eq!(there.seen.lost, 0, "the viewer who was there lost nothing");
+        let verdicts: Vec<_> =
+            joined.into_iter().map(|(name, seen)| row(name, seen, &there)).collect();
+        let failed: Vec<_> = verdicts.into_iter().filter_map(Result::err).collect();
+        if failed.is_empty() {
+            return;
+        }
+        let failed = failed.join("\n");
+        assert!(stall.is_some() && attempt < ATTEMPTS, "{failed} (stall: {stall:?})");
+        println!("the machine stood still for {stall:?}: once more");
+    }
+}
+
+/// What a person sees in a browser, behind its own buffers.
+async fn in_chromium(server: &Server, user: &User, present: &Present) {
+    into_gop(present).await;
+    let shown = browser::watch(server, user, SERIAL, STAY.as_secs()).await;
+    let there = decoded(present.so_far());
+    let (first, behind, stood, backward) = there.shown(&shown, SETTLED);
+    println!(
+        "Chromium behind its own buffers: first picture {first:.0} ms, behind after 3 s \
+         {behind:.0} ms, longest stand {stood:.0} ms, {backward} steps backward"
+    );
+    assert_eq!(backward, 0, "Chromium never shows an earlier picture");
+    assert!(behind <= MAX_SHOWN_BEHIND, "Chromium stays {behind} ms behind");
 }
 
 /// Waits until the running GOP is in its middle.

@@ -30,6 +30,10 @@ use roq::Rogue;
 
 /// What all attacks together may add to the server's memory, KiB.
 const MAX_GROWTH: u64 = 64 * 1024;
+/// Times that everything is thrown: what is kept by mistake adds up.
+const ROUNDS: usize = 3;
+/// Sockets that may still be open right after the attacks.
+const MAX_LEFT_OPEN: usize = 8;
 /// Connections of each kind that open and then say nothing more.
 const SILENT: usize = 20;
 /// When a port drops a silent connection at the latest: its bound is 10 s.
@@ -50,11 +54,16 @@ async fn malformed_input_ends_its_peer_and_disturbs_no_stream() {
     let rogue = Rogue::add(&server);
     let control = Control::start(&server, &user, &demo.serial).await;
     tokio::time::sleep(SETTLED).await;
-    let before = server.resident();
+    let (before, descriptors) = (server.resident(), server.descriptors());
 
     let started = Instant::now();
     let silent = silent(&server);
-    let attacks = attacks(&server, &user, &demo, &camera, &rogue);
+    let attacks = async {
+        for round in 1..=ROUNDS {
+            attacks(&server, &user, &demo, &camera, &rogue).await;
+            println!("resident memory after round {round}: {} KiB", server.resident());
+        }
+    };
     let (silent, ()) = tokio::join!(silent, attacks);
     for (port, longest) in silent {
         println!("{port}: silent connections were dropped after {longest:?}");
@@ -64,6 +73,14 @@ async fn malformed_input_ends_its_peer_and_disturbs_no_stream() {
     let after = server.resident();
     println!("resident memory: {before} KiB before, {after} KiB after");
     assert!(after <= before + MAX_GROWTH, "memory grew from {before} to {after} KiB");
+    let open = server.descriptors();
+    println!("open files: {descriptors} before, {open} after");
+    assert!(
+        open <= descriptors + MAX_LEFT_OPEN,
+        "files stay open: {descriptors} before, {open} after"
+    );
+    web::serves(&server).await;
+    late_viewer(&server, &user, &demo.serial).await;
     assert!(server.is_running(), "the server lives:\n{}", server.complaints());
     let complaints = server.complaints();
     assert!(!complaints.contains("panicked"), "nothing panicked:\n{complaints}");
@@ -83,6 +100,8 @@ async fn attacks(server: &Server, user: &User, demo: &Device, camera: &Device, r
     tell("HTTP/2");
     web::tls(server).await;
     tell("TLS");
+    web::metrics(server).await;
+    tell("metrics");
     rtsp_port::strangers(server).await;
     tell("RTSP of strangers");
     rtsp_port::camera(server, camera).await;
@@ -101,6 +120,15 @@ async fn attacks(server: &Server, user: &User, demo: &Device, camera: &Device, r
     tell("WebRTC of strangers");
     udp::rtp(server).await;
     tell("RTP and RTCP of strangers");
+}
+
+/// Who comes after the attacks is let in and sees a picture.
+async fn late_viewer(server: &Server, user: &User, serial: &str) {
+    let target = user.watch(server, serial).await;
+    let mut viewer = Viewer::connect(&target).await.expect("a connection");
+    let frame = tokio::time::timeout(attack::SOON, viewer.next()).await;
+    assert!(frame.expect("a frame in time").expect("a frame").keyframe);
+    viewer.close();
 }
 
 /// Connections that begin and never go on: each port drops them by itself.

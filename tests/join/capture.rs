@@ -48,6 +48,7 @@ pub(crate) struct Sound {
 }
 
 /// All that one viewer received.
+#[derive(Clone)]
 pub(crate) struct Seen {
     /// When the server's answer was there: 201, PLAY's 200, or the end of the handshake.
     pub(crate) answered: Instant,
@@ -61,8 +62,7 @@ pub(crate) struct Seen {
 
 /// A viewer that runs from the start of the test to its end.
 pub(crate) struct Present {
-    /// What it has received so far.
-    pub(crate) seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<Seen>>,
     stop: oneshot::Sender<()>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -76,6 +76,11 @@ impl Present {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(follow(viewer, Arc::clone(&seen), stopped));
         Self { seen, stop, task }
+    }
+
+    /// What has come so far.
+    pub(crate) fn so_far(&self) -> Seen {
+        self.seen.lock().expect("no holder panics").clone()
     }
 
     /// When the last keyframe came; waits for one.
@@ -92,12 +97,10 @@ impl Present {
         }
     }
 
-    /// Stops and gives everything.
-    pub(crate) async fn finish(self) -> Seen {
+    /// Stops.
+    pub(crate) async fn finish(self) {
         let _ = self.stop.send(());
         self.task.await.expect("the viewer lives");
-        let seen = Arc::into_inner(self.seen).expect("the task is gone");
-        seen.into_inner().expect("no holder panics")
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sightline_client::testcard::{Strip, StripReader};
 use sightline_relay_proto::hub::SenderInfo;
 
+use crate::browser::Show;
 use crate::capture::{AUDIO_RATE, Seen, VIDEO_RATE};
 
 /// The painted clock counts modulo this.
@@ -120,6 +121,21 @@ impl Painted {
             first_sound: sounds.first().map_or(f64::INFINITY, |sound| since(sound.at)),
             sound_off: self.sound_off(*answered + settled),
         }
+    }
+
+    /// First picture, farthest behind from `settled` on, longest stand, and steps backward of what
+    /// a browser showed.
+    pub(crate) fn shown(&self, show: &Show, settled: Duration) -> (f64, f64, f64, usize) {
+        let Show { answered, shown } = show;
+        let first = shown.first().map_or(f64::INFINITY, |shown| millis(shown.at, *answered));
+        let later = shown.iter().filter(|shown| shown.at >= *answered + settled);
+        let behind =
+            later.filter_map(|shown| Some((self.clock_at(shown.at)? - shown.clock) as f64));
+        let behind = behind.fold(f64::NEG_INFINITY, f64::max);
+        let steps = || shown.windows(2);
+        let stood = steps().map(|two| millis(two[1].at, two[0].at)).fold(0.0, f64::max);
+        let backward = steps().filter(|two| two[1].number < two[0].number).count();
+        (first, behind, stood, backward)
     }
 
     /// How far sound and picture are apart from `from` on, in milliseconds.

@@ -70,6 +70,7 @@ pub(crate) struct Server {
     pub(crate) info: ServerInfo,
     /// Even port of RTP of RTSP over UDP; RTCP is the next one.
     pub(crate) rtsp_udp: u16,
+    metrics: SocketAddr,
 }
 
 /// A device as `sightline admin device add` prints it.
@@ -99,9 +100,9 @@ impl Server {
         let errors = File::create(folder.path().join("server.err")).expect("a file");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut process = Process(command.spawn().expect("the server starts"));
-        let origin = page_address(&mut process);
+        let (origin, metrics) = addresses(&mut process);
         let info = server_info(&origin).await;
-        Self { process, folder, origin, info, rtsp_udp }
+        Self { process, folder, origin, info, rtsp_udp, metrics }
     }
 
     /// Its data folder.
@@ -116,6 +117,9 @@ impl Server {
 
     /// Address of a port by its name.
     pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        if name == "metrics" {
+            return self.metrics;
+        }
         let port = self.info.ports.get(name).unwrap_or_else(|| panic!("no port {name}"));
         SocketAddr::from((Ipv4Addr::LOCALHOST, *port))
     }
@@ -225,19 +229,27 @@ impl Server {
     }
 }
 
-/// Reads the page's address from the start's output, and goes on reading so that it never blocks.
-fn page_address(process: &mut Process) -> String {
+/// Reads the addresses of page and metrics from the start's output, and goes on reading so that it
+/// never blocks.
+fn addresses(process: &mut Process) -> (String, SocketAddr) {
     let lines = BufReader::new(process.take_stdout()).lines();
     let (sender, receiver) = std::sync::mpsc::channel();
     thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
-            if let Some(page) = line.trim().strip_prefix("page") {
-                let _ = sender.send(page.trim().trim_end_matches('/').to_owned());
-            }
+            // Nobody listens any more once both addresses are known.
+            let _ = sender.send(line.trim().to_owned());
         }
     });
-    let page = receiver.recv_timeout(PATIENCE).expect("the server prints its page's address");
-    page.replace("localhost", "127.0.0.1")
+    let await_line = |name: &str| loop {
+        let line = receiver.recv_timeout(PATIENCE);
+        let line = line.unwrap_or_else(|_| panic!("the server prints the address of {name}"));
+        if let Some(address) = line.strip_prefix(name) {
+            return address.trim().trim_end_matches("/metrics").trim_end_matches('/').to_owned();
+        }
+    };
+    let page = await_line("page").replace("localhost", "127.0.0.1");
+    let metrics = await_line("metrics").replace("http://", "");
+    (page, metrics.parse().expect("an address"))
 }
 
 async fn server_info(origin: &str) -> ServerInfo {

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use tokio::net::UdpSocket;
+
 use crate::attack::{Noise, SOON, throw};
 use crate::native::{Device, Server};
 use crate::rtsp::{Item, Rtsp};
@@ -99,6 +101,7 @@ pub(crate) async fn camera(server: &Server, device: &Device) {
         assert!(matches!(status, 200 | 400 | 415), "cut at {cut}: {status}");
     }
     wrong_media(server, device).await;
+    wrong_datagrams(server, device).await;
 }
 
 async fn announce(server: &Server, device: &Device, sdp: &str) -> (Rtsp, u16) {
@@ -138,6 +141,31 @@ async fn wrong_media(server: &Server, device: &Device) {
         while let Some(Item::Frame(..) | Item::Answer(_)) = rtsp.next().await {}
     });
     assert!(end.await.is_ok(), "the connection ends");
+}
+
+/// The same over UDP, from the very ports that the camera named: dropped, and the session goes on.
+async fn wrong_datagrams(server: &Server, device: &Device) {
+    let (mut rtsp, status) = announce(server, device, SDP).await;
+    assert_eq!(status, 200);
+    let url = rtsp.base().to_owned();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let port = socket.local_addr().expect("an address").port();
+    // The RTCP port need not be ours: nothing is read from it here.
+    let transport =
+        format!("Transport: RTP/AVP;unicast;client_port={port}-{};mode=record\r\n", port ^ 1);
+    let control = format!("{url}/streamid=0");
+    assert_eq!(rtsp.request("SETUP", &control, &transport, "").await.status, 200);
+    assert_eq!(rtsp.request("RECORD", &url, "", "").await.status, 200);
+    let mut noise = Noise::new(52);
+    for round in 0..300 {
+        let length = 1 + noise.number(1400);
+        let mut packet = noise.bytes(length);
+        packet[0] = if round % 3 == 0 { packet[0] } else { 0x80 | packet[0] & 0x3f };
+        let port = server.rtsp_udp + u16::from(round % 5 == 0);
+        let _ = socket.send_to(&packet, ("127.0.0.1", port)).await;
+    }
+    assert_eq!(rtsp.request("OPTIONS", &url, "", "").await.status, 200, "noise is dropped");
+    assert_eq!(rtsp.request("TEARDOWN", &url, "", "").await.status, 200);
 }
 
 fn frame(channel: u8, packet: &[u8]) -> Vec<u8> {

@@ -141,6 +141,34 @@ pub(crate) async fn http2(server: &Server) {
     }
 }
 
+/// Metrics port: noise ends its connection, and the numbers are served on.
+pub(crate) async fn metrics(server: &Server) {
+    let to = server.address("metrics");
+    let mut noise = Noise::new(5);
+    for round in 0..20 {
+        let length = 1 + noise.number(4000);
+        let outcome = throw(to, &noise.bytes(length), true, SOON).await;
+        assert!(outcome.closed, "noise {round}: {outcome:?}");
+        assert!(matches!(outcome.status(), None | Some(400)), "noise {round}: {outcome:?}");
+    }
+    let huge = format!("GET /metrics HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(1 << 20));
+    let outcome = throw(to, huge.as_bytes(), false, SOON).await;
+    assert!(outcome.closed && matches!(outcome.status(), None | Some(400 | 431)), "{outcome:?}");
+}
+
+/// Every port still serves those who ask properly.
+pub(crate) async fn serves(server: &Server) {
+    for (port, path) in [("http", "/"), ("metrics", "/metrics")] {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+        let outcome = throw(server.address(port), request.as_bytes(), false, SOON).await;
+        assert_eq!(outcome.status(), Some(200), "{port}: {outcome:?}");
+    }
+    let options = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n";
+    let outcome = throw(server.address("rtsp"), options, true, SOON).await;
+    assert_eq!(outcome.status(), Some(200), "rtsp: {outcome:?}");
+}
+
 /// TLS on the ports that speak it.
 pub(crate) async fn tls(server: &Server) {
     for port in ["https", "rtsps"] {
