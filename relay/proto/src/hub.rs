@@ -22,6 +22,7 @@ use crate::ids::{StreamKey, TrackIndex};
 use crate::limits::{MAX_CACHE_BYTES, MAX_TRACKS, PUBLISHER_RESUME};
 
 mod catch_up;
+mod ceiling;
 mod clock;
 mod flow;
 mod keyframe;
@@ -170,8 +171,13 @@ pub struct HubStats {
     pub packets_in: u64,
     /// RTP packets refused as malformed, late or too large.
     pub packets_dropped: u64,
+    /// Of these, packets over [`crate::limits::MAX_PUBLISHER_PACKETS`] or
+    /// [`crate::limits::MAX_PUBLISHER_BYTES`].
+    pub packets_over_rate: u64,
     /// Frames stored.
     pub frames_in: u64,
+    /// Frames handed to subscribers.
+    pub frames_out: u64,
     /// Frames lost before ingest could complete them.
     pub frames_lost: u64,
     /// Times a slow subscriber skipped to a keyframe.
@@ -281,9 +287,16 @@ impl Hub {
     ) {
         self.counters.packets_in += 1;
         let id = self.publishers.get(publisher.0).copied();
-        let entry = id.and_then(|id| self.streams.get_mut(id));
-        let Some((id, track_entry)) = id.zip(entry.and_then(|stream| stream.track_mut(track)))
-        else {
+        let Some((id, stream)) = id.and_then(|id| Some((id, self.streams.get_mut(id)?))) else {
+            self.counters.packets_dropped += 1;
+            return;
+        };
+        if !stream.ceiling.admits(now, packet.len()) {
+            self.counters.packets_dropped += 1;
+            self.counters.packets_over_rate += 1;
+            return;
+        }
+        let Some(track_entry) = stream.track_mut(track) else {
             self.counters.packets_dropped += 1;
             return;
         };
@@ -313,6 +326,11 @@ impl Hub {
     /// Tracks of a live stream, or of one that waits for its publisher to come back.
     pub fn tracks(&self, key: &StreamKey) -> Option<&[TrackInfo]> {
         Some(&self.stream(key)?.infos)
+    }
+
+    /// Whether a live stream, or one that waits for its publisher, is open or sealed.
+    pub fn protection(&self, key: &StreamKey) -> Option<Protection> {
+        Some(self.stream(key)?.protection)
     }
 
     /// SSRC of a track's canonical timeline.
@@ -393,7 +411,9 @@ impl Hub {
         }
         self.schedule.set(subscriber, &mut entry.place, Place::Named);
         let frame = Arc::clone(frame);
-        entry.deliver(&frame)
+        let delivery = entry.deliver(&frame);
+        self.counters.frames_out += u64::from(delivery.is_some());
+        delivery
     }
 
     /// A frame that a viewer's transport could not take wholly is not given back; a full transport

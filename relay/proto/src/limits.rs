@@ -13,6 +13,12 @@ pub const MAX_FRAME: usize = 4 * 1024 * 1024;
 pub const MAX_INGEST_PACKET: usize = MAX_FRAME;
 /// Tracks of one stream.
 pub const MAX_TRACKS: usize = 8;
+/// RTP packets that one stream takes a second; the rest is dropped.
+pub const MAX_PUBLISHER_PACKETS: u64 = 20_000;
+/// Bytes of RTP that one stream takes a second (100 Mbit/s); the rest is dropped.
+pub const MAX_PUBLISHER_BYTES: u64 = 12_500_000;
+/// How much a publisher may send at once, as time at the two ceilings: a backlog after a break.
+pub const PUBLISHER_BURST: Duration = Duration::from_secs(4);
 /// How long a stream without publisher waits for the same device to come back.
 pub const PUBLISHER_RESUME: Duration = Duration::from_secs(15);
 /// At most one keyframe request per track and this time reaches a camera.

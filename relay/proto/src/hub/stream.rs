@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::ceiling::RateCeiling;
 use super::ring::Ring;
 use super::track::Track;
 use super::{PublisherId, SenderInfo, SubscriberId};
@@ -37,6 +38,8 @@ pub(super) struct Stream {
     pub(super) infos: Vec<TrackInfo>,
     pub(super) protection: Protection,
     pub(super) publisher: Option<Attached>,
+    /// Stays when the publisher changes: reconnecting gives no new allowance.
+    pub(super) ceiling: RateCeiling,
     /// When the stream ends unless its publisher comes back.
     pub(super) resume_until: Option<Instant>,
     /// Whether `Presence { live: true }` was told.
@@ -61,6 +64,7 @@ impl Stream {
             infos,
             protection,
             publisher: None,
+            ceiling: RateCeiling::default(),
             resume_until: None,
             announced: false,
             ring: Ring::default(),

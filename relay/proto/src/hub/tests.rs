@@ -9,7 +9,7 @@ use super::track::REPORT_LIFE;
 use super::*;
 use crate::codec::Codec;
 use crate::ids::{Channel, DeviceId};
-use crate::limits::{KEYFRAME_REQUEST_INTERVAL, MAX_LAG};
+use crate::limits::{KEYFRAME_REQUEST_INTERVAL, MAX_LAG, MAX_PUBLISHER_PACKETS, PUBLISHER_BURST};
 
 const MAIN: TrackIndex = TrackIndex(0);
 /// A picture every 40 ms.
@@ -466,6 +466,47 @@ fn strangers_and_malformed_packets_are_counted_and_change_nothing() {
     bench.hub.handle_rtp(bench.now, bench.publisher, MAIN, packet);
     let stats = bench.hub.stats();
     assert_eq!((stats.packets_in, stats.packets_dropped, stats.frames_in), (3, 3, 0));
+}
+
+#[test]
+fn a_publisher_over_its_ceiling_loses_packets_and_its_neighbour_none() {
+    let mut bench = Bench::new(&[video()]);
+    let other = StreamKey::up(DeviceId::new("CAM-2").unwrap(), Channel(0));
+    let neighbour = Publication { key: other, ..publication(&[video()]) };
+    let neighbour = bench.hub.publish(bench.now, neighbour).unwrap();
+    let packet = || Bytes::from_static(&[0x80; 3]);
+    for _ in 0..MAX_PUBLISHER_PACKETS * PUBLISHER_BURST.as_secs() {
+        bench.hub.handle_rtp(bench.now, bench.publisher, MAIN, packet());
+    }
+    assert_eq!(bench.hub.stats().packets_over_rate, 0);
+    bench.hub.handle_rtp(bench.now, bench.publisher, MAIN, packet());
+    assert_eq!(bench.hub.stats().packets_over_rate, 1);
+    bench.hub.handle_rtp(bench.now, neighbour, MAIN, packet());
+    assert_eq!(bench.hub.stats().packets_over_rate, 1);
+    let again = bench.hub.publish(bench.now, publication(&[video()])).unwrap();
+    bench.hub.handle_rtp(bench.now, again, MAIN, packet());
+    assert_eq!(bench.hub.stats().packets_over_rate, 2, "reconnecting gives no new allowance");
+}
+
+#[test]
+fn each_frame_is_counted_once_for_each_viewer_that_gets_it() {
+    let mut bench = Bench::new(&[video()]);
+    bench.pictures(1, true);
+    let viewers = [bench.subscribe(&[0]), bench.subscribe(&[0])];
+    bench.pictures(1, false);
+    for viewer in viewers {
+        bench.drain(viewer);
+    }
+    assert_eq!(bench.hub.stats().frames_out, 4);
+}
+
+#[test]
+fn a_stream_says_whether_it_is_sealed() {
+    let mut hub = Hub::new(1);
+    assert_eq!(hub.protection(&key()), None);
+    let protection = Protection::Sealed { generation: 3 };
+    hub.publish(start(), Publication { protection, ..publication(&[video()]) }).unwrap();
+    assert_eq!(hub.protection(&key()), Some(protection));
 }
 
 #[test]
