@@ -3,6 +3,7 @@
 
 mod gate;
 mod output;
+mod sound;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use clap::Args;
 use sightline_client::api::Api;
 use sightline_client::watch::{Viewer, WatchStats};
 use sightline_client::{Identity, SessionTarget};
+use sightline_relay_proto::codec::TrackInfo;
 
 use crate::camera::{read_roots, resolve};
 use crate::data_dir::make_private_dir;
@@ -42,6 +44,9 @@ pub(crate) struct WatchArgs {
     /// Write the video as an elementary stream to this file, or - for standard output
     #[arg(long)]
     out: Option<String>,
+    /// Write the sound to this file: Opus as Ogg, G.711 as WAV, AAC as ADTS
+    #[arg(long)]
+    sound: Option<PathBuf>,
     /// Write one JSON line per frame to this file
     #[arg(long)]
     frames: Option<PathBuf>,
@@ -74,14 +79,20 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
         .roq_session(&grant, &args.serial, args.channel)
         .await
         .map_err(|error| error.to_string())?;
+    let tracks = session.infos().map_err(|error| error.to_string())?;
     let server = resolve(&args.server, session.port).await?;
     let target = SessionTarget { server, session, roots, identity, endpoint: None };
     let viewer = Viewer::connect(&target).await.map_err(|error| error.to_string())?;
-    show(args, viewer).await
+    show(args, viewer, &tracks).await
 }
 
-async fn show(args: &WatchArgs, mut viewer: Viewer) -> Result<(), String> {
-    let mut out = output::Output::open(args.out.as_deref(), args.frames.as_deref())?;
+async fn show(args: &WatchArgs, mut viewer: Viewer, tracks: &[TrackInfo]) -> Result<(), String> {
+    let mut out = output::Output::open(
+        args.out.as_deref(),
+        args.sound.as_deref(),
+        args.frames.as_deref(),
+        tracks,
+    )?;
     let end = args.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut reports = tokio::time::interval(REPORT);
     reports.tick().await;

@@ -6,18 +6,27 @@ use std::path::Path;
 use std::time::Instant;
 
 use sightline_client::watch::WatchedFrame;
-use sightline_relay_proto::codec::MediaKind;
+use sightline_relay_proto::codec::{MediaKind, TrackInfo};
+
+use super::sound::Sound;
 
 /// Open outputs.
 pub(super) struct Output {
     video: Option<Box<dyn Write>>,
+    /// The first sound track, by its place among the tracks.
+    sound: Option<(usize, Sound<BufWriter<File>>)>,
     lines: Option<BufWriter<File>>,
     started: Instant,
 }
 
 impl Output {
     /// `video`: a file, or `-` for standard output. `lines`: a file of JSON lines.
-    pub(super) fn open(video: Option<&str>, lines: Option<&Path>) -> Result<Self, String> {
+    pub(super) fn open(
+        video: Option<&str>,
+        sound: Option<&Path>,
+        lines: Option<&Path>,
+        tracks: &[TrackInfo],
+    ) -> Result<Self, String> {
         let create = |path: &Path| {
             File::create(path).map_err(|error| format!("{}: {error}", path.display()))
         };
@@ -26,8 +35,16 @@ impl Output {
             Some("-") => Some(Box::new(std::io::stdout())),
             Some(path) => Some(Box::new(BufWriter::new(create(Path::new(path))?))),
         };
+        let heard = tracks.iter().enumerate().find(|(_, track)| track.kind() == MediaKind::Audio);
+        let sound = match (sound, heard) {
+            (Some(path), Some((place, track))) => {
+                let file = BufWriter::new(create(path)?);
+                Some((place, Sound::new(file, track).map_err(|error| error.to_string())?))
+            }
+            _ => None,
+        };
         let lines = lines.map(create).transpose()?.map(BufWriter::new);
-        Ok(Self { video, lines, started: Instant::now() })
+        Ok(Self { video, sound, lines, started: Instant::now() })
     }
 
     /// Writes one frame.
@@ -38,6 +55,11 @@ impl Output {
             && let Some(unit) = frame.annexb()
         {
             video.write_all(&unit).and_then(|()| video.flush()).map_err(|e| e.to_string())?;
+        }
+        if let Some((place, sound)) = &mut self.sound
+            && usize::from(frame.track.0) == *place
+        {
+            sound.write(frame).map_err(|error| error.to_string())?;
         }
         if let Some(lines) = &mut self.lines {
             let line = serde_json::json!({
@@ -59,6 +81,9 @@ impl Output {
     pub(super) fn finish(&mut self) -> Result<(), String> {
         if let Some(video) = &mut self.video {
             video.flush().map_err(|error| error.to_string())?;
+        }
+        if let Some((_, sound)) = &mut self.sound {
+            sound.finish().map_err(|error| error.to_string())?;
         }
         if let Some(lines) = &mut self.lines {
             lines.flush().map_err(|error| error.to_string())?;

@@ -64,11 +64,15 @@ async def send(method, url, headers=None, body=None):
     return await asyncio.to_thread(_send, method, url, headers or {}, data)
 
 
-async def offer(url, sdp, headers):
-    """Posts an SDP offer; returns the answer and the absolute session URL, or raises."""
+async def offer(url, sdp, headers, answered=None):
+    """Posts an SDP offer; returns the answer and the absolute session URL, or raises.
+
+    The answer's headers go into the dict `answered`, with names in lower case."""
     headers = {"Content-Type": "application/sdp", **headers}
     status, answer_headers, text = await send("POST", url, headers, sdp)
     if status != 201:
         raise RuntimeError(f"POST answered {status}: {text}")
     lowered = {name.lower(): value for name, value in answer_headers.items()}
+    if answered is not None:
+        answered.update(lowered)
     return text, urllib.parse.urljoin(url, lowered["location"])

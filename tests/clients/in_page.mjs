@@ -96,6 +96,7 @@ export async function watchInPage({ path, grant, proof, seconds }) {
   const response = await fetch(path, { method: 'POST', headers, body });
   const sdp = await response.text();
   if (response.status !== 201) throw new Error(`POST answered ${response.status}: ${sdp}`);
+  await window.show({ left_out: response.headers.get('Sightline-Left-Out') });
   await peer.setRemoteDescription({ type: 'answer', sdp });
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   clearInterval(timer);

@@ -3,7 +3,7 @@
 
 Takes the JSON of a RoQ session (the answer of POST /v1/roq-sessions/...), connects with the
 session's server name and a P-256 client certificate, receives streams and datagrams, writes the
-H.264 track as Annex-B and prints one JSON line of statistics at the end.
+picture as Annex-B and the sound as samples, and prints one JSON line of statistics at the end.
 
   roq_viewer.py --session session.json --key terminal.pem --ca ca.pem --out out.h264 --seconds 5
 """
@@ -17,6 +17,7 @@ import ssl
 import sys
 import time
 
+import av
 from aioquic.asyncio.client import connect
 from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.quic.configuration import QuicConfiguration
@@ -84,10 +85,44 @@ class Stream:
             yield self.flow, packet
 
 
-class Depacketizer:
-    """H.264 of RFC 6184: single units, STAP-A and FU-A, in sequence order."""
+class H264:
+    """Unit headers of RFC 6184: single units, STAP-A and FU-A."""
 
-    def __init__(self, out):
+    header, aggregate, fragment = 1, 24, 28
+    first, keyframes = 7, (5,)
+
+    @staticmethod
+    def kind(unit):
+        return unit[0] & 31
+
+    @staticmethod
+    def rebuilt(payload):
+        return bytes([payload[0] & 0xE0 | payload[1] & 31])
+
+
+class H265:
+    """Unit headers of RFC 7798: single units, aggregates and fragments, without DONL."""
+
+    header, aggregate, fragment = 2, 48, 49
+    first, keyframes = 32, (19, 20, 21)
+
+    @staticmethod
+    def kind(unit):
+        return unit[0] >> 1 & 63
+
+    @staticmethod
+    def rebuilt(payload):
+        return bytes([payload[0] & 0x81 | (payload[2] & 63) << 1, payload[1]])
+
+
+PICTURES = {"h264": H264, "h265": H265}
+
+
+class Depacketizer:
+    """Units in sequence order, from the first parameter set on."""
+
+    def __init__(self, codec, out):
+        self.codec = codec
         self.out = out
         self.expected = None
         self.waiting = {}
@@ -118,19 +153,23 @@ class Depacketizer:
             self.frames += marker
 
     def packet(self, payload):
-        kind = payload[0] & 31
-        if kind == 24:
-            at = 1
+        codec = self.codec
+        if len(payload) <= codec.header:
+            return
+        kind = codec.kind(payload)
+        if kind == codec.aggregate:
+            at = codec.header
             while at + 2 <= len(payload):
                 size = int.from_bytes(payload[at : at + 2], "big")
                 self.unit(payload[at + 2 : at + 2 + size])
                 at += 2 + size
-        elif kind == 28:
-            if payload[1] & 0x80:
-                self.fragment = bytearray([payload[0] & 0xE0 | payload[1] & 31])
+        elif kind == codec.fragment:
+            flags, body = payload[codec.header], payload[codec.header + 1 :]
+            if flags & 0x80:
+                self.fragment = bytearray(codec.rebuilt(payload))
             if self.fragment is not None:
-                self.fragment += payload[2:]
-                if payload[1] & 0x40:
+                self.fragment += body
+                if flags & 0x40:
                     self.unit(bytes(self.fragment))
                     self.fragment = None
         else:
@@ -139,16 +178,53 @@ class Depacketizer:
     def unit(self, unit):
         if not unit:
             return
-        kind = unit[0] & 31
-        self.keyframes += kind == 5
-        self.started |= kind == 7
+        kind = self.codec.kind(unit)
+        self.keyframes += kind in self.codec.keyframes
+        self.started |= kind == self.codec.first
         if self.started:
             self.units += 1
             self.out.write(START_CODE + unit)
 
 
+class Sound:
+    """Decodes the sound to 16-bit mono at 8 kHz."""
+
+    CODECS = {"opus": "opus", "pcma": "pcm_alaw", "pcmu": "pcm_mulaw", "aac": "aac"}
+
+    def __init__(self, track, out):
+        self.decoder = av.CodecContext.create(self.CODECS[track["codec"]], "r")
+        self.decoder.sample_rate = track["clock_rate"]
+        self.decoder.layout = "stereo" if track["channels"] == 2 else "mono"
+        self.aac = track["codec"] == "aac"
+        if self.aac:
+            parameters = dict(
+                part.strip().split("=", 1) for part in track["fmtp"].split(";") if "=" in part
+            )
+            self.decoder.extradata = bytes.fromhex(parameters["config"])
+        self.resampler = av.AudioResampler(format="s16", layout="mono", rate=8000)
+        self.out = out
+
+    def units(self, payload):
+        """Access units; those of AAC stand behind their sizes (RFC 3640, AAC-hbr)."""
+        if not self.aac:
+            return [payload]
+        end = 2 + int.from_bytes(payload[:2], "big") // 8
+        at, units = end, []
+        for head in range(2, end, 2):
+            size = int.from_bytes(payload[head : head + 2], "big") >> 3
+            units.append(payload[at : at + size])
+            at += size
+        return units
+
+    def feed(self, payload):
+        for unit in self.units(payload):
+            for frame in self.decoder.decode(av.Packet(unit)):
+                for part in self.resampler.resample(frame):
+                    self.out.write(part.to_ndarray().tobytes())
+
+
 class Viewer(QuicConnectionProtocol):
-    def __init__(self, *args, session, out, started, **kwargs):
+    def __init__(self, *args, session, out, sound, started, **kwargs):
         super().__init__(*args, **kwargs)
         self.streams = {}
         self.closed = None
@@ -157,8 +233,12 @@ class Viewer(QuicConnectionProtocol):
         self.stats |= {"reports": 0, "resets": 0, "unknown_flows": 0, "first_packet_ms": None}
         self.begun = started
         self.tracks = {track["flow"]: track for track in session["tracks"]}
-        video = [t for t in session["tracks"] if t["codec"] == "h264"]
-        self.depacketizers = {video[0]["flow"]: Depacketizer(out)} if video else {}
+        video = [t for t in session["tracks"] if t["codec"] in PICTURES]
+        self.depacketizers = {
+            t["flow"]: Depacketizer(PICTURES[t["codec"]], out) for t in video[:1]
+        }
+        heard = [t for t in session["tracks"] if sound and t["codec"] in Sound.CODECS]
+        self.sounds = {heard[0]["flow"]: Sound(heard[0], sound)} if heard else {}
 
     def quic_event_received(self, event):
         if isinstance(event, StreamDataReceived):
@@ -201,6 +281,8 @@ class Viewer(QuicConnectionProtocol):
         depacketizer = self.depacketizers.get(flow)
         if depacketizer is not None and len(packet) > head:
             depacketizer.feed(seq, packet[1] >> 7, packet[head:])
+        if flow in self.sounds and len(packet) > head:
+            self.sounds[flow].feed(packet[head:])
 
     def request_keyframe(self):
         for flow in self.depacketizers:
@@ -236,7 +318,7 @@ def load_key(path):
     return serialization.load_der_private_key(data, None)
 
 
-async def watch(args, session, out):
+async def watch(args, session, out, sound):
     key = load_key(args.key)
     configuration = QuicConfiguration(
         is_client=True,
@@ -254,7 +336,9 @@ async def watch(args, session, out):
         configuration.verify_mode = ssl.CERT_NONE
     port = args.port or session["port"]
     started = time.monotonic()
-    create = functools.partial(Viewer, session=session, out=out, started=started)
+    create = functools.partial(
+        Viewer, session=session, out=out, sound=sound, started=started
+    )
     async with connect(
         args.host, port, configuration=configuration, create_protocol=create
     ) as viewer:
@@ -280,6 +364,7 @@ def main():
     parser.add_argument("--key", help="P-256 private key, PEM or PKCS#8 DER; a new one if missing")
     parser.add_argument("--ca", help="pinned CA, PEM; nothing is verified without it")
     parser.add_argument("--out", default="/dev/null", help="Annex-B file")
+    parser.add_argument("--sound", help="file of 16-bit mono samples at 8 kHz")
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--pli", action="store_true", help="ask for a keyframe")
     args = parser.parse_args()
@@ -288,9 +373,9 @@ def main():
     else:
         with open(args.session, encoding="utf-8") as file:
             session = json.load(file)
-    with open(args.out, "wb") as out:
+    with open(args.out, "wb") as out, open(args.sound or "/dev/null", "wb") as sound:
         try:
-            stats = asyncio.run(watch(args, session, out))
+            stats = asyncio.run(watch(args, session, out, sound if args.sound else None))
         except ConnectionError as error:
             stats = {"error": str(error) or "the connection failed"}
     print(json.dumps(stats))

@@ -91,8 +91,11 @@ async def main(request):
     if request.get("key"):
         key = http_client.TerminalKey(base64.b64decode(request["key"]))
         headers["DPoP"] = key.proof("POST", request["url"], request["grant"])
-    answer, session = await http_client.offer(request["url"], peer.localDescription.sdp, headers)
-    show(session=session)
+    answered = {}
+    answer, session = await http_client.offer(
+        request["url"], peer.localDescription.sdp, headers, answered
+    )
+    show(session=session, left_out=answered.get("sightline-left-out"))
     await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
     await asyncio.sleep(request["seconds"])
     sound.report()

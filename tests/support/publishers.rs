@@ -32,6 +32,12 @@ pub enum Publisher {
     WhipAiortc,
     /// GStreamer's RTSP server, which the relay pulls from, with Digest.
     PullGst,
+    /// The agent with a tone in G.711.
+    AgentG711,
+    /// FFmpeg pushes H.265 and Opus by RTSP, interleaved.
+    RtspH265,
+    /// FFmpeg pushes H.264 and AAC by RTSP, interleaved.
+    RtspAac,
 }
 
 /// Size of the picture in the matrix; small, since many decoders share two cores.
@@ -92,15 +98,36 @@ const INPUT: [&str; 14] = [
     "pipe:0",
 ];
 
+/// The picture as H.265, a keyframe a second.
+const H265: [&str; 12] = [
+    "-c:v",
+    "libx265",
+    "-preset",
+    "ultrafast",
+    "-tune",
+    "zerolatency",
+    "-b:v",
+    "800k",
+    "-x265-params",
+    "log-level=error:keyint=15:repeat-headers=1:pools=1",
+    "-c:a",
+    "copy",
+];
+/// The sound as AAC.
+const AAC: [&str; 6] = ["-c:v", "copy", "-c:a", "aac", "-b:a", "64k"];
+
 impl Publisher {
-    /// All kinds.
-    pub const ALL: [Self; 6] = [
+    /// All kinds of transport, each with H.264 and Opus, and then the other codecs.
+    pub const ALL: [Self; 9] = [
         Self::Agent,
         Self::RtspTcp,
         Self::RtspUdp,
         Self::WhipFfmpeg,
         Self::WhipAiortc,
         Self::PullGst,
+        Self::AgentG711,
+        Self::RtspH265,
+        Self::RtspAac,
     ];
 
     /// Name in the table.
@@ -112,18 +139,30 @@ impl Publisher {
             Self::WhipFfmpeg => "ffmpeg WHIP",
             Self::WhipAiortc => "aiortc WHIP",
             Self::PullGst => "pull of a gst camera",
+            Self::AgentG711 => "agent RoQ, G.711",
+            Self::RtspH265 => "ffmpeg RTSP/TCP, H.265",
+            Self::RtspAac => "ffmpeg RTSP/TCP, AAC",
         }
+    }
+
+    /// Whether it is the product's own agent, which has an identity and no publish password.
+    pub fn is_agent(self) -> bool {
+        matches!(self, Self::Agent | Self::AgentG711)
     }
 
     /// Starts publishing as `device`, with its files in `folder`.
     pub fn start(self, device: &Device, folder: &Path) -> Process {
-        self.start_with(device, folder, card(&device.serial))
+        let mut card = card(&device.serial);
+        if self == Self::AgentG711 {
+            card.options.tone = ToneCodec::Pcma;
+        }
+        self.start_with(device, folder, card)
     }
 
     /// The same with another card.
     pub fn start_with(self, device: &Device, folder: &Path, card: Arguments) -> Process {
         let name = format!("publish-{}", device.serial);
-        if self == Self::Agent {
+        if self.is_agent() {
             return Process::start(&name, folder, &mut agent(device, &card), Output::File);
         }
         let mut command = self.command(device);
@@ -135,9 +174,11 @@ impl Publisher {
 
     fn command(self, device: &Device) -> Command {
         match self {
-            Self::Agent => agent(device, &card(&device.serial)),
-            Self::RtspTcp => ffmpeg_rtsp(device, "tcp"),
-            Self::RtspUdp => ffmpeg_rtsp(device, "udp"),
+            Self::Agent | Self::AgentG711 => agent(device, &card(&device.serial)),
+            Self::RtspTcp => ffmpeg_rtsp(device, "tcp", &["-c", "copy"]),
+            Self::RtspUdp => ffmpeg_rtsp(device, "udp", &["-c", "copy"]),
+            Self::RtspH265 => ffmpeg_rtsp(device, "tcp", &H265),
+            Self::RtspAac => ffmpeg_rtsp(device, "tcp", &AAC),
             Self::WhipFfmpeg => {
                 let mut command = Command::new(ffmpeg_with_whip());
                 command
@@ -157,9 +198,12 @@ impl Publisher {
             Self::PullGst => {
                 let mut command = Command::new("/usr/bin/python3");
                 let port = CAMERA_PORT.to_string();
-                command
-                    .arg(script("gst_camera.py"))
-                    .args(["127.0.0.1", &port, CAMERA_USER, CAMERA_PASSWORD]);
+                command.arg(script("gst_camera.py")).args([
+                    "127.0.0.1",
+                    &port,
+                    CAMERA_USER,
+                    CAMERA_PASSWORD,
+                ]);
                 command
             }
         }
@@ -206,12 +250,14 @@ fn whip_url(device: &Device) -> String {
     format!("{ORIGIN}/v1/whip/{}/0", device.serial)
 }
 
-fn ffmpeg_rtsp(device: &Device, transport: &str) -> Command {
+fn ffmpeg_rtsp(device: &Device, transport: &str, codecs: &[&str]) -> Command {
     let Device { serial, password, .. } = device;
     let mut command = Command::new("ffmpeg");
     command
         .args(INPUT)
-        .args(["-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "rtsp"])
+        .args(["-map", "0:v", "-map", "0:a"])
+        .args(codecs)
+        .args(["-f", "rtsp"])
         .args(["-rtsp_transport", transport])
         .arg(format!("rtsp://{serial}:{password}@127.0.0.1:{RTSP}/{serial}/0"));
     command

@@ -23,6 +23,8 @@ pub struct Seen {
     pub at_ms: Vec<u64>,
     /// Pitch in hertz and level of full scale, if there was sound.
     pub tone: Option<(f64, f64)>,
+    /// Tracks that the server left out for this viewer, with the reasons.
+    pub left_out: Option<String>,
     /// An error that the viewer reported.
     pub error: Option<String>,
 }
@@ -42,6 +44,9 @@ impl Seen {
         let mut seen = Self::default();
         for line in text.lines() {
             let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
+            if let Some(reason) = value["left_out"].as_str() {
+                seen.left_out = Some(reason.to_owned());
+            }
             let number = |name: &str| value[name].as_u64();
             if let (Some(n), Some(clock), Some(crc)) =
                 (number("n"), number("clock"), number("serial_crc"))

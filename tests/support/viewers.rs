@@ -190,11 +190,14 @@ impl Viewer {
         seconds: u64,
     ) -> Running {
         let name = self.process_name(serial);
+        let sound = folder.join(format!("{name}.s16"));
         let deadline = Instant::now() + Duration::from_secs(seconds) + SLACK;
         let mut command = Command::new(python());
         command
             .arg(script("roq_viewer.py"))
             .args(["--session", "-", "--out", "/dev/stdout", "--seconds", &seconds.to_string()])
+            .arg("--sound")
+            .arg(&sound)
             .arg("--key")
             .arg(key)
             .arg("--ca")
@@ -202,7 +205,7 @@ impl Viewer {
         let mut process = start_with_request(&name, folder, &mut command, session);
         let stdout = process.take_stdout();
         let reader = thread::spawn(move || decode_pictures(stdout));
-        Running { process, ends: Ends::Alone, reader, sound: None, deadline }
+        Running { process, ends: Ends::Alone, reader, sound: Some(sound), deadline }
     }
 }
 
@@ -218,6 +221,7 @@ fn watch(
     let name = Viewer::Watch.process_name(&device.serial);
     let secret = folder.join(format!("{name}.secret"));
     fs::write(&secret, &device.password).expect("a writable folder");
+    let sound = folder.join(format!("{name}.sound"));
     let mut command = sightline();
     command
         .args(["watch", "--server", HTTPS_ORIGIN, "--consent", "--out", "-"])
@@ -229,11 +233,14 @@ fn watch(
         .arg(folder.join(format!("{name}.viewer")))
         .arg("--secret-file")
         .arg(secret)
+        .arg("--sound")
+        .arg(&sound)
         .stdin(Stdio::piped());
     let seen = ["login", "view"].map(|purpose| server.sms_count(&terminal.phone, purpose));
     let mut process = Process::start(&name, folder, &mut command, Output::Pipe);
     let mut answers = process.take_stdin();
-    let questions = [("Code from the SMS:", "login", seen[0]), ("Code for viewing", "view", seen[1])];
+    let questions =
+        [("Code from the SMS:", "login", seen[0]), ("Code for viewing", "view", seen[1])];
     for (question, purpose, seen) in questions {
         wait_for(question, GATE_LIMIT, || process.complaints().contains(question).then_some(()));
         let code = server.sms_after(seen, &terminal.phone, purpose);
@@ -246,7 +253,7 @@ fn watch(
     let deadline = Instant::now() + Duration::from_secs(seconds) + SLACK;
     let stdout = process.take_stdout();
     let reader = thread::spawn(move || decode_pictures(stdout));
-    Running { process, ends: Ends::Alone, reader, sound: None, deadline }
+    Running { process, ends: Ends::Alone, reader, sound: Some(sound), deadline }
 }
 
 /// Starts a client that takes one JSON object and prints JSON lines until it ends by itself.
@@ -278,11 +285,35 @@ fn read_json_lines(mut stdout: impl Read) -> Seen {
     Seen::from_json_lines(&String::from_utf8_lossy(&text))
 }
 
-/// Has FFmpeg decode an Annex-B stream.
+/// Samples of a sound file; one that is not raw is decoded by FFmpeg.
+fn samples(path: &Path) -> Vec<u8> {
+    if path.extension().is_some_and(|ending| ending == "s16") {
+        return fs::read(path).unwrap_or_default();
+    }
+    let mut command = Command::new("ffmpeg");
+    command.args(["-hide_banner", "-nostdin", "-v", "error", "-i"]).arg(path).args([
+        "-ac",
+        "1",
+        "-ar",
+        &SOUND_RATE.to_string(),
+        "-f",
+        "s16le",
+        "pipe:1",
+    ]);
+    command.output().map(|output| output.stdout).unwrap_or_default()
+}
+
+/// Has FFmpeg decode an Annex-B stream that begins with a parameter set.
 fn decode_pictures(mut stdout: impl Read + Send + 'static) -> Seen {
+    let mut head = [0; 5];
+    if stdout.read_exact(&mut head).is_err() {
+        return Seen::default();
+    }
+    // Type 32 of H.265 is its first parameter set; H.264 has no unit with such a header.
+    let format = if head[4] == 32 << 1 { "hevc" } else { "h264" };
     let mut command = Command::new("ffmpeg");
     command
-        .args(["-hide_banner", "-nostdin", "-v", "error", "-f", "h264", "-i", "pipe:0"])
+        .args(["-hide_banner", "-nostdin", "-v", "error", "-f", format, "-i", "pipe:0"])
         .args(["-vf", "extractplanes=y", "-pix_fmt", "gray", "-fps_mode", "passthrough"])
         .args(["-f", "rawvideo", "pipe:1"])
         .stdin(Stdio::piped())
@@ -290,7 +321,10 @@ fn decode_pictures(mut stdout: impl Read + Send + 'static) -> Seen {
     let mut decoder = command.spawn().expect("ffmpeg runs");
     let mut input = decoder.stdin.take().expect("piped");
     let output = decoder.stdout.take().expect("piped");
-    let copier = thread::spawn(move || std::io::copy(&mut stdout, &mut input).map(drop));
+    let copier = thread::spawn(move || {
+        input.write_all(&head)?;
+        std::io::copy(&mut stdout, &mut input).map(drop)
+    });
     let seen = read_pictures(output);
     let _ = copier.join();
     let _ = decoder.wait();
@@ -316,7 +350,7 @@ impl Running {
         let status = self.process.wait(left);
         let mut seen = self.reader.join().expect("the reader does not panic");
         if let Some(path) = self.sound {
-            seen.sound(&fs::read(path).unwrap_or_default(), SOUND_RATE);
+            seen.sound(&samples(&path), SOUND_RATE);
         }
         if seen.error.is_none() && seen.frames.is_empty() {
             let how = status.map_or("killed after its time".to_owned(), |s| s.to_string());
@@ -363,17 +397,8 @@ fn gst_pull(url: &str, sound: &Path) -> Command {
         .arg(format!("location={scheme}://{place}"))
         .arg(format!("user-id={user}"))
         .arg(format!("user-pw={password}"))
-        .args(["s.", "!", "application/x-rtp,media=video", "!", "rtph264depay", "!", "h264parse"])
-        .args([
-            "!",
-            "avdec_h264",
-            "!",
-            "queue",
-            "!",
-            "videoconvert",
-            "!",
-            "video/x-raw,format=GRAY8",
-        ])
+        .args(["s.", "!", "application/x-rtp,media=video", "!", "decodebin", "!", "queue"])
+        .args(["!", "videoconvert", "!", "video/x-raw,format=GRAY8"])
         .args(["!", "fdsink", "fd=1", "sync=false"])
         .args(["s.", "!", "application/x-rtp,media=audio", "!", "decodebin", "!", "audioconvert"])
         .args(["!", "audioresample", "!"])
