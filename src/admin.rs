@@ -1,7 +1,7 @@
 //! `sightline admin`: accounts, devices and backups, on the data folder itself.
 //!
-//! Works beside a running server, which shares the database; what it ends, a running server notices
-//! when it next renews its leases.
+//! Works beside a running server, which shares the database and notices within a second what was
+//! ended here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

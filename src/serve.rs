@@ -2,6 +2,7 @@
 
 mod banner;
 pub(crate) mod facts;
+mod feed;
 mod plane;
 mod pull;
 
@@ -28,8 +29,6 @@ use crate::http::{Door, redirect_to_https};
 use crate::pki::{self, Pki, WebTransportLeaves};
 use crate::{http, telemetry};
 
-/// Beat of the revocation feed.
-const FEED_BEAT: Duration = Duration::from_secs(1);
 /// How often the WebTransport leaf is looked at.
 const LEAF_CHECK: Duration = Duration::from_secs(3600);
 /// How long tasks may take to end.
@@ -129,8 +128,8 @@ impl Server {
         );
         let app = signaling.router_with(sightline_control_plane::http::router(control.clone()));
         server.open(doors, app, metrics, &pki, lan)?;
-        server.spawn_background(&control, &handle, leaves);
         server.spawn_cameras(&raw, &control, &handle, at).await?;
+        server.spawn_background(&control, &handle, leaves);
         banner::print(&server.data, &raw, at, lan);
         Ok(server)
     }
@@ -167,7 +166,7 @@ impl Server {
         leaves: Arc<Mutex<WebTransportLeaves>>,
     ) {
         let stop = &self.stop;
-        self.tasks.spawn(facts::feed(control.clone(), relay.clone(), FEED_BEAT, stop.clone()));
+        self.tasks.spawn(feed::run(control.clone(), relay.clone(), stop.clone()));
         self.tasks.spawn(facts::background(control.clone(), stop.clone()));
         self.tasks.spawn(rotate_leaves(leaves, stop.clone()));
     }
@@ -303,6 +302,7 @@ fn render(metrics: &PrometheusHandle, relay: &RelayHandle) -> String {
     for (name, value) in [
         ("sightline_relay_packets_in_total", stats.packets_in),
         ("sightline_relay_packets_dropped_total", stats.packets_dropped),
+        ("sightline_relay_packets_over_rate_total", stats.packets_over_rate),
         ("sightline_relay_frames_in_total", stats.frames_in),
         ("sightline_relay_frames_lost_total", stats.frames_lost),
         ("sightline_relay_frames_out_total", stats.frames_out),

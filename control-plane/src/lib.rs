@@ -43,6 +43,7 @@ use random::{Random, SystemRandom};
 use replay::ProofIds;
 use sms::SmsSender;
 use storage::Store;
+use storage::model::CommitMark;
 use storage::sqlite::SqliteStore;
 use storage::sqlite::migrate::MigrateError;
 use vault::{MasterKey, MasterKeyError, Vault};
@@ -156,6 +157,16 @@ impl ControlPlane {
     /// (`RecvError::Lagged`) must renew all its leases.
     pub fn revocations(&self) -> broadcast::Receiver<Revocation> {
         self.0.revocations.subscribe()
+    }
+
+    /// Differs from the last answer if another process, such as the operator's command line, has
+    /// committed in between. What it revoked is announced to nobody here, so whoever holds leases
+    /// must renew them all.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn outside_commits(&self) -> Result<CommitMark, error::Inner> {
+        Ok(self.store().outside_commits().await?)
     }
 
     /// Whether the database answers.

@@ -1,5 +1,7 @@
 //! Who may publish: sealed devices by identity, open ones by password.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,10 @@ pub struct PublishingDevice {
     /// Number of channels.
     pub channels: u16,
 }
+
+/// Stands for a publishing credential. Only equality means anything.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CredentialMark(Vec<u8>);
 
 /// Digest secrets, `H(user:realm:password)` in hex.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -108,6 +114,23 @@ impl ControlPlane {
             ha1_md5: Redacted::new(ha1.md5),
             ha1_sha256: Redacted::new(ha1.sha256),
         }))
+    }
+
+    /// What each device publishes with, by serial. A credential that is gone or differs from an
+    /// earlier answer was taken back, and with it the sessions that stand on it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn publishing_credentials(&self) -> Result<BTreeMap<String, CredentialMark>, Inner> {
+        let devices = self.store().devices().await?.into_iter();
+        let marked = devices.map(|state| {
+            let mark = match state.device.kind {
+                DeviceKind::Agent(identity) => identity.0.to_vec(),
+                DeviceKind::Credential(credential) => credential.token,
+            };
+            (state.device.serial.0, CredentialMark(mark))
+        });
+        Ok(marked.collect())
     }
 
     /// A new publishing password and what is kept of it.

@@ -190,6 +190,9 @@ pub trait GateStore {
     async fn leases_live(&self, leases: &[LeaseFacts], now: u64) -> Stored<Vec<bool>>;
     /// Records the start of a media session.
     async fn media_audit(&self, entry: &MediaAudit, now: u64) -> Stored<()>;
+    /// Differs from the last answer if anyone but this store has committed in between; its own
+    /// commits do not count.
+    async fn outside_commits(&self) -> Stored<CommitMark>;
     /// Whether the database answers.
     async fn ping(&self) -> Stored<()>;
 }

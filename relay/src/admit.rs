@@ -62,20 +62,26 @@ pub struct Request<'a> {
 /// Verifies grants and remembers the used ones until they expire.
 pub struct Gate {
     verifier: GrantVerifier,
+    /// Grants from before are not taken, Unix seconds.
+    since: u64,
     /// Ordered by expiry, so that the oldest leave first.
     used: Mutex<BTreeSet<(u64, u128)>>,
 }
 
 impl Gate {
-    /// A gate that takes grants of this verifier.
-    pub fn new(verifier: GrantVerifier) -> Self {
-        Self { verifier, used: Mutex::new(BTreeSet::new()) }
+    /// A gate that takes grants of this verifier, issued from `since` (Unix seconds) on: of older
+    /// ones it does not know whether they were used.
+    pub fn new(verifier: GrantVerifier, since: u64) -> Self {
+        Self { verifier, since, used: Mutex::new(BTreeSet::new()) }
     }
 
     /// Checks everything and uses the grant up. A refusal for another terminal or device leaves the
     /// grant usable, so that a stranger who saw it cannot burn it.
     pub fn admit(&self, request: Request<'_>, now_unix: u64) -> Result<Admitted, AdmitError> {
         let grant = self.verifier.verify(request.grant, now_unix)?;
+        if grant.issued_at < self.since {
+            return Err(AdmitError::Expired);
+        }
         if grant.terminal != request.terminal {
             return Err(AdmitError::OtherTerminal);
         }
@@ -155,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_grant_admits_once() {
-        let gate = Gate::new(signer().verifier());
+        let gate = Gate::new(signer().verifier(), 0);
         let text = signer().sign(&grant(1));
         let admitted = gate.admit(request(&text), 1000).expect("a good grant");
         assert_eq!(admitted.terms.epochs.binding, 3);
@@ -166,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_stranger_or_a_wrong_device_neither_enters_nor_burns_the_grant() {
-        let gate = Gate::new(signer().verifier());
+        let gate = Gate::new(signer().verifier(), 0);
         let text = signer().sign(&grant(1));
         let good = request(&text);
         let stranger = Request { terminal: Thumbprint([2; 32]), ..good };
@@ -181,8 +187,16 @@ mod tests {
     }
 
     #[test]
+    fn a_grant_from_before_the_start_is_not_taken() {
+        let text = signer().sign(&grant(1));
+        let gate = |since| Gate::new(signer().verifier(), since);
+        assert!(gate(1000).admit(request(&text), 1002).is_ok());
+        assert_eq!(gate(1001).admit(request(&text), 1002).err(), Some(AdmitError::Expired));
+    }
+
+    #[test]
     fn the_memory_of_used_grants_is_bounded_and_empties_with_time() {
-        let gate = Gate::new(signer().verifier());
+        let gate = Gate::new(signer().verifier(), 0);
         for id in 0..MAX_USED_GRANTS as u128 {
             gate.use_up(&grant(id), 1000).expect("room");
         }

@@ -132,6 +132,9 @@ pub enum MediaError {
         /// What came.
         found: &'static str,
     },
+    /// The viewer asks for a sealed camera's stream by a way that cannot open it.
+    #[error("the camera is sealed, and this way of watching cannot open its stream")]
+    SealedStream,
     /// No such session (any more).
     #[error("no such media session")]
     NoSession,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sightline_relay_proto::codec::TrackInfo;
 use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::{Publication, PublisherId, SenderInfo};
-use sightline_relay_proto::ids::TrackIndex;
+use sightline_relay_proto::ids::{DeviceId, TrackIndex};
 use tokio::sync::oneshot;
 
 use crate::api::{MediaError, Publisher, SessionId};
@@ -55,8 +55,14 @@ pub(crate) enum FeedCommand {
 /// In-process publishers of one worker.
 #[derive(Default)]
 pub(crate) struct FeedPort {
-    feeds: HashMap<SessionId, (PeerId, PublisherId)>,
+    feeds: HashMap<SessionId, Running>,
     next: u64,
+}
+
+struct Running {
+    peer: PeerId,
+    publisher: PublisherId,
+    device: DeviceId,
 }
 
 impl FeedPort {
@@ -66,13 +72,13 @@ impl FeedPort {
                 let _ = reply.send(self.start(cx, id, publisher, tracks, unordered));
             }
             FeedCommand::Rtp { id, track, packet } => {
-                if let Some(&(_, publisher)) = self.feeds.get(&id) {
-                    cx.hub.handle_rtp(cx.now, publisher, track, packet);
+                if let Some(feed) = self.feeds.get(&id) {
+                    cx.hub.handle_rtp(cx.now, feed.publisher, track, packet);
                 }
             }
             FeedCommand::SenderReport { id, track, info } => {
-                if let Some(&(_, publisher)) = self.feeds.get(&id) {
-                    cx.hub.handle_sender_report(cx.now, publisher, track, info);
+                if let Some(feed) = self.feeds.get(&id) {
+                    cx.hub.handle_sender_report(cx.now, feed.publisher, track, info);
                 }
             }
             FeedCommand::End { id } => self.end(cx, id),
@@ -90,6 +96,7 @@ impl FeedPort {
         if publisher.sealed {
             return Err(MediaError::WrongProtection { expected: "sealed", found: "clear" });
         }
+        let device = publisher.key.device.clone();
         let publication = Publication {
             key: publisher.key,
             tracks,
@@ -104,21 +111,29 @@ impl FeedPort {
         self.next += 1;
         let peer = PeerId(self.next);
         cx.directory.publishers.insert(publisher, (PortKind::Feed, peer));
-        self.feeds.insert(id, (peer, publisher));
+        self.feeds.insert(id, Running { peer, publisher, device });
         Ok(())
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, id: SessionId) {
-        if let Some((_, publisher)) = self.feeds.remove(&id) {
-            cx.directory.publishers.remove(&publisher);
-            cx.hub.unpublish(cx.now, publisher);
+        if let Some(feed) = self.feeds.remove(&id) {
+            cx.directory.publishers.remove(&feed.publisher);
+            cx.hub.unpublish(cx.now, feed.publisher);
         }
     }
 
     /// Ends a feed at once: another connection of the device took over, or the server stops.
     pub(crate) fn close(&mut self, cx: &mut Cx<'_>, peer: PeerId) {
-        let found = self.feeds.iter().find(|(_, (at, _))| *at == peer).map(|(id, _)| *id);
+        let found = self.feeds.iter().find(|(_, feed)| feed.peer == peer).map(|(id, _)| *id);
         if let Some(id) = found {
+            self.end(cx, id);
+        }
+    }
+
+    /// Ends the feeds of a device that is known no more.
+    pub(crate) fn end_publishers(&mut self, cx: &mut Cx<'_>, device: &DeviceId) {
+        let of_device = self.feeds.iter().filter(|(_, feed)| feed.device == *device);
+        for id in of_device.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.end(cx, id);
         }
     }

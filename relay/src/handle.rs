@@ -12,7 +12,7 @@ use mio::{Poll, Waker};
 use sightline_grant::{GrantVerifier, Redacted, Revocation, Thumbprint};
 use sightline_relay_proto::codec::TrackInfo;
 use sightline_relay_proto::hub::SenderInfo;
-use sightline_relay_proto::ids::{StreamKey, TrackIndex};
+use sightline_relay_proto::ids::{DeviceId, StreamKey, TrackIndex};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::admit::{AdmitError, Gate, Request};
@@ -27,7 +27,7 @@ use crate::port::{Question, Questions};
 use crate::roq::{RoqCommand, RoqError, RoqPort};
 use crate::rtsp::{RtspCommand, RtspPort};
 use crate::webrtc::{WebRtcCommand, WebRtcPort};
-use crate::worker::{Command, Ports, SharedStats, WAKER, Worker, WorkerParts};
+use crate::worker::{Command, Ports, SharedStats, Urgent, WAKER, Worker, WorkerParts};
 
 /// Commands that may wait for a worker. Beyond it callers are told that the relay is busy.
 const COMMAND_QUEUE: usize = 4096;
@@ -56,6 +56,7 @@ pub struct RelayHandle {
 struct Shared {
     commands: SyncSender<Command>,
     waker: Waker,
+    urgent: Arc<Urgent>,
     gate: Gate,
     stats: Arc<SharedStats>,
 }
@@ -71,6 +72,8 @@ pub struct RelayStats {
     pub packets_in: u64,
     /// RTP packets refused.
     pub packets_dropped: u64,
+    /// Of these, packets over their publisher's ceiling.
+    pub packets_over_rate: u64,
     /// Frames stored.
     pub frames_in: u64,
     /// Frames lost before they were whole.
@@ -100,10 +103,12 @@ impl Relay {
         let (questions, asked) = mpsc::channel(QUESTION_QUEUE);
         let (renewals, batches) = mpsc::channel(QUESTION_QUEUE);
         let stats = Arc::new(SharedStats::default());
+        let urgent = Arc::new(Urgent::default());
         let worker = Worker::new(WorkerParts {
             poll,
             ports,
             commands: receiver,
+            urgent: urgent.clone(),
             renewals,
             questions: Questions::new(questions),
             stats: stats.clone(),
@@ -113,7 +118,9 @@ impl Relay {
             .name("relay-0".into())
             .spawn(move || run(worker))
             .map_err(StartError::Thread)?;
-        let shared = Shared { commands, waker, gate: Gate::new(verifier), stats };
+        // Which grants were used, and what was revoked since, is not known from before.
+        let gate = Gate::new(verifier, unix_now());
+        let shared = Shared { commands, waker, urgent, gate, stats };
         let handle = RelayHandle { shared: Arc::new(shared) };
         tokio::spawn(answer_questions(handle.clone(), authority.clone(), asked));
         tokio::spawn(renew_leases(handle.clone(), authority, batches));
@@ -132,7 +139,11 @@ impl Relay {
 
     /// Ends every session and the thread.
     pub fn stop(mut self) {
-        self.handle.send(Command::Shutdown);
+        // Waits for a place in the queue: nothing else ends the thread.
+        let shared = &self.handle.shared;
+        if shared.commands.send(Command::Shutdown).is_ok() {
+            let _ = shared.waker.wake();
+        }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -345,9 +356,18 @@ impl RelayHandle {
             && matches!(tokio::time::timeout(ANSWER_TIMEOUT, answer).await, Ok(Ok(true)))
     }
 
-    /// Ends what a revocation ends.
+    /// Ends what a revocation ends. When the queue is full, every lease is asked about instead.
     pub fn revoke(&self, revocation: Revocation) {
-        self.send(Command::Revoke(revocation));
+        if !self.send(Command::Revoke(revocation)) {
+            self.renew_all();
+        }
+    }
+
+    /// Ends every session that publishes for a device: its credential was taken back. `false` if
+    /// the queue is full; try again.
+    #[must_use]
+    pub fn end_publishers(&self, device: DeviceId) -> bool {
+        self.send(Command::EndPublishers(device))
     }
 
     /// The revocation feed is alive; called each second.
@@ -357,7 +377,8 @@ impl RelayHandle {
 
     /// Asks the authority about every lease now: revocations may have been missed.
     pub fn renew_all(&self) {
-        self.send(Command::RenewAll);
+        self.shared.urgent.revocation_missed.store(true, Ordering::Release);
+        let _ = self.shared.waker.wake();
     }
 
     /// Counters, at most half a second old.
@@ -369,6 +390,7 @@ impl RelayHandle {
             subscribers: read(&stats.subscribers),
             packets_in: read(&stats.packets_in),
             packets_dropped: read(&stats.packets_dropped),
+            packets_over_rate: read(&stats.packets_over_rate),
             frames_in: read(&stats.frames_in),
             frames_lost: read(&stats.frames_lost),
             frames_out: read(&stats.frames_out),
@@ -379,8 +401,7 @@ impl RelayHandle {
     }
 
     fn admit(&self, request: Request<'_>) -> Result<Admitted, AdmitError> {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.shared.gate.admit(request, unix.as_secs())
+        self.shared.gate.admit(request, unix_now())
     }
 
     async fn ask<T>(
@@ -430,9 +451,43 @@ impl Drop for Feed {
     }
 }
 
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// 128 bits from the system's generator.
 fn random_u128() -> u128 {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
     u128::from_be_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use sightline_grant::GrantSigner;
+
+    use super::*;
+
+    #[test]
+    fn a_revocation_that_finds_the_queue_full_has_every_lease_asked_about() {
+        let poll = Poll::new().unwrap();
+        let (commands, queue) = sync_channel(1);
+        let verifier = GrantSigner::from_seed(&[5; 32]).unwrap().verifier();
+        let urgent = Arc::new(Urgent::default());
+        let shared = Shared {
+            commands,
+            waker: Waker::new(poll.registry(), WAKER).unwrap(),
+            urgent: urgent.clone(),
+            gate: Gate::new(verifier, 0),
+            stats: Arc::default(),
+        };
+        let handle = RelayHandle { shared: Arc::new(shared) };
+        let revocation = || Revocation::Session { session: "s".into() };
+        handle.revoke(revocation());
+        assert!(!urgent.revocation_missed.load(Ordering::Acquire), "it has a place");
+        handle.revoke(revocation());
+        assert!(urgent.revocation_missed.load(Ordering::Acquire));
+        assert!(!handle.end_publishers(DeviceId::new("CAM-1").unwrap()), "the caller tries again");
+        drop(queue);
+    }
 }

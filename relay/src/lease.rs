@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use sightline_grant::{Revocation, Role};
 
 use self::authority::SignsOfLife;
-use self::revocations::{RecentRevocations, ends};
+use self::revocations::{REVOCATION_MEMORY, RecentRevocations, ends};
 use crate::api::{LeaseTerms, LeaseVerdict};
 
 mod authority;
@@ -79,13 +79,15 @@ pub enum EndCause {
 pub struct LeaseTable {
     next: u64,
     leases: BTreeMap<LeaseId, Lease>,
-    /// Leases to be renewed, by time: those alive and not being asked about.
+    /// Leases to be asked about, by time: those alive, and in doubt the others too.
     renewals: BTreeSet<(Instant, LeaseId)>,
     /// Leases being asked about, by the time of asking.
     asked: BTreeSet<(Instant, LeaseId)>,
     /// All leases, by the time they run out.
     expiries: BTreeSet<(Instant, LeaseId)>,
     guests: usize,
+    /// When revocations may last have been missed.
+    doubted: Option<Instant>,
     ended: VecDeque<(LeaseId, EndCause)>,
     signs: SignsOfLife,
     recent: RecentRevocations,
@@ -123,7 +125,10 @@ impl LeaseTable {
         self.next += 1;
         let id = LeaseId(self.next);
         self.guests += usize::from(terms.role == Role::Guest);
-        let (renew, expires) = (now + RENEW_AFTER, now + LEASE);
+        // What the grant stands on may have ended by a revocation that was missed.
+        let doubtful = self.doubted.is_some_and(|at| now < at + REVOCATION_MEMORY);
+        let renew = if doubtful { now } else { now + RENEW_AFTER };
+        let expires = now + LEASE;
         self.renewals.insert((renew, id));
         self.expiries.insert((expires, id));
         let state = State::Fresh(renew);
@@ -161,11 +166,16 @@ impl LeaseTable {
         }
     }
 
-    /// Asks about every living lease at once: revocations may have been missed.
+    /// Asks about every lease at once: revocations may have been missed. So are leases that start
+    /// from grants of before, and those whose question is on its way already.
     pub fn renew_all(&mut self, now: Instant) {
-        let waiting: Vec<_> = self.renewals.iter().map(|(_, id)| *id).collect();
-        for id in waiting {
-            self.place(id, State::Fresh(now));
+        self.doubted = Some(now);
+        for (id, lease) in &mut self.leases {
+            if let State::Fresh(at) = lease.state {
+                self.renewals.remove(&(at, *id));
+                self.renewals.insert((now, *id));
+                lease.state = State::Fresh(now);
+            }
         }
     }
 
@@ -285,10 +295,19 @@ impl LeaseTable {
     fn renew(&mut self, now: Instant, id: LeaseId) {
         let Some(lease) = self.leases.get_mut(&id) else { return };
         let Some(asked) = lease.first_asked.take() else { return };
-        self.expiries.remove(&(lease.expires, id));
-        lease.expires = asked + LEASE;
-        self.expiries.insert((lease.expires, id));
-        self.place(id, State::Fresh(now.max(asked + RENEW_AFTER)));
+        // One that is not alive was asked about for its revocation alone.
+        if lease.alive {
+            self.expiries.remove(&(lease.expires, id));
+            lease.expires = asked + LEASE;
+            self.expiries.insert((lease.expires, id));
+        }
+        // The answer may be older than what was missed.
+        let stale = self.doubted.is_some_and(|at| at > asked);
+        let next = if stale { now } else { now.max(asked + RENEW_AFTER) };
+        self.place(id, State::Fresh(next));
+        if stale {
+            self.renewals.insert((next, id));
+        }
     }
 
     /// Ends the leases that have run out. An owner's goes on while the authority does not answer,

@@ -15,9 +15,12 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use mio::Token;
+use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::{Hub, PublisherId, SubscriberId};
+use sightline_relay_proto::ids::StreamKey;
 use sightline_relay_proto::transmit::Arena;
 
+use crate::api::MediaError;
 use crate::lease::{LeaseId, LeaseTable};
 
 /// Which port a peer or token belongs to.
@@ -46,6 +49,8 @@ pub(crate) enum CloseReason {
     StreamEnded,
     /// Another connection of the same device took over.
     Replaced,
+    /// The publishing credential was taken back.
+    CredentialEnded,
     /// The server stops.
     Shutdown,
 }
@@ -85,6 +90,14 @@ pub(crate) struct Cx<'a> {
     pub(crate) arena: &'a mut Arena,
     /// Questions to the asynchronous side.
     pub(crate) questions: &'a Questions,
+}
+
+/// Every way of watching hands out open frames only, so a sealed camera's stream is refused.
+pub(crate) fn refuse_sealed(hub: &Hub, key: &StreamKey) -> Result<(), MediaError> {
+    match hub.protection(key) {
+        Some(Protection::Sealed { .. }) => Err(MediaError::SealedStream),
+        Some(Protection::Open) | None => Ok(()),
+    }
 }
 
 /// A question that needs the database. The answer comes back as a command.

@@ -25,7 +25,7 @@ use quinn_proto::{Connection, Endpoint, VarInt};
 use sightline_grant::Thumbprint;
 use sightline_relay_proto::codec::{MediaKind, TrackInfo};
 use sightline_relay_proto::hub::SubscriberId;
-use sightline_relay_proto::ids::{Tier, TrackIndex};
+use sightline_relay_proto::ids::{DeviceId, Tier, TrackIndex};
 use sightline_relay_proto::limits::MAX_TRACKS;
 use sightline_relay_proto::roq::{Code, write};
 use tokio::sync::oneshot;
@@ -36,7 +36,7 @@ use self::socket::Socket;
 pub use self::tls::TlsSetupError;
 use crate::api::{Admitted, MediaError, Publisher, RoqSession, RoqTrack, SessionId};
 use crate::config::RelayConfig;
-use crate::port::{CloseReason, Cx, PeerId, PortKind};
+use crate::port::{CloseReason, Cx, PeerId, PortKind, refuse_sealed};
 
 /// First dynamic RTP payload type; tracks take it and the following ones.
 const FIRST_PAYLOAD_TYPE: u8 = 96;
@@ -197,9 +197,26 @@ impl RoqPort {
             CloseReason::LeaseEnded => (Code::General, "the permission has ended"),
             CloseReason::StreamEnded => (Code::NoError, "the stream has ended"),
             CloseReason::Replaced => (Code::General, "another connection took over"),
+            CloseReason::CredentialEnded => (Code::General, "the device is known no more"),
             CloseReason::Shutdown => (Code::NoError, "the server stops"),
         };
         self.end(cx, peer, code, text);
+    }
+
+    /// Ends every publishing session of a device, connected or not.
+    pub(crate) fn end_publishers(&mut self, cx: &mut Cx<'_>, device: &DeviceId) {
+        for peer in self.sessions.publishers_of(device) {
+            self.close(cx, peer, CloseReason::CredentialEnded);
+        }
+    }
+
+    /// Room for one more session. A key that has too many waiting gives up its oldest, so that
+    /// nobody alone takes the places of all.
+    fn make_room(&mut self, cx: &mut Cx<'_>, key: Thumbprint) -> Result<(), MediaError> {
+        if let Some(oldest) = self.sessions.oldest_beyond_bound(key) {
+            self.end(cx, oldest, Code::NoError, "newer sessions wait for the same key");
+        }
+        if self.sessions.is_full() { Err(MediaError::Full) } else { Ok(()) }
     }
 
     fn view(
@@ -208,9 +225,8 @@ impl RoqPort {
         id: SessionId,
         admitted: Admitted,
     ) -> Result<RoqSession, MediaError> {
-        if self.sessions.is_full() {
-            return Err(MediaError::Full);
-        }
+        refuse_sealed(cx.hub, &admitted.key)?;
+        self.make_room(cx, admitted.terminal)?;
         let infos = cx.hub.tracks(&admitted.key).ok_or(MediaError::NotLive)?.to_vec();
         let flows = random_flows(infos.len())?;
         let track = |(at, info): (usize, TrackInfo)| {
@@ -235,9 +251,7 @@ impl RoqPort {
         identity: Thumbprint,
         tracks: Vec<TrackInfo>,
     ) -> Result<RoqSession, MediaError> {
-        if self.sessions.is_full() {
-            return Err(MediaError::Full);
-        }
+        self.make_room(cx, identity)?;
         if tracks.is_empty() || tracks.len() > MAX_TRACKS {
             return Err(MediaError::BadOffer(format!("a stream has 1 to {MAX_TRACKS} tracks")));
         }

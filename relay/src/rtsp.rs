@@ -26,6 +26,7 @@ use mio::{Interest, Registry, Token};
 use rustls::{ServerConfig, ServerConnection};
 use sightline_grant::Redacted;
 use sightline_relay_proto::hub::SubscriberId;
+use sightline_relay_proto::ids::DeviceId;
 use sightline_relay_proto::rtsp::{RtspConnection, Settings, digest::Secret};
 use slab::Slab;
 
@@ -268,6 +269,14 @@ impl RtspPort {
                 _ => Fate::Broken,
             }
         });
+    }
+
+    /// Ends every connection that publishes for a device, or is logged in to.
+    pub(crate) fn end_publishers(&mut self, cx: &mut Cx<'_>, device: &DeviceId) {
+        let of_device = self.peers.iter().filter(|(_, peer)| peer.publishes_for(device));
+        for id in of_device.map(|(_, peer)| peer.id).collect::<Vec<_>>() {
+            self.close(cx, id, CloseReason::CredentialEnded);
+        }
     }
 
     #[cfg(test)]

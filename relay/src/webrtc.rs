@@ -17,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use mio::Token;
 use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::{Publication, SubscriberId};
-use sightline_relay_proto::ids::TrackIndex;
+use sightline_relay_proto::ids::{DeviceId, TrackIndex};
 use sightline_relay_proto::webrtc::{BindingRequest, DtlsIdentity, PeerEvent};
 
 pub(crate) use self::command::WebRtcCommand;
@@ -194,6 +194,13 @@ impl WebRtcPort {
             tracing::info!(session = ?session.id, ?reason, "webrtc session closed");
         }
         self.remove(cx, peer);
+    }
+
+    /// Ends every WHIP session of a device, connected or not.
+    pub(crate) fn end_publishers(&mut self, cx: &mut Cx<'_>, device: &DeviceId) {
+        for peer in self.sessions.publishers_of(device) {
+            self.close(cx, peer, CloseReason::CredentialEnded);
+        }
     }
 
     fn remove(&mut self, cx: &mut Cx<'_>, peer: PeerId) {

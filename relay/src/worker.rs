@@ -10,14 +10,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use sightline_grant::Revocation;
 use sightline_relay_proto::hub::{Hub, HubEvent, HubStats};
-use sightline_relay_proto::ids::StreamKey;
+use sightline_relay_proto::ids::{DeviceId, StreamKey};
 use sightline_relay_proto::transmit::Arena;
 use tokio::sync::{mpsc, oneshot};
 
@@ -48,10 +48,10 @@ pub(crate) enum Command {
     Feed(FeedCommand),
     /// An act of the control plane that ends sessions.
     Revoke(Revocation),
+    /// A device's publishing credential has ended, and so have the sessions that stand on it.
+    EndPublishers(DeviceId),
     /// The revocation feed is alive.
     FeedBeat,
-    /// Revocations may have been missed.
-    RenewAll,
     /// Answer to a renewal batch; `None` when the authority was silent.
     Renewed(Option<Vec<(LeaseId, LeaseVerdict)>>),
     /// Whether a stream is live.
@@ -63,6 +63,13 @@ pub(crate) enum Command {
     Shutdown,
 }
 
+/// What must reach the worker although its queue is full.
+#[derive(Default)]
+pub(crate) struct Urgent {
+    /// Revocations may have been missed: every lease is to be asked about.
+    pub(crate) revocation_missed: AtomicBool,
+}
+
 /// Counters of a worker, for the exporter.
 #[derive(Default)]
 pub(crate) struct SharedStats {
@@ -70,6 +77,7 @@ pub(crate) struct SharedStats {
     pub(crate) subscribers: AtomicU64,
     pub(crate) packets_in: AtomicU64,
     pub(crate) packets_dropped: AtomicU64,
+    pub(crate) packets_over_rate: AtomicU64,
     pub(crate) frames_in: AtomicU64,
     pub(crate) frames_lost: AtomicU64,
     pub(crate) frames_out: AtomicU64,
@@ -87,6 +95,8 @@ impl SharedStats {
             (&self.packets_dropped, stats.packets_dropped),
             (&self.frames_in, stats.frames_in),
             (&self.frames_lost, stats.frames_lost),
+            (&self.frames_out, stats.frames_out),
+            (&self.packets_over_rate, stats.packets_over_rate),
             (&self.skips, stats.skips),
             (&self.cached_bytes, stats.cached_bytes),
             (&self.turns, turns),
@@ -111,9 +121,19 @@ pub(crate) struct Worker {
     ports: Ports,
     core: Core,
     commands: Receiver<Command>,
+    urgent: Arc<Urgent>,
     renewals: mpsc::Sender<Vec<(LeaseId, LeaseTerms)>>,
     stats: Arc<SharedStats>,
     turns: u64,
+}
+
+/// How a turn left the commands.
+enum Commands {
+    Done,
+    /// More may wait.
+    More,
+    /// The worker must stop.
+    Stop,
 }
 
 struct Core {
@@ -129,6 +149,7 @@ pub(crate) struct WorkerParts {
     pub(crate) poll: Poll,
     pub(crate) ports: Ports,
     pub(crate) commands: Receiver<Command>,
+    pub(crate) urgent: Arc<Urgent>,
     pub(crate) renewals: mpsc::Sender<Vec<(LeaseId, LeaseTerms)>>,
     pub(crate) questions: Questions,
     pub(crate) stats: Arc<SharedStats>,
@@ -148,6 +169,7 @@ impl Worker {
                 questions: parts.questions,
             },
             commands: parts.commands,
+            urgent: parts.urgent,
             renewals: parts.renewals,
             stats: parts.stats,
             turns: 0,
@@ -157,8 +179,10 @@ impl Worker {
     /// Runs until it is told to stop.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
+        let mut more = false;
         loop {
-            let wait = self.wait(Instant::now());
+            // The waker rings once for commands that one turn did not get to.
+            let wait = if more { Duration::ZERO } else { self.wait(Instant::now()) };
             match self.poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
@@ -168,9 +192,13 @@ impl Worker {
                 let readable = event.is_readable() || event.is_read_closed() || event.is_error();
                 self.handle_io(now, event.token(), readable, event.is_writable());
             }
-            if !self.handle_commands(now) {
-                self.shut_down(now);
-                return Ok(());
+            match self.handle_commands(now) {
+                Commands::Done => more = false,
+                Commands::More => more = true,
+                Commands::Stop => {
+                    self.shut_down(now);
+                    return Ok(());
+                }
             }
             self.handle_timeouts(now);
             self.deliver(now);
@@ -218,16 +246,19 @@ impl Worker {
         }
     }
 
-    /// Handles what waits; `false` when the worker must stop.
-    fn handle_commands(&mut self, now: Instant) -> bool {
+    /// Handles what waits, up to [`COMMANDS_PER_TURN`].
+    fn handle_commands(&mut self, now: Instant) -> Commands {
+        if self.urgent.revocation_missed.swap(false, Ordering::AcqRel) {
+            self.core.leases.renew_all(now);
+        }
         for _ in 0..COMMANDS_PER_TURN {
             match self.commands.try_recv() {
-                Ok(Command::Shutdown) | Err(TryRecvError::Disconnected) => return false,
+                Ok(Command::Shutdown) | Err(TryRecvError::Disconnected) => return Commands::Stop,
                 Ok(command) => self.handle_command(now, command),
-                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Empty) => return Commands::Done,
             }
         }
-        true
+        Commands::More
     }
 
     fn handle_command(&mut self, now: Instant, command: Command) {
@@ -238,8 +269,13 @@ impl Worker {
             Command::Roq(command) => ports.roq.handle_command(&mut cx, command),
             Command::Feed(command) => ports.feed.handle_command(&mut cx, command),
             Command::Revoke(revocation) => cx.leases.revoke(now, &revocation),
+            Command::EndPublishers(device) => {
+                ports.webrtc.end_publishers(&mut cx, &device);
+                ports.rtsp.end_publishers(&mut cx, &device);
+                ports.roq.end_publishers(&mut cx, &device);
+                ports.feed.end_publishers(&mut cx, &device);
+            }
             Command::FeedBeat => cx.leases.feed_beat(now),
-            Command::RenewAll => cx.leases.renew_all(now),
             Command::Renewed(Some(verdicts)) => cx.leases.handle_renewed(now, verdicts),
             Command::Renewed(None) => cx.leases.handle_silence(now),
             Command::Live { key, reply } => {

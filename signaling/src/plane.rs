@@ -101,6 +101,8 @@ pub struct PublisherFacts {
     pub serial: String,
     /// Sealed or open.
     pub sealed: bool,
+    /// Number of its channels, counted from 0.
+    pub channels: u16,
 }
 
 /// Answer to a WHIP or WHEP offer.

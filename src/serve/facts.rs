@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use sightline_client::identity::Identity;
@@ -15,13 +14,11 @@ use sightline_control_plane::storage::model::LeaseFacts;
 use sightline_control_plane::{Config, ControlPlane};
 use sightline_grant::{Action, Redacted, Thumbprint};
 use sightline_relay::{
-    Authority, AuthoritySilent, BoundAddresses, LeaseTerms, LeaseVerdict, Publisher, RelayHandle,
-    RtspPublisher,
+    Authority, AuthoritySilent, BoundAddresses, LeaseTerms, LeaseVerdict, Publisher, RtspPublisher,
 };
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey};
 use sightline_signaling::plane::{Admission, Caller, Directory, GateRefusal, PublisherFacts};
 use sightline_signaling::{Hashes, Ports, ServerFacts};
-use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::DoorAddresses;
@@ -154,7 +151,11 @@ fn known<T, E: std::fmt::Display>(found: Result<Option<T>, E>) -> Option<T> {
 }
 
 fn publisher_facts(device: PublishingDevice) -> PublisherFacts {
-    PublisherFacts { serial: device.serial, sealed: device.sealed }
+    PublisherFacts {
+        serial: device.serial,
+        sealed: device.sealed,
+        channels: device.channels,
+    }
 }
 
 /// The relay's view of the facts.
@@ -193,29 +194,6 @@ impl Authority for ControlAuthority {
             ha1_md5: found.ha1_md5,
             ha1_sha256: found.ha1_sha256,
         })
-    }
-}
-
-/// Carries revocations to the relay and beats while it can read them.
-pub(crate) async fn feed(
-    control: ControlPlane,
-    relay: RelayHandle,
-    beat: Duration,
-    stop: CancellationToken,
-) {
-    let mut revocations = control.revocations();
-    let mut beats = tokio::time::interval(beat);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = beats.tick() => relay.feed_beat(),
-            revocation = revocations.recv() => match revocation {
-                Ok(revocation) => relay.revoke(revocation),
-                // What was missed is unknown, so every lease is asked about.
-                Err(RecvError::Lagged(_)) => relay.renew_all(),
-                Err(RecvError::Closed) => return,
-            },
-        }
     }
 }
 

@@ -125,6 +125,10 @@ impl MediaPlane for RelayPlane {
 }
 
 fn known_publisher(facts: PublisherFacts, channel: u16) -> Result<Publisher, MediaRefusal> {
+    if channel >= facts.channels {
+        let most = facts.channels.saturating_sub(1);
+        return Err(MediaRefusal::BadOffer(format!("the device has the channels 0 to {most}")));
+    }
     let device = DeviceId::new(&facts.serial).map_err(|_| MediaRefusal::NoSession)?;
     Ok(Publisher { key: StreamKey::up(device, Channel(channel)), sealed: facts.sealed })
 }
@@ -241,6 +245,7 @@ fn media_refusal(error: MediaError) -> MediaRefusal {
         wrong @ MediaError::WrongProtection { .. } => {
             MediaRefusal::WrongProtection(wrong.to_string())
         }
+        sealed @ MediaError::SealedStream => MediaRefusal::WrongProtection(sealed.to_string()),
         // Whoever asks again with a new grant learns at the gate what was taken away.
         MediaError::Revoked => MediaRefusal::GrantInvalid,
         MediaError::NoSession => MediaRefusal::NoSession,

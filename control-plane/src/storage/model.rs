@@ -507,3 +507,12 @@ pub struct OplogEntry {
     /// Unix seconds.
     pub at: u64,
 }
+
+/// Stands for everything committed so far by others than this store. Only equality means anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CommitMark {
+    /// Which connection counts.
+    pub(crate) connection: u64,
+    /// Its counter.
+    pub(crate) version: u64,
+}

@@ -15,6 +15,8 @@ mod session;
 pub mod upkeep;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -33,7 +35,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The store.
 #[derive(Clone)]
 pub struct SqliteStore {
+    /// One connection, through which every commit of this store goes.
     writer: SqlitePool,
+    /// How many connections the writer has had.
+    writer_generation: Arc<AtomicU64>,
     reader: SqlitePool,
 }
 
@@ -55,10 +60,20 @@ impl SqliteStore {
         let pool = |connections| {
             SqlitePoolOptions::new().max_connections(connections).acquire_timeout(BUSY_TIMEOUT)
         };
-        let writer = pool(1).connect_with(options.clone()).await?;
+        let writer_generation = Arc::new(AtomicU64::new(0));
+        let generation = writer_generation.clone();
+        let writer = pool(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(move |_, _| {
+                generation.fetch_add(1, Ordering::Relaxed);
+                Box::pin(async { Ok(()) })
+            })
+            .connect_with(options.clone())
+            .await?;
         migrate::run(&writer, path, MIGRATIONS).await?;
         let reader = pool(READERS).connect_with(options.pragma("query_only", "ON")).await?;
-        Ok(Self { writer, reader })
+        Ok(Self { writer, writer_generation, reader })
     }
 
     /// Closes all connections.

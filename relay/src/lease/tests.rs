@@ -449,3 +449,56 @@ fn random_acts_break_no_bound() {
         }
     }
 }
+
+#[test]
+fn in_doubt_every_lease_is_asked_about_at_once_alive_or_not() {
+    let mut play = Play::new();
+    play.open(Role::Owner);
+    let stalled = play.open(Role::Guest);
+    play.table.set_alive(stalled, false);
+    play.run_to(SECOND);
+    play.authority = Authority::Refuses;
+    play.table.renew_all(play.now);
+    play.turn();
+    assert_eq!(play.asked, [(SECOND, 2)]);
+    assert_eq!(play.ended.len(), 2);
+}
+
+#[test]
+fn a_question_in_doubt_lengthens_no_lease_whose_transport_is_not_alive() {
+    let mut play = Play::new();
+    let stalled = play.open(Role::Owner);
+    play.table.set_alive(stalled, false);
+    play.run_to(SECOND * 30);
+    play.table.renew_all(play.now);
+    play.run_to(LEASE * 2);
+    assert_eq!(play.asked, [(SECOND * 30 + STEP, 1)]);
+    assert_eq!(play.ended, [(stalled, EndCause::Expired, LEASE)]);
+}
+
+#[test]
+fn a_lease_from_a_grant_of_before_the_doubt_is_asked_about_when_it_starts() {
+    for (age, at_once) in [(REVOCATION_MEMORY - STEP, true), (REVOCATION_MEMORY, false)] {
+        let mut play = Play::new();
+        play.table.renew_all(play.now);
+        play.run_to(age);
+        play.open(Role::Owner);
+        play.turn();
+        assert_eq!(play.asked.len(), usize::from(at_once), "{age:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_a_question_of_before_the_doubt_does_not_settle_it() {
+    let mut play = Play::new();
+    let id = play.open(Role::Owner);
+    play.run_to(RENEW_AFTER - STEP);
+    let asked = play.start + RENEW_AFTER;
+    assert_eq!(play.table.poll_renewals(asked).map(|batch| batch.len()), Some(1));
+    play.table.renew_all(asked + STEP);
+    play.now = asked + STEP * 2;
+    play.table.handle_renewed(play.now, vec![(id, LeaseVerdict::Renewed)]);
+    assert_eq!(play.table.poll_renewals(play.now).map(|batch| batch.len()), Some(1));
+    play.table.handle_renewed(play.now, vec![(id, LeaseVerdict::Renewed)]);
+    assert_eq!(play.table.poll_renewals(play.now), None);
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use sightline_grant::Thumbprint;
-use sightline_relay_proto::ids::StreamKey;
+use sightline_relay_proto::ids::{DeviceId, StreamKey};
 
 use crate::api::{Publisher, RoqTrack, SessionId};
 use crate::lease::LeaseId;
@@ -14,6 +14,8 @@ use crate::port::PeerId;
 pub(super) const CONNECT_WAIT: Duration = Duration::from_secs(30);
 /// Sessions without a connection, at most.
 pub(super) const MAX_PENDING: usize = 1024;
+/// Sessions of one key without a connection, at most.
+pub(super) const MAX_PENDING_PER_KEY: usize = 16;
 /// Sessions in all, at most.
 pub(super) const MAX_SESSIONS: usize = 16 * 1024;
 /// What follows the 32 hexadecimal digits of a session in its server name.
@@ -55,6 +57,25 @@ impl Sessions {
     /// Whether a bound is reached.
     pub(super) fn is_full(&self) -> bool {
         self.deadlines.len() >= MAX_PENDING || self.by_peer.len() >= MAX_SESSIONS
+    }
+
+    /// The oldest waiting session of a key that has [`MAX_PENDING_PER_KEY`] of them.
+    pub(super) fn oldest_beyond_bound(&self, key: Thumbprint) -> Option<PeerId> {
+        let waiting = self.deadlines.iter().map(|(_, peer)| *peer);
+        let of_key = |peer: &PeerId| self.by_peer.get(peer).is_some_and(|it| it.key == key);
+        let mut of_key = waiting.filter(of_key);
+        let oldest = of_key.next()?;
+        (of_key.count() + 1 >= MAX_PENDING_PER_KEY).then_some(oldest)
+    }
+
+    /// Publishing sessions of a device.
+    pub(super) fn publishers_of(&self, device: &DeviceId) -> Vec<PeerId> {
+        let publishes = |session: &Session| match &session.purpose {
+            Purpose::Publish { publisher } => publisher.key.device == *device,
+            Purpose::View { .. } => false,
+        };
+        let found = self.by_peer.iter().filter(|(_, session)| publishes(session));
+        found.map(|(peer, _)| *peer).collect()
     }
 
     /// The name of the next session's peer.
@@ -164,13 +185,34 @@ mod tests {
     }
 
     #[test]
+    fn a_key_with_too_many_waiting_sessions_gives_up_its_oldest() {
+        let now = Instant::now();
+        let mut sessions = Sessions::default();
+        let device = DeviceId::new("CAM-1").expect("legal");
+        let key = StreamKey::up(device.clone(), sightline_relay_proto::ids::Channel(0));
+        let mut first = None;
+        for at in 0..MAX_PENDING_PER_KEY as u128 {
+            assert_eq!(sessions.oldest_beyond_bound(Thumbprint([1; 32])), None);
+            let peer = sessions.allot();
+            first.get_or_insert(peer);
+            let publisher = Publisher { key: key.clone(), sealed: false };
+            let purpose = Purpose::Publish { publisher };
+            let since = now + Duration::from_millis(at as u64);
+            sessions.insert(since, peer, SessionId(at), purpose, Thumbprint([1; 32]), Vec::new());
+        }
+        assert_eq!(sessions.oldest_beyond_bound(Thumbprint([1; 32])), first);
+        assert_eq!(sessions.oldest_beyond_bound(Thumbprint([2; 32])), None);
+        assert_eq!(sessions.publishers_of(&device).len(), MAX_PENDING_PER_KEY);
+    }
+
+    #[test]
     fn a_session_expires_after_its_wait_and_not_while_connected() {
         let now = Instant::now();
         let mut sessions = Sessions::default();
         let peer = sessions.allot();
         let publisher = Publisher {
             key: StreamKey::up(
-                sightline_relay_proto::ids::DeviceId::new("CAM-1").expect("legal"),
+                DeviceId::new("CAM-1").expect("legal"),
                 sightline_relay_proto::ids::Channel(0),
             ),
             sealed: false,

@@ -451,3 +451,29 @@ fn a_foreign_viewer_decodes_what_is_sent() {
     let written = std::fs::read(&out).expect("written");
     assert!(written.starts_with(&[0, 0, 0, 1, 0x67]));
 }
+
+#[test]
+fn a_sealed_stream_is_refused_with_its_own_reason() {
+    let identity = Identity::ed25519();
+    let mut rig = Rig::new();
+    let publication = Publication {
+        key: stream_key(),
+        tracks: vec![TrackInfo::video(Codec::H264)],
+        protection: Protection::Sealed { generation: 1 },
+        takes_keyframe_requests: false,
+        unordered: false,
+    };
+    rig.hub.publish(Instant::now(), publication).expect("one track");
+    assert_eq!(rig.view(identity.thumbprint).err(), Some(MediaError::SealedStream));
+}
+
+#[test]
+fn a_credential_taken_back_ends_the_session_connected_or_not() {
+    let identity = Identity::ed25519();
+    let mut rig = Rig::new();
+    rig.publish(identity.thumbprint, vec![TrackInfo::video(Codec::H264)]).expect("a session");
+    for (device, left) in [("CAM-2", 1), ("CAM-1", 0)] {
+        rig.end_publishers(device);
+        assert_eq!(rig.port.sessions.publishers_of(&stream_key().device).len(), left);
+    }
+}

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use sightline_relay_proto::ids::StreamKey;
+use sightline_relay_proto::ids::{DeviceId, StreamKey};
 use sightline_relay_proto::rtsp::{Event, Refusal, Role, RtspConnection, StreamPath};
 
 use crate::api::Publisher;
@@ -232,6 +232,15 @@ impl Peer {
             }
             // Requests of nobody are refused one by one.
             (Role::Publisher, _) => {}
+        }
+    }
+
+    /// Whether it stands on the publishing credential of this device.
+    pub(super) fn publishes_for(&self, device: &DeviceId) -> bool {
+        match &self.who {
+            Who::Publisher(recorder) => recorder.device() == device,
+            Who::Candidate(Some(publisher)) => publisher.key.device == *device,
+            Who::Nobody | Who::Candidate(None) | Who::Viewer(_) => false,
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sightline_relay_proto::frame::Protection;
-use sightline_relay_proto::hub::{Delivery, Hub, Selection, SubscriberId};
+use sightline_relay_proto::hub::{Delivery, Selection, SubscriberId};
 use sightline_relay_proto::ids::{StreamKey, TrackIndex};
 use sightline_relay_proto::rtsp::{Lower, Refusal, StreamPath};
 use sightline_relay_proto::sdp;
@@ -12,7 +12,7 @@ use sightline_relay_proto::wire::rtcp;
 
 use crate::api::Admitted;
 use crate::lease::{LeaseId, LeaseRefused};
-use crate::port::{Cx, PeerId, PortKind};
+use crate::port::{Cx, PeerId, PortKind, refuse_sealed};
 
 use super::output::{FrameWriter, Output, TrackFields};
 use super::peer::{Fate, Peer, Who, key_of};
@@ -145,9 +145,8 @@ impl Peer {
             return self.connection.refuse(&Refusal::new(404, "the login is for another stream"));
         }
         let key = viewer.key.clone();
-        if is_sealed(cx.hub, cx.now, &key) {
-            let text = "the camera is sealed; RTSP players cannot open its stream";
-            return self.connection.refuse(&Refusal::new(415, text));
+        if let Err(sealed) = refuse_sealed(cx.hub, &key) {
+            return self.connection.refuse(&Refusal::new(415, sealed.to_string()));
         }
         match cx.hub.tracks(&key) {
             Some(tracks) => self.connection.answer_tracks(Ok(tracks)),
@@ -171,6 +170,9 @@ impl Peer {
         let described = self.connection.media();
         if !live.iter().eq(described.iter().map(|media| &media.info)) {
             return Err(Refusal::new(404, "the stream has changed; describe it again"));
+        }
+        if let Err(sealed) = refuse_sealed(cx.hub, &viewer.key) {
+            return Err(Refusal::new(415, sealed.to_string()));
         }
         let setups = self.connection.setups().iter();
         let tracks = setups.map(|setup| {
@@ -250,14 +252,4 @@ impl Peer {
             }
         }
     }
-}
-
-/// Whether the newest cached frame of a stream is sealed.
-fn is_sealed(hub: &mut Hub, now: Instant, key: &StreamKey) -> bool {
-    let count = hub.tracks(key).map_or(0, <[_]>::len);
-    let selection = Selection { tracks: (0..count).map(|index| TrackIndex(index as u8)).collect() };
-    let Ok(probe) = hub.subscribe(now, key, selection) else { return false };
-    let first = hub.poll_delivery(now, probe);
-    hub.unsubscribe(probe);
-    first.is_some_and(|delivery| delivery.frame.descriptor.protection != Protection::Open)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::{Publication, PublisherId};
-use sightline_relay_proto::ids::TrackIndex;
+use sightline_relay_proto::ids::{DeviceId, TrackIndex};
 use sightline_relay_proto::rtsp::{Lower, Reception, Refusal, RtspConnection, StreamPath};
 use sightline_relay_proto::wire::rtcp::{self, Rtcp};
 use sightline_relay_proto::wire::rtp;
@@ -45,6 +45,10 @@ struct Incoming {
 impl Recorder {
     pub(super) fn new(publisher: Publisher, ssrc: u32) -> Self {
         Self { publisher, id: None, tracks: Vec::new(), ssrc, next_report: None }
+    }
+
+    pub(super) fn device(&self) -> &DeviceId {
+        &self.publisher.key.device
     }
 
     pub(super) fn close(&mut self, cx: &mut Cx<'_>) {

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::WebRtcPort;
 use super::session::{Role, Session};
 use crate::api::{Admitted, MediaError, Publisher, SessionId, WebRtcAnswer, WebRtcPatch};
-use crate::port::{Cx, PortKind};
+use crate::port::{Cx, PortKind, refuse_sealed};
 
 type Reply<T> = oneshot::Sender<Result<T, MediaError>>;
 
@@ -48,6 +48,7 @@ impl WebRtcPort {
         offer: &str,
     ) -> Result<WebRtcAnswer, MediaError> {
         let offer = Offer::parse(offer)?;
+        refuse_sealed(cx.hub, &admitted.key)?;
         let tracks = cx.hub.tracks(&admitted.key).ok_or(MediaError::NotLive)?;
         let plan = ViewPlan::new(&offer, tracks)?;
         self.check_room(id)?;

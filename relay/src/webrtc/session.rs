@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use sightline_relay_proto::codec::TrackInfo;
 use sightline_relay_proto::hub::{PublisherId, Selection, SubscriberId};
-use sightline_relay_proto::ids::StreamKey;
+use sightline_relay_proto::ids::{DeviceId, StreamKey};
 use sightline_relay_proto::webrtc::WebRtcPeer;
 use smallvec::SmallVec;
 
@@ -127,6 +127,13 @@ impl Sessions {
 
     pub(super) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Session> {
         self.sessions.get_mut(&peer)
+    }
+
+    /// WHIP sessions of a device.
+    pub(super) fn publishers_of(&self, device: &DeviceId) -> Vec<PeerId> {
+        let publishes = |session: &Session| matches!(&session.role, Role::Publisher { key, .. } if key.device == *device);
+        let found = self.sessions.iter().filter(|(_, session)| publishes(session));
+        found.map(|(peer, _)| *peer).collect()
     }
 
     pub(super) fn by_name(&self, id: SessionId) -> Option<PeerId> {

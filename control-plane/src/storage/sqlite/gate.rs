@@ -1,5 +1,7 @@
 //! The gate's reads.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use sqlx::query;
 
@@ -8,7 +10,7 @@ use super::row::{Columns, int};
 use super::session::session;
 use crate::ids::{Serial, SessionId};
 use crate::limits::{VIEW_IDLE_SECS, VIEW_TOUCH_SECS};
-use crate::storage::model::{DeviceEpochs, GateFacts, LeaseFacts, MediaAudit};
+use crate::storage::model::{CommitMark, DeviceEpochs, GateFacts, LeaseFacts, MediaAudit};
 use crate::storage::{GateStore, StoreError, Stored};
 
 #[async_trait]
@@ -167,6 +169,13 @@ impl GateStore for SqliteStore {
         .execute(&self.writer)
         .await?;
         Ok(())
+    }
+
+    async fn outside_commits(&self) -> Stored<CommitMark> {
+        // Counts the commits of every connection but the one that asks.
+        let row = query("PRAGMA data_version").fetch_one(&self.writer).await?;
+        let connection = self.writer_generation.load(Ordering::Relaxed);
+        Ok(CommitMark { connection, version: row.num("data_version")? })
     }
 
     async fn ping(&self) -> Stored<()> {

@@ -2,7 +2,7 @@ use sqlx::{query, query_scalar, raw_sql};
 
 use super::SqliteStore;
 use super::migrate::{self, MIGRATIONS, MigrateError, copy_path};
-use crate::storage::contract;
+use crate::storage::{GateStore, contract};
 
 const BROKEN: &[&str] = &[
     MIGRATIONS[0],
@@ -53,6 +53,20 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
     ] {
         assert!(query(sql).execute(&store.writer).await.is_err(), "{sql}");
     }
+}
+
+#[tokio::test]
+async fn commits_of_others_are_seen_and_its_own_are_not() {
+    let (store, folder) = store().await;
+    let first = store.outside_commits().await.unwrap();
+    contract::some_rows(&store).await;
+    assert_eq!(store.outside_commits().await.unwrap(), first, "its own commits");
+    let other = SqliteStore::open(&folder.path().join("a.db")).await.unwrap();
+    let opened = store.outside_commits().await.unwrap();
+    query("INSERT INTO otp_ledger VALUES ('x', x'00', 1)").execute(&other.writer).await.unwrap();
+    let after = store.outside_commits().await.unwrap();
+    assert_ne!(after, opened, "a commit of another");
+    assert_eq!(store.outside_commits().await.unwrap(), after);
 }
 
 #[tokio::test]

@@ -111,6 +111,7 @@ impl Rig {
     }
 
     fn with<T>(&mut self, action: impl FnOnce(&mut RoqPort, &mut Cx<'_>) -> T) -> T {
+        self.leases.feed_beat(Instant::now() + self.skip);
         let mut cx = Cx {
             now: Instant::now() + self.skip,
             hub: &mut self.hub,
@@ -157,6 +158,11 @@ impl Rig {
 
     pub(super) fn close(&mut self, peer: PeerId, reason: CloseReason) {
         self.with(|port, cx| port.close(cx, peer, reason));
+    }
+
+    pub(super) fn end_publishers(&mut self, device: &str) {
+        let device = DeviceId::new(device).expect("a legal serial");
+        self.with(|port, cx| port.end_publishers(cx, &device));
     }
 
     /// One turn of the loop.
