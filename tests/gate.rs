@@ -207,7 +207,7 @@ async fn reused_handle(world: &mut World, terminal: &Terminal, camera: &Camera, 
         world.table.note("handle reused", &again);
         let (_, login) = handle(terminal, camera).await;
         let astray = play(server, egress, &elsewhere, Some(login)).await;
-        assert_eq!((astray.status, astray.packets), (404, 0), "a handle of another camera");
+        assert_eq!((astray.status, astray.packets), (401, 0), "a handle of another camera");
     }
 }
 

@@ -40,7 +40,7 @@ impl Server {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sightline"));
+        let mut command = sightline();
         command.arg("serve").arg("--no-demo").arg("--data").arg(&data);
         for door in ["http", "https", "roq", "webrtc", "rtsp", "rtsps", "rtsp_udp", "metrics"] {
             command.arg(format!("--listen.{door}")).arg("127.0.0.1:0");
@@ -89,7 +89,7 @@ impl Server {
 
     /// Adds a camera that proves itself with `identity`.
     pub async fn add_device(&self, serial: &str, identity: &Identity) -> NewDevice {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sightline"));
+        let mut command = sightline();
         command.args(["admin", "--json", "--data"]).arg(self.folder.path().join("data"));
         command.args(["device", "add", "--serial", serial, "--identity"]);
         let output = command.arg(identity.thumbprint().to_string()).output().await;
@@ -150,6 +150,17 @@ impl Drop for Server {
             eprintln!("-- the server said:\n{}", self.log());
         }
     }
+}
+
+/// The product, without the tests' own settings: it refuses a variable that is no key of its own.
+fn sightline() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sightline"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SIGHTLINE_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 fn tls_of(pem: &[u8]) -> rustls::ClientConfig {
