@@ -21,4 +21,5 @@ pub mod wire;
 
 pub use identity::Identity;
 pub use quic::{Roots, SessionTarget};
+pub use quinn::Endpoint;
 pub use secret::DeviceSecret;
