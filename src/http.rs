@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,12 +24,16 @@ use tower::ServiceExt;
 
 /// Connections of one listener at a time; more wait in the system's queue.
 const MAX_CONNECTIONS: usize = 2048;
-/// Time for a TLS handshake, and for the headers of a request.
+/// Time for a TLS handshake, for the first request of a connection, and for the headers of each.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, e.g. when file descriptors run out.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 /// Streams of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
+/// Pause between pings on a silent HTTP/2 connection.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// Time for the answer to a ping; then the connection is dropped.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open requests may take to end once the server stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -98,22 +103,40 @@ async fn speak_http<S>(stream: S, from: SocketAddr, app: Router, stop: Cancellat
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let asked = Arc::new(AtomicBool::new(false));
+    let first = first_request_overdue(Arc::clone(&asked));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(from));
         app.clone().oneshot(request)
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => {}
+        () = first => {}
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
+    }
+}
+
+/// Ends when a connection has asked nothing in time. Before the version of HTTP is known, and on
+/// HTTP/2, no other timer runs.
+async fn first_request_overdue(asked: Arc<AtomicBool>) {
+    tokio::time::sleep(HEADER_TIMEOUT).await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }
 

@@ -133,8 +133,21 @@ async fn late_viewer(server: &Server, user: &User, serial: &str) {
 
 /// Connections that begin and never go on: each port drops them by itself.
 async fn silent(server: &Server) -> Vec<(&'static str, Duration)> {
-    let beginnings: [(&str, &[u8]); 6] = [
+    let beginnings: [(&str, &[u8]); 11] = [
+        (
+            "http",
+            b"POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: \
+            application/json\r\nContent-Length: 50\r\n\r\n{",
+        ),
+        (
+            "http",
+            b"POST /v1/whep/X/0 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: \
+            application/sdp\r\nContent-Length: 50\r\n\r\nv=0",
+        ),
         ("http", b"GET / HTTP/1.1\r\nHost: a\r\nX: "),
+        ("http", b""),
+        ("http", b"PRI * HTTP/2.0\r\n"),
+        ("http", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
         ("https", b"\x16\x03\x01\x02\x00"),
         ("https", b""),
         ("rtsp", b"OPTIONS * RTSP/1.0\r\nCSeq"),

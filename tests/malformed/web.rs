@@ -10,6 +10,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Frame types of HTTP/2.
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 
@@ -114,8 +115,15 @@ fn goaway(mut said: &[u8]) -> Option<u32> {
 pub(crate) async fn http2(server: &Server) {
     let settings = frame(SETTINGS, 0, 0, &[]);
     let huge = frame(HEADERS, 4, 1, &[0; 20_000]);
+    let request = [0x82, 0x86, 0x84, 0x41, 1, b'a'];
+    let rapid: Vec<u8> = (0..1000_u32)
+        .map(|at| 2 * at + 1)
+        .flat_map(|id| [frame(HEADERS, 5, id, &request), frame(RST_STREAM, 0, id, &[0, 0, 0, 8])])
+        .flatten()
+        .collect();
     // The exact code, or the general one (RFC 9113, 7).
-    let attacks: [(&str, Vec<u8>, &[u32]); 5] = [
+    let attacks: [(&str, Vec<u8>, &[u32]); 6] = [
+        ("a thousand requests withdrawn at once", [settings.clone(), rapid].concat(), &[11]),
         ("settings of a bad length", frame(SETTINGS, 0, 0, &[0; 5]), &[1, 6]),
         ("data on stream 0", [settings.clone(), frame(DATA, 0, 0, b"x")].concat(), &[1]),
         (
