@@ -121,7 +121,7 @@ pub(crate) async fn handshakes(server: &Server, rogue: &Rogue) {
     assert!(error.to_string().contains("cert"), "a certificate is demanded: {error}");
 
     let foreign = dial(server, config(server, Some(&rogue.identity), b"h3"), &session.server_name);
-    let error = foreign.await.err().expect("no protocol in common").to_string();
+    let error = foreign.await.expect_err("no protocol in common").to_string();
     assert!(error.contains("120") || error.contains("protocol"), "{error}");
 }
 

@@ -193,6 +193,7 @@ export const en = {
   'problem.internal': 'Something went wrong at the server.',
   'problem.grant-required': 'The admission is missing.',
   'problem.proof-required': 'The proof of this terminal is missing.',
+  'problem.body-timeout': 'The request did not arrive whole.',
   'problem.body-too-large': 'Too much data.',
   'problem.status-413': 'Too much data.',
 };

@@ -193,6 +193,7 @@ export const zh = {
   'problem.internal': '服务器内部错误。',
   'problem.grant-required': '缺少准入凭证。',
   'problem.proof-required': '缺少终端证明。',
+  'problem.body-timeout': '请求未完整送达。',
   'problem.body-too-large': '数据过大。',
   'problem.status-413': '数据过大。',
 };
