@@ -192,6 +192,9 @@ fn judge(
     let percent = share * 100.0;
     let cell = format!("| {row} | {viewer} | {serial} | {frames} | {percent:.1} % | {verdict} |");
     println!("{cell}");
+    if outcome.is_err() {
+        println!("{}", seen.said);
+    }
     outcome.map(drop).map_err(|_| cell)
 }
 

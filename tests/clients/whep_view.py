@@ -50,6 +50,7 @@ class Sound:
         self.crossings = 0
         self.energy = 0.0
         self.rate = 48000
+        self.last = 0
 
     async def listen(self, track):
         try:
@@ -58,7 +59,10 @@ class Sound:
                 left = frame.to_ndarray().reshape(-1)[:: len(frame.layout.channels)]
                 self.rate = frame.sample_rate
                 self.samples += len(left)
-                self.crossings += int(numpy.count_nonzero((left[:-1] < 0) & (left[1:] >= 0)))
+                # The last sample of the frame before: a crossing may fall between two frames.
+                run = numpy.concatenate(([self.last], left))
+                self.last = left[-1]
+                self.crossings += int(numpy.count_nonzero((run[:-1] < 0) & (run[1:] >= 0)))
                 self.energy += float(numpy.square(left / 32768.0).sum())
         except MediaStreamError:
             pass

@@ -25,6 +25,8 @@ pub struct Seen {
     pub tone: Option<(f64, f64)>,
     /// Tracks that the server left out for this viewer, with the reasons.
     pub left_out: Option<String>,
+    /// What it wrote to standard error.
+    pub said: String,
     /// An error that the viewer reported.
     pub error: Option<String>,
 }

@@ -352,6 +352,7 @@ impl Running {
         if let Some(path) = self.sound {
             seen.sound(&samples(&path), SOUND_RATE);
         }
+        seen.said = self.process.complaints();
         if seen.error.is_none() && seen.frames.is_empty() {
             let how = status.map_or("killed after its time".to_owned(), |s| s.to_string());
             seen.error =
@@ -378,7 +379,7 @@ fn read_pictures(mut stdout: impl Read) -> Seen {
 fn ffmpeg_pull(transport: &str, url: &str, sound: &Path) -> Command {
     let mut command = Command::new("ffmpeg");
     command
-        .args(["-hide_banner", "-nostdin", "-v", "error", "-y", "-fflags", "nobuffer"])
+        .args(["-hide_banner", "-nostdin", "-v", "error", "-y"])
         .args(["-rtsp_transport", transport, "-i", url])
         .args(["-map", "0:v", "-vf", "extractplanes=y", "-pix_fmt", "gray"])
         .args(["-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"])

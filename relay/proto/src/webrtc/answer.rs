@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::ice::Credentials;
 use super::negotiate::{ABS_CAPTURE_TIME, Agreed, PLAYOUT_DELAY};
-use super::sdp::{Offer, Section, write_digest};
+use super::sdp::{Offer, OfferedCodec, Section, write_digest};
 
 /// Canonical name of everything that we send.
 pub const CNAME: &str = "sightline";
@@ -33,12 +33,21 @@ pub struct Sources {
 }
 
 /// The answer to `offer`. `sources` gives the SSRCs for each agreed section of a viewer; it is
-/// empty for a publisher. Sections not agreed on are rejected in place.
+/// empty for a publisher. Sections not agreed on are rejected in place; a viewer's section of sound
+/// or picture stays idle within the bundle instead, since some clients take a rejected section for
+/// a transport of its own and wait for it.
 pub fn write(offer: &Offer, agreed: &[Agreed], sources: &[Sources], server: Server<'_>) -> String {
     let mut out = String::with_capacity(2048);
-    let mids = agreed.iter().filter_map(|agreed| offer.sections.get(agreed.section));
-    let mids: Vec<&str> =
-        mids.map(|section| section.mid.as_str()).filter(|mid| !mid.is_empty()).collect();
+    let taken = |place: usize| agreed.iter().position(|agreed| agreed.section == place);
+    let viewer = !sources.is_empty();
+    let sections = || offer.sections.iter().enumerate();
+    let mids: Vec<&str> = sections()
+        .filter(|(place, section)| {
+            taken(*place).is_some() || (viewer && idle_codec(section).is_some())
+        })
+        .map(|(_, section)| section.mid.as_str())
+        .filter(|mid| !mid.is_empty())
+        .collect();
     line(&mut out, format_args!("v=0"));
     line(&mut out, format_args!("o=- {} 1 IN IP4 0.0.0.0", server.session));
     line(&mut out, format_args!("s=-"));
@@ -49,18 +58,33 @@ pub fn write(offer: &Offer, agreed: &[Agreed], sources: &[Sources], server: Serv
     }
     line(&mut out, format_args!("a=msid-semantic: WMS *"));
     let mut first = true;
-    for (place, section) in offer.sections.iter().enumerate() {
-        match agreed.iter().position(|agreed| agreed.section == place) {
-            Some(at) => {
+    for (place, section) in sections() {
+        match (taken(place), idle_codec(section).filter(|_| viewer)) {
+            (Some(at), _) => {
                 accepted(&mut out, offer, section, &agreed[at], sources.get(at), server);
-                if std::mem::take(&mut first) {
-                    candidates(&mut out, server.candidates);
-                }
             }
-            None => rejected(&mut out, section),
+            (None, Some(codec)) => {
+                let formats = codec.payload_type.to_string();
+                transport(&mut out, offer, section, &formats, "inactive", server);
+                rtpmap(&mut out, codec);
+            }
+            (None, None) => {
+                rejected(&mut out, section);
+                continue;
+            }
+        }
+        if std::mem::take(&mut first) {
+            candidates(&mut out, server.candidates);
         }
     }
     out
+}
+
+/// The codec that an idle section names; `None`: the section cannot stand in the bundle.
+fn idle_codec(section: &Section) -> Option<&OfferedCodec> {
+    let alive = section.is_rtp() && !section.disabled && !section.mid.is_empty();
+    let named = |codec: &&OfferedCodec| !codec.name.is_empty() && codec.clock_rate > 0;
+    section.codecs.iter().find(named).filter(|_| alive)
 }
 
 fn accepted(
@@ -71,30 +95,10 @@ fn accepted(
     sources: Option<&Sources>,
     server: Server<'_>,
 ) {
-    let default = server.candidates.first();
-    let port = default.map_or(9, SocketAddr::port);
-    let payload_type = agreed.codec.payload_type;
     let rtx = agreed.rtx.map(|rtx| format!(" {rtx}")).unwrap_or_default();
-    let (media, protocol) = (&section.media, &section.protocol);
-    line(out, format_args!("m={media} {port} {protocol} {payload_type}{rtx}"));
-    match default {
-        Some(address) if address.is_ipv6() => line(out, format_args!("c=IN IP6 {}", address.ip())),
-        Some(address) => line(out, format_args!("c=IN IP4 {}", address.ip())),
-        None => line(out, format_args!("c=IN IP4 0.0.0.0")),
-    }
-    if !section.mid.is_empty() {
-        line(out, format_args!("a=mid:{}", section.mid));
-    }
-    line(out, format_args!("a={}", if sources.is_some() { "sendonly" } else { "recvonly" }));
-    line(out, format_args!("a=rtcp-mux"));
-    if section.reduced_size {
-        line(out, format_args!("a=rtcp-rsize"));
-    }
-    line(out, format_args!("a=ice-ufrag:{}", server.credentials.ufrag()));
-    line(out, format_args!("a=ice-pwd:{}", server.credentials.pwd()));
-    line(out, format_args!("a=fingerprint:sha-256 {}", write_digest(server.fingerprint)));
-    let setup = if offer.transport.peer_is_server { "active" } else { "passive" };
-    line(out, format_args!("a=setup:{setup}"));
+    let formats = format!("{}{rtx}", agreed.codec.payload_type);
+    let way = if sources.is_some() { "sendonly" } else { "recvonly" };
+    transport(out, offer, section, &formats, way, server);
     for (id, uri) in
         [(agreed.capture_time, ABS_CAPTURE_TIME), (agreed.playout_delay, PLAYOUT_DELAY)]
     {
@@ -108,8 +112,40 @@ fn accepted(
     }
 }
 
-fn codec(out: &mut String, agreed: &Agreed) {
-    let codec = &agreed.codec;
+/// The section's first lines: its formats, its way, and the transport that all sections share.
+fn transport(
+    out: &mut String,
+    offer: &Offer,
+    section: &Section,
+    formats: &str,
+    way: &str,
+    server: Server<'_>,
+) {
+    let default = server.candidates.first();
+    let port = default.map_or(9, SocketAddr::port);
+    let (media, protocol) = (&section.media, &section.protocol);
+    line(out, format_args!("m={media} {port} {protocol} {formats}"));
+    match default {
+        Some(address) if address.is_ipv6() => line(out, format_args!("c=IN IP6 {}", address.ip())),
+        Some(address) => line(out, format_args!("c=IN IP4 {}", address.ip())),
+        None => line(out, format_args!("c=IN IP4 0.0.0.0")),
+    }
+    if !section.mid.is_empty() {
+        line(out, format_args!("a=mid:{}", section.mid));
+    }
+    line(out, format_args!("a={way}"));
+    line(out, format_args!("a=rtcp-mux"));
+    if section.reduced_size {
+        line(out, format_args!("a=rtcp-rsize"));
+    }
+    line(out, format_args!("a=ice-ufrag:{}", server.credentials.ufrag()));
+    line(out, format_args!("a=ice-pwd:{}", server.credentials.pwd()));
+    line(out, format_args!("a=fingerprint:sha-256 {}", write_digest(server.fingerprint)));
+    let setup = if offer.transport.peer_is_server { "active" } else { "passive" };
+    line(out, format_args!("a=setup:{setup}"));
+}
+
+fn rtpmap(out: &mut String, codec: &OfferedCodec) {
     let payload_type = codec.payload_type;
     let channels = if codec.channels > 1 { format!("/{}", codec.channels) } else { String::new() };
     let (name, clock) = (&codec.name, codec.clock_rate);
@@ -117,6 +153,11 @@ fn codec(out: &mut String, agreed: &Agreed) {
     if !codec.fmtp.is_empty() {
         line(out, format_args!("a=fmtp:{payload_type} {}", codec.fmtp));
     }
+}
+
+fn codec(out: &mut String, agreed: &Agreed) {
+    let (payload_type, clock) = (agreed.codec.payload_type, agreed.codec.clock_rate);
+    rtpmap(out, &agreed.codec);
     let feedback = agreed.feedback;
     for (on, kind) in
         [(feedback.nack, "nack"), (feedback.pli, "nack pli"), (feedback.fir, "ccm fir")]

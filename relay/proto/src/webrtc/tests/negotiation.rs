@@ -135,8 +135,21 @@ fn audio_that_a_viewer_cannot_take_is_left_out_with_its_reason() {
     let plan = ViewPlan::new(&offer, &tracks).unwrap();
     assert_eq!(plan.agreed.len(), 1);
     assert_eq!(plan.left_out, ["audio is AAC, which the viewer cannot take; it offers opus"]);
+}
+
+#[test]
+fn sound_that_is_left_out_stays_idle_in_the_bundle() {
+    let offer = parse(&offer("actpass", "recvonly", false));
+    let tracks = [TrackInfo::video(Codec::H264), TrackInfo::audio(Codec::Aac, 48_000, 2)];
+    let plan = ViewPlan::new(&offer, &tracks).unwrap();
     let text = answer(&offer, &plan.agreed, &[VIDEO]);
-    assert!(text.contains("m=audio 0 "));
+    let (video, audio) = text.split_once("m=audio ").expect("both sections");
+    assert!(video.contains("a=group:BUNDLE 0 1\r\n") && video.contains("a=sendonly\r\n"));
+    assert!(audio.starts_with("8189 UDP/TLS/RTP/SAVPF 111\r\n"), "{audio}");
+    for line in ["a=inactive\r\n", "a=rtpmap:111 opus/48000/2\r\n", "a=ice-ufrag:"] {
+        assert!(audio.contains(line), "{line}{audio}");
+    }
+    assert!(!audio.contains("a=ssrc"));
 }
 
 #[test]
