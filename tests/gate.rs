@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
-use sightline_client::api::Api;
+use sightline_client::DeviceSecret;
+use sightline_client::api::{Api, OtpRequest};
 use sightline_grant::{Action, Epochs, Grant, GrantId, GrantSigner, Redacted, Role};
 
 use self::attempt::{Attempt, Outcome, play, roq_packets};
@@ -22,27 +23,31 @@ use self::native::watching::{Watching, wait_until_live};
 
 /// A grant lives 30 s, and is good in its last second.
 const GRANT_LIFE: Duration = Duration::from_millis(31_500);
+/// Wrong device keys after which not even the right one is looked at for a while.
+const KEY_TRIES: usize = 5;
 /// Packets of a viewer that passed the gate.
 const SOME: u64 = 25;
 
 /// What was seen, for the table.
 #[derive(Default)]
-struct Table(BTreeMap<(usize, String), Vec<String>>);
+struct Table(Vec<(String, BTreeMap<Egress, String>)>);
 
 impl Table {
-    fn note(&mut self, row: &str, outcome: &Outcome) {
-        let at = self.0.keys().find(|(_, name)| name == row).map(|(at, _)| *at);
-        let key = (at.unwrap_or(self.0.len()), row.to_owned());
+    fn note(&mut self, row: &str, egress: Egress, outcome: &Outcome) {
         let cell = format!("{} {} / {} packets", outcome.status, outcome.problem, outcome.packets);
-        self.0.entry(key).or_default().push(cell);
+        if self.0.last().is_none_or(|(last, _)| last != row) {
+            self.0.push((row.to_owned(), BTreeMap::new()));
+        }
+        self.0.last_mut().expect("pushed").1.insert(egress, cell);
     }
 
     fn print(&self) {
         let columns = Egress::ALL.map(|egress| format!("{:<36}", egress.name()));
-        println!("{:<20} {}", "", columns.join(" "));
-        for ((_, row), cells) in &self.0 {
-            let cells: Vec<_> = cells.iter().map(|cell| format!("{cell:<36}")).collect();
-            println!("{row:<20} {}", cells.join(" "));
+        println!("{:<40} {}", "", columns.join(" "));
+        for (row, cells) in &self.0 {
+            let cell = |egress| cells.get(&egress).map_or("-", String::as_str);
+            let cells = Egress::ALL.map(|egress| format!("{:<36}", cell(egress)));
+            println!("{row:<40} {}", cells.join(" "));
         }
     }
 }
@@ -67,7 +72,7 @@ impl World {
             (egress, Attempt { server, api, grant, serial }.on(egress).await)
         });
         for (egress, outcome) in join_all(attempts).await {
-            self.table.note(row, &outcome);
+            self.table.note(row, egress, &outcome);
             let (status, problem) = expected;
             let wanted = Outcome { status, problem: problem.into(), packets: 0 };
             assert_eq!(outcome, wanted, "{row}, {}", egress.name());
@@ -136,6 +141,9 @@ async fn whatever_is_missing_no_egress_lets_a_packet_out() {
         assert_eq!((outcome.status, outcome.packets), (401, 0), "an expired handle");
     }
 
+    codes_open_what_they_are_for(&terminal, &camera).await;
+    wrong_keys_lock(&terminal, &other_camera).await;
+
     // The silence above means something only if the same ways carry media once all is in place.
     for egress in Egress::ALL {
         Watching::start(egress, &terminal, &camera, None).await.flows(SOME).await;
@@ -158,8 +166,7 @@ async fn conditions(world: &mut World, terminal: &Terminal, camera: &Camera) {
         assert_eq!(refusal.problem(), Some(problem), "{row}");
         let sightline_client::api::ApiError::Problem(document) = &refusal else { panic!("{row}") };
         assert_eq!(document.status, status, "{row}");
-        let gate = Outcome { status, problem: problem.into(), packets: 0 };
-        world.table.note(&format!("gate: {row}"), &gate);
+        let row = &format!("{row} (gate: {status} {problem})");
         let forged = forged(terminal, serial);
         let expected = (401, "grant-invalid");
         world.refuses_everywhere(row, &terminal.api, [&forged; 5], serial, expected).await;
@@ -204,7 +211,7 @@ async fn reused_handle(world: &mut World, terminal: &Terminal, camera: &Camera, 
         assert!(first.status == 0 && first.packets > 0, "{first:?}");
         let again = play(server, egress, &path, Some(login)).await;
         assert_eq!((again.status, again.packets), (401, 0), "a used handle");
-        world.table.note("handle reused", &again);
+        world.table.note("handle reused", egress, &again);
         let (_, login) = handle(terminal, camera).await;
         let astray = play(server, egress, &elsewhere, Some(login)).await;
         assert_eq!((astray.status, astray.packets), (401, 0), "a handle of another camera");
@@ -236,11 +243,44 @@ async fn withdrawn(world: &mut World, terminal: &Terminal, camera: &Camera) {
     for (egress, grant) in Egress::ALL.into_iter().zip(&grants) {
         let (server, api, serial) = (&*world.server, &terminal.api, &camera.serial[..]);
         let outcome = Attempt { server, api, grant, serial }.on(egress).await;
-        world.table.note("consent withdrawn", &outcome);
+        world.table.note("consent withdrawn", egress, &outcome);
         let name = egress.name();
         assert!(outcome.status >= 400 && outcome.packets == 0, "{name}: {outcome:?}");
     }
     let outcome = play(&world.server, Egress::RtspTcp, &path, Some(login)).await;
     assert!(outcome.status >= 400 && outcome.packets == 0, "an old handle: {outcome:?}");
     terminal.consent().await;
+}
+
+/// A code opens the window of its purpose, terminal and camera, once.
+async fn codes_open_what_they_are_for(terminal: &Terminal, camera: &Camera) {
+    let stranger = Terminal::new(&terminal.server, &terminal.phone, "second terminal");
+    stranger.sign_in().await;
+    let (api, access) = (&terminal.api, terminal.access());
+    let login = OtpRequest::Login { target: Redacted::new(terminal.phone.clone()) };
+    let (challenge, code) = terminal.code(&login, None).await;
+    let code = Redacted::new(code);
+    let refused = api.step_up(&access, &challenge.challenge_id, &code).await;
+    assert_eq!(refused.expect_err("a login code").problem(), Some("code-invalid"));
+
+    let view = OtpRequest::View { serial: camera.serial.clone() };
+    let (challenge, code) = terminal.code(&view, Some(&access)).await;
+    let code = Redacted::new(code);
+    let elsewhere = stranger.api.step_up(&stranger.access(), &challenge.challenge_id, &code).await;
+    assert_eq!(elsewhere.expect_err("another terminal").problem(), Some("code-invalid"));
+    let opened = api.step_up(&access, &challenge.challenge_id, &code).await;
+    assert_eq!(opened.expect("the right terminal").serial, camera.serial);
+    let again = api.step_up(&access, &challenge.challenge_id, &code).await;
+    assert_eq!(again.expect_err("a used code").problem(), Some("code-invalid"));
+}
+
+/// Wrong keys are counted, and then the right one waits as well.
+async fn wrong_keys_lock(terminal: &Terminal, camera: &Camera) {
+    for _ in 0..KEY_TRIES {
+        let wrong = DeviceSecret::generate().expect("randomness");
+        let refused = terminal.prove_key_with(camera, &wrong).await.expect_err("a wrong key");
+        assert_eq!(refused.problem(), Some("device-key-invalid"));
+    }
+    let locked = terminal.prove_key_with(camera, &camera.secret()).await.expect_err("a lock");
+    assert_eq!(locked.problem(), Some("rate-limited"));
 }

@@ -91,8 +91,8 @@ impl Server {
     pub async fn add_device(&self, serial: &str, identity: &Identity) -> NewDevice {
         let mut command = sightline();
         command.args(["admin", "--json", "--data"]).arg(self.folder.path().join("data"));
-        command.args(["device", "add", "--serial", serial, "--identity"]);
-        let output = command.arg(identity.thumbprint().to_string()).output().await;
+        command.args(["device", "add", "--serial", serial]);
+        let output = command.arg(format!("--identity={}", identity.thumbprint())).output().await;
         let output = output.expect("the binary runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "admin device add: {said}");

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use sightline_client::Identity;
 use sightline_client::api::{Api, ApiError, BindRequest, OtpChallenge, OtpRequest, SignIn, Tokens};
+use sightline_client::{DeviceSecret, Identity};
 use sightline_grant::Redacted;
 
 use super::camera::Camera;
@@ -79,14 +79,22 @@ impl Terminal {
     }
 
     pub async fn prove_key(&self, camera: &Camera) {
+        self.prove_key_with(camera, &camera.secret()).await.expect("the right key");
+    }
+
+    /// Tries a secret.
+    pub async fn prove_key_with(
+        &self,
+        camera: &Camera,
+        secret: &DeviceSecret,
+    ) -> Result<(), ApiError> {
         let access = self.access();
         let serial = &camera.serial;
         let challenge = patiently(|| self.api.key_challenge(&access, serial, 0)).await;
         let challenge = challenge.expect("a bound device has challenges");
         let message = B64.decode(&challenge.message).expect("base64url");
-        let signature = camera.secret().auth_key().expect("a key").sign(&message);
-        let id = &challenge.challenge_id;
-        self.api.key_proof(&access, serial, id, &signature).await.expect("the right key");
+        let signature = secret.auth_key().expect("a key").sign(&message);
+        self.api.key_proof(&access, serial, &challenge.challenge_id, &signature).await
     }
 
     pub async fn step_up(&self, camera: &Camera) {
@@ -131,7 +139,7 @@ impl Terminal {
     }
 
     /// Asks for a code and reads it. Only one request for a phone may be under way.
-    async fn code(
+    pub async fn code(
         &self,
         request: &OtpRequest,
         access: Option<&Redacted<String>>,
