@@ -89,7 +89,8 @@ struct AddDevice {
     #[arg(long, conflicts_with = "identity", required_unless_present = "identity")]
     open: bool,
     /// A camera behind the agent: what `sightline camera --folder F --print-identity` prints
-    #[arg(long)]
+    // A thumbprint is base64url, so one in 64 begins with a dash.
+    #[arg(long, allow_hyphen_values = true)]
     identity: Option<String>,
 }
 
@@ -272,5 +273,29 @@ impl Output {
         } else {
             println!("{text}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        admin: AdminArgs,
+    }
+
+    #[test]
+    fn an_identity_may_begin_with_a_dash() {
+        let text = format!("-J{}", "a".repeat(41));
+        let words = ["admin", "device", "add", "--serial", "CAM-1", "--identity", &text];
+        let line = Line::try_parse_from(words).expect("a thumbprint");
+        let AdminCommand::Device(DeviceCommand::Add(add)) = line.admin.command else {
+            panic!("another command");
+        };
+        assert_eq!(add.identity.as_deref(), Some(&text[..]));
     }
 }
