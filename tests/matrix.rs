@@ -87,7 +87,9 @@ async fn every_viewer_sees_every_publisher() {
         failures.extend(run_row(row, &exceptions).await);
     }
     assert!(failures.is_empty(), "{} cells failed:\n{}", failures.len(), failures.join("\n"));
-    sightline_grant::requirement!("M4");
+    if wanted.is_empty() {
+        sightline_grant::requirement!("M4");
+    }
 }
 
 /// Starts two cameras of a kind and shows both to all viewers; returns the cells that failed.
