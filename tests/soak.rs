@@ -36,7 +36,8 @@ async fn every_client_plays_on_across_its_leases() {
     owner.wait_until_live(&device.serial).await;
     let mut running = Vec::new();
     for viewer in Viewer::ALL {
-        running.push((viewer, viewer.start(&server, &owner, &device, folder.path(), seconds).await));
+        running
+            .push((viewer, viewer.start(&server, &owner, &device, folder.path(), seconds).await));
     }
     let enough = (seconds.saturating_sub(EDGE) * u64::from(FPS)) as usize * 98 / 100;
     let mut failures = Vec::new();

@@ -44,8 +44,8 @@ impl Authority for Everyone {
 
 fn config() -> RelayConfig {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])
-        .expect("a certificate");
+    let pair =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
     let key = rustls_pki_types::PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der());
     let tls = TlsIdentity { chain: vec![pair.cert.der().clone()], key: key.into() };
     RelayConfig {

@@ -151,11 +151,7 @@ fn known<T, E: std::fmt::Display>(found: Result<Option<T>, E>) -> Option<T> {
 }
 
 fn publisher_facts(device: PublishingDevice) -> PublisherFacts {
-    PublisherFacts {
-        serial: device.serial,
-        sealed: device.sealed,
-        channels: device.channels,
-    }
+    PublisherFacts { serial: device.serial, sealed: device.sealed, channels: device.channels }
 }
 
 /// The relay's view of the facts.

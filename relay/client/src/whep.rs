@@ -237,8 +237,7 @@ impl WhepViewer {
         let id = TransId::new();
         let check = StunMessage::binding_request(&self.username, id, true, 1, PRIORITY, true);
         let mut buffer = [0; 256];
-        let written =
-            check.to_bytes(Some(self.remote.password.as_bytes()), &mut buffer, hmac_sha1);
+        let written = check.to_bytes(Some(self.remote.password.as_bytes()), &mut buffer, hmac_sha1);
         let len = written.map_err(|error| WhepError::Dtls(error.to_string()))?;
         self.socket.send_to(&buffer[..len], self.remote.address).await?;
         Ok(())

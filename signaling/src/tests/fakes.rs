@@ -80,13 +80,19 @@ impl Directory for Facts {
     }
 
     async fn publisher_by_token(&self, token: &Redacted<String>) -> Option<PublisherFacts> {
-        (token.expose() == "publish")
-            .then(|| PublisherFacts { serial: "CAM-1".into(), sealed: false, channels: 1 })
+        (token.expose() == "publish").then(|| PublisherFacts {
+            serial: "CAM-1".into(),
+            sealed: false,
+            channels: 1,
+        })
     }
 
     async fn publisher_by_key(&self, key: Thumbprint) -> Option<PublisherFacts> {
-        (key == Client::new(1).thumbprint())
-            .then(|| PublisherFacts { serial: "CAM-1".into(), sealed: true, channels: 1 })
+        (key == Client::new(1).thumbprint()).then(|| PublisherFacts {
+            serial: "CAM-1".into(),
+            sealed: true,
+            channels: 1,
+        })
     }
 
     async fn ready(&self) -> bool {
