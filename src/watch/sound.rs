@@ -206,9 +206,9 @@ mod tests {
     #[test]
     fn the_length_of_an_opus_packet_is_in_its_first_bytes() {
         let ms = |bytes: &[u8]| opus_samples(bytes) / 48;
-        assert_eq!(ms(&[0b11111_000]), 20, "CELT, one frame of 20 ms");
-        assert_eq!(ms(&[0b00011_001]), 120, "SILK, two frames of 60 ms");
-        assert_eq!(ms(&[0b01101_011, 3]), 60, "hybrid, three frames of 20 ms");
+        assert_eq!(ms(&[0b1111_1000]), 20, "CELT, one frame of 20 ms");
+        assert_eq!(ms(&[0b0001_1001]), 120, "SILK, two frames of 60 ms");
+        assert_eq!(ms(&[0b0110_1011, 3]), 60, "hybrid, three frames of 20 ms");
         assert_eq!(ms(&[]), 0);
     }
 
@@ -245,7 +245,7 @@ mod tests {
         let wav = written(Codec::Pcma, &[&[2, 3]]);
         assert!(wav.starts_with(b"RIFF") && wav.ends_with(&[2, 3]));
         assert_eq!(wav.len(), 46 + 2);
-        let ogg = written(Codec::Opus, &[&[0b11111_000]]);
+        let ogg = written(Codec::Opus, &[&[0b1111_1000]]);
         assert_eq!(ogg.windows(4).filter(|bytes| bytes == b"OggS").count(), 3);
         let adts = written(Codec::Aac, &[&[0, 16, 0, 3 << 3, 7, 8, 9]]);
         assert!(aac::is_adts(&adts) && adts.ends_with(&[7, 8, 9]));

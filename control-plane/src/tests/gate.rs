@@ -127,7 +127,7 @@ async fn the_context_of_a_view_is_kept_under_its_purpose_and_for_its_time() {
     assert_eq!(rig.store.contexts_kept().await, 1);
     rig.store.purge(super::rig::START + 2 * MEDIA_CONTEXT_SECS).await.unwrap();
     assert_eq!(rig.store.contexts_kept().await, 0);
-    requirement!("M7");
+    requirement!("M7", "M8");
 }
 
 #[tokio::test]

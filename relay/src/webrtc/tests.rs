@@ -5,6 +5,8 @@ mod rig;
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use is::stun::{StunMessage, TransId};
+use sightline_grant::requirement;
 use sightline_relay_proto::codec::{Codec, TrackInfo};
 use sightline_relay_proto::webrtc::HANDSHAKE_TIMEOUT;
 
@@ -71,6 +73,61 @@ fn a_session_whose_lease_ends_is_closed_at_once() {
     rig.end_leases(CloseReason::LeaseEnded);
     assert_eq!(rig.leases(), 0);
     assert_eq!(rig.delete(answer.session), Err(MediaError::NoSession));
+}
+
+#[test]
+fn transport_credentials_are_of_one_session_and_die_with_its_lease() {
+    let mut rig = live();
+    let first = rig.view(&offer("recvonly")).expect("admitted");
+    let second = rig.view(&offer("recvonly")).expect("admitted");
+    assert_ne!(value(&first.sdp, "ice-ufrag"), value(&second.sdp, "ice-ufrag"));
+    assert_ne!(value(&first.sdp, "ice-pwd"), value(&second.sdp, "ice-pwd"));
+    let viewer = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let check = ice_check(value(&first.sdp, "ice-ufrag"), value(&first.sdp, "ice-pwd"));
+    let mixed = ice_check(value(&first.sdp, "ice-ufrag"), value(&second.sdp, "ice-pwd"));
+    assert!(answers(&mut rig, &viewer, &check));
+    assert!(!answers(&mut rig, &viewer, &mixed));
+    rig.end_leases(CloseReason::LeaseEnded);
+    // What the close itself said is read before the dead session is asked again.
+    while viewer.recv(&mut [0; 2000]).is_ok() {}
+    assert!(!answers(&mut rig, &viewer, &check));
+    requirement!("M16");
+}
+
+/// Value of an SDP attribute.
+fn value<'a>(sdp: &'a str, name: &str) -> &'a str {
+    let attribute = sdp.lines().find_map(|line| line.strip_prefix("a=")?.strip_prefix(name));
+    attribute.and_then(|rest| rest.strip_prefix(':')).expect("the attribute")
+}
+
+/// A connectivity check as a browser sends it.
+fn ice_check(ufrag: &str, pwd: &str) -> Vec<u8> {
+    let username = format!("{ufrag}:them");
+    let message = StunMessage::binding_request(&username, TransId::new(), true, 1, 1, true);
+    let mut buffer = [0; 256];
+    let len = message.to_bytes(Some(pwd.as_bytes()), &mut buffer, hmac_sha1).expect("it fits");
+    buffer[..len].to_vec()
+}
+
+fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
+    use aws_lc_rs::hmac;
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
+    let mut context = hmac::Context::with_key(&key);
+    parts.iter().for_each(|part| context.update(part));
+    context.sign().as_ref().try_into().expect("HMAC-SHA1 has 20 bytes")
+}
+
+/// Whether a datagram to the port is answered.
+fn answers(rig: &mut Rig, from: &UdpSocket, datagram: &[u8]) -> bool {
+    from.set_nonblocking(true).expect("an option");
+    from.send_to(datagram, rig.port.local_addr()).expect("sent");
+    for _ in 0..20 {
+        rig.turn(Duration::from_millis(5));
+        if from.recv(&mut [0; 2000]).is_ok() {
+            return true;
+        }
+    }
+    false
 }
 
 #[test]
