@@ -115,7 +115,10 @@ impl Run {
         match suite.kind {
             Kind::Lint => Ok(lint(suite)),
             Kind::Fuzz => fuzz(suite),
-            Kind::Bench => Ok(cargo(suite, &["bench", "--workspace", "--locked", "--", "--quick"])),
+            Kind::Bench => {
+                let bench = ["bench", "--bench", "datapath", "--locked", "--", "--quick"];
+                Ok(cargo(suite, &bench))
+            }
             Kind::Programs(pick) => self.programs(suite, pick, &[]),
             Kind::Clients(pick) => {
                 let clients = match &self.clients {
