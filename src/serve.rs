@@ -167,7 +167,7 @@ impl Server {
     ) {
         let stop = &self.stop;
         self.tasks.spawn(feed::run(control.clone(), relay.clone(), stop.clone()));
-        self.tasks.spawn(facts::background(control.clone(), stop.clone()));
+        self.tasks.spawn(control.clone().run_worker(stop.clone()));
         self.tasks.spawn(rotate_leaves(leaves, stop.clone()));
     }
 

@@ -10,7 +10,7 @@ use crate::ids::Serial;
 use crate::limits::{
     LEASES_PER_CALL, MAX_NAME_CHARS, MEDIA_CONTEXT_SECS, VIEW_IDLE_SECS, VIEW_TOUCH_SECS,
 };
-use crate::storage::model::{LeaseFacts, MediaAudit, Session};
+use crate::storage::model::{GateFacts, LeaseFacts, MediaAudit, Session};
 use crate::vault::token_hash;
 
 /// All facts hold.
@@ -107,19 +107,8 @@ impl ControlPlane {
         channel: u16,
         action: Action,
     ) -> Result<Admission, Refusal> {
-        let now = self.now();
-        // A serial that cannot exist is not bound either; the login is checked first all the same.
-        let serial = Serial::parse(serial).unwrap_or_else(|| Serial(String::new()));
-        let hash = token_hash(token.expose());
-        let facts = self
-            .store()
-            .gate_facts(&hash, &serial, MEDIA_VIEW.id, MEDIA_VIEW.version, now)
-            .await
-            .map_err(Inner::from)?
-            .ok_or(Refusal::LoginRequired)?;
-        if facts.session.jkt != terminal {
-            return Err(Refusal::WrongTerminal);
-        }
+        let (now, serial) = (self.now(), parsed(serial));
+        let facts = self.facts_of(token, terminal, &serial, now).await?;
         let (epochs, channels) = facts.bound.ok_or(Refusal::NotBound)?;
         if channel >= channels {
             return Err(Refusal::NotBound);
@@ -161,18 +150,29 @@ impl ControlPlane {
         terminal: Thumbprint,
         serial: &str,
     ) -> Result<(), Refusal> {
-        let serial = Serial::parse(serial).unwrap_or_else(|| Serial(String::new()));
+        let facts = self.facts_of(token, terminal, &parsed(serial), self.now()).await?;
+        facts.bound.map(drop).ok_or(Refusal::NotBound)
+    }
+
+    /// What the gate knows of a login and a device, once login and terminal hold.
+    async fn facts_of(
+        &self,
+        token: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &Serial,
+        now: u64,
+    ) -> Result<GateFacts, Refusal> {
         let hash = token_hash(token.expose());
         let facts = self
             .store()
-            .gate_facts(&hash, &serial, MEDIA_VIEW.id, MEDIA_VIEW.version, self.now())
+            .gate_facts(&hash, serial, MEDIA_VIEW.id, MEDIA_VIEW.version, now)
             .await
             .map_err(Inner::from)?
             .ok_or(Refusal::LoginRequired)?;
         if facts.session.jkt != terminal {
             return Err(Refusal::WrongTerminal);
         }
-        facts.bound.map(drop).ok_or(Refusal::NotBound)
+        Ok(facts)
     }
 
     /// For each lease, whether login, binding, key, window and consent still stand as they did at
@@ -233,6 +233,11 @@ impl ControlPlane {
         };
         Ok(self.store().media_audit(&entry, self.now()).await.map_err(Inner::from)?)
     }
+}
+
+/// A serial that cannot exist is not bound either; the login is checked first all the same.
+fn parsed(serial: &str) -> Serial {
+    Serial::parse(serial).unwrap_or_else(|| Serial(String::new()))
 }
 
 impl SessionContext {

@@ -19,7 +19,6 @@ use sightline_relay::{
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey};
 use sightline_signaling::plane::{Admission, Caller, Directory, GateRefusal, PublisherFacts};
 use sightline_signaling::{Hashes, Ports, ServerFacts};
-use tokio_util::sync::CancellationToken;
 
 use super::DoorAddresses;
 use super::banner::BIND_FILE;
@@ -191,11 +190,6 @@ impl Authority for ControlAuthority {
             ha1_sha256: found.ha1_sha256,
         })
     }
-}
-
-/// Delivers the outbox.
-pub(crate) async fn background(control: ControlPlane, stop: CancellationToken) {
-    control.run_worker(stop).await;
 }
 
 /// Registers the demo camera on the first start; its serial.

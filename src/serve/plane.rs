@@ -157,10 +157,10 @@ fn roq_json(session: RoqSession) -> RoqSessionJson {
         flow: track.flow,
         payload_type: track.payload_type,
         ssrc: track.ssrc,
-        codec: codec_name(track.info.codec).to_owned(),
+        codec: track.info.codec.name().to_owned(),
         clock_rate: track.info.clock_rate,
         channels: track.info.channels,
-        tier: (track.info.channels == 0).then(|| tier_name(track.info.tier).to_owned()),
+        tier: (track.info.channels == 0).then(|| track.info.tier.name().to_owned()),
         fmtp: track.info.fmtp,
     };
     RoqSessionJson {
@@ -172,32 +172,9 @@ fn roq_json(session: RoqSession) -> RoqSessionJson {
     }
 }
 
-/// Names of codecs in the RoQ session's JSON.
-const CODECS: [(Codec, &str); 7] = [
-    (Codec::H264, "h264"),
-    (Codec::H265, "h265"),
-    (Codec::Av1, "av1"),
-    (Codec::Opus, "opus"),
-    (Codec::Pcmu, "pcmu"),
-    (Codec::Pcma, "pcma"),
-    (Codec::Aac, "aac"),
-];
-
-fn codec_name(codec: Codec) -> &'static str {
-    CODECS.iter().find(|(known, _)| *known == codec).map_or("unknown", |(_, name)| name)
-}
-
-fn tier_name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Main => "main",
-        Tier::Sub => "sub",
-    }
-}
-
 fn track_info(json: RoqTrackJson) -> Result<TrackInfo, MediaRefusal> {
-    let codec = CODECS.iter().find(|(_, name)| *name == json.codec).map(|(codec, _)| *codec);
-    let codec = codec.ok_or_else(|| {
-        let known: Vec<_> = CODECS.iter().map(|(_, name)| *name).collect();
+    let codec = Codec::from_name(&json.codec).ok_or_else(|| {
+        let known = Codec::ALL.map(Codec::name);
         MediaRefusal::UnsupportedCodec(format!(
             "the codec {:?} is not one of {}",
             json.codec,
@@ -205,11 +182,10 @@ fn track_info(json: RoqTrackJson) -> Result<TrackInfo, MediaRefusal> {
         ))
     })?;
     let tier = match json.tier.as_deref() {
-        None | Some("main") => Tier::Main,
-        Some("sub") => Tier::Sub,
-        Some(other) => {
-            return Err(MediaRefusal::BadOffer(format!("the tier {other:?} is not main or sub")));
-        }
+        None => Tier::Main,
+        Some(name) => Tier::from_name(name).ok_or_else(|| {
+            MediaRefusal::BadOffer(format!("the tier {name:?} is not main or sub"))
+        })?,
     };
     if !(8000..=192_000).contains(&json.clock_rate) {
         return Err(MediaRefusal::BadOffer("clock_rate must be 8000 to 192000".into()));

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::{hmac, rand};
+use aws_lc_rs::rand;
 use bytes::Bytes;
 use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
 use is::stun::{StunMessage, TransId};
 use sightline_grant::Redacted;
+use sightline_relay_proto::webrtc::hmac_sha1;
 use sightline_relay_proto::webrtc::srtp::{Profile, Srtp};
 use sightline_relay_proto::wire::rtp;
 use tokio::net::UdpSocket;
@@ -292,17 +293,6 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest(&SHA256, bytes).as_ref());
     out
-}
-
-fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
-    let mut context = hmac::Context::with_key(&key);
-    for part in parts {
-        context.update(part);
-    }
-    let mut tag = [0; 20];
-    tag.copy_from_slice(context.sign().as_ref());
-    tag
 }
 
 /// Hex of random bytes: letters that ICE takes (RFC 8839, 5.4).

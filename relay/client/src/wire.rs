@@ -56,41 +56,26 @@ pub enum SessionError {
     TrackCount,
 }
 
-const NAMES: [(Codec, &str); 7] = [
-    (Codec::H264, "h264"),
-    (Codec::H265, "h265"),
-    (Codec::Av1, "av1"),
-    (Codec::Opus, "opus"),
-    (Codec::Pcmu, "pcmu"),
-    (Codec::Pcma, "pcma"),
-    (Codec::Aac, "aac"),
-];
-
 impl RoqTrack {
     /// Announces a track.
     pub fn announce(info: &TrackInfo) -> Self {
-        let name = NAMES.iter().find(|(codec, _)| *codec == info.codec).map_or("", |(_, n)| n);
-        let tier = match info.tier {
-            Tier::Main => "main",
-            Tier::Sub => "sub",
-        };
         Self {
             flow: 0,
             payload_type: 0,
             ssrc: 0,
-            codec: name.to_owned(),
+            codec: info.codec.name().to_owned(),
             clock_rate: info.clock_rate,
             channels: info.channels,
-            tier: (info.channels == 0).then(|| tier.to_owned()),
+            tier: (info.channels == 0).then(|| info.tier.name().to_owned()),
             fmtp: info.fmtp.clone(),
         }
     }
 
     /// The track's description.
     pub fn info(&self) -> Result<TrackInfo, SessionError> {
-        let codec = NAMES.iter().find(|(_, name)| *name == self.codec).map(|(codec, _)| *codec);
+        let codec = Codec::from_name(&self.codec);
         let codec = codec.ok_or_else(|| SessionError::Codec(self.codec.clone()))?;
-        let tier = if self.tier.as_deref() == Some("sub") { Tier::Sub } else { Tier::Main };
+        let tier = self.tier.as_deref().and_then(Tier::from_name).unwrap_or_default();
         Ok(TrackInfo {
             codec,
             clock_rate: self.clock_rate,
@@ -118,7 +103,7 @@ mod tests {
 
     #[test]
     fn every_codec_survives_its_announcement() {
-        for (codec, _) in NAMES {
+        for codec in Codec::ALL {
             let info = TrackInfo { tier: Tier::Main, ..TrackInfo::video(codec) };
             assert_eq!(RoqTrack::announce(&info).info(), Ok(info));
         }

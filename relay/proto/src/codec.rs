@@ -33,6 +33,10 @@ pub enum MediaKind {
 }
 
 impl Codec {
+    /// Every codec.
+    pub const ALL: [Self; 7] =
+        [Self::H264, Self::H265, Self::Av1, Self::Opus, Self::Pcmu, Self::Pcma, Self::Aac];
+
     /// Video or audio.
     pub fn kind(self) -> MediaKind {
         match self {
@@ -56,9 +60,32 @@ impl Codec {
 
     /// The codec of an SDP encoding name, in any case.
     pub fn from_rtpmap_name(name: &str) -> Option<Self> {
-        [Self::H264, Self::H265, Self::Av1, Self::Opus, Self::Pcmu, Self::Pcma, Self::Aac]
-            .into_iter()
-            .find(|codec| codec.rtpmap_name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|codec| codec.rtpmap_name().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether the RTP marker says that a frame ends here: pictures (RFC 6184 section 5.1, RFC 7798
+    /// section 4.1) and AAC access units (RFC 3640 section 3.1). For other audio it says that a
+    /// talkspurt begins (RFC 3551 section 4.1), which a stream without silences never does.
+    pub fn marker_ends_frame(self) -> bool {
+        self.kind() == MediaKind::Video || self == Self::Aac
+    }
+
+    /// Name in the JSON of RoQ sessions.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+            Self::H265 => "h265",
+            Self::Av1 => "av1",
+            Self::Opus => "opus",
+            Self::Pcmu => "pcmu",
+            Self::Pcma => "pcma",
+            Self::Aac => "aac",
+        }
+    }
+
+    /// The codec of a [`Self::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|codec| codec.name() == name)
     }
 }
 

@@ -85,6 +85,21 @@ pub enum Tier {
     Sub,
 }
 
+impl Tier {
+    /// Name in the JSON of RoQ sessions.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Sub => "sub",
+        }
+    }
+
+    /// The tier of a [`Self::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Main, Self::Sub].into_iter().find(|tier| tier.name() == name)
+    }
+}
+
 /// Place of a track in its stream's track list.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct TrackIndex(pub u8);

@@ -30,7 +30,7 @@ pub use negotiate::{Agreed, PublishPlan, ViewPlan};
 pub use peer::{CloseCause, HANDSHAKE_TIMEOUT, MAX_EVENTS, PeerEvent, PeerSetup, WebRtcPeer};
 pub use publisher::REPORT_INTERVAL;
 pub use reception::{MAX_MISSING, MAX_NACKS, NACK_INTERVAL};
-pub use stun::BindingRequest;
+pub use stun::{BindingRequest, hmac_sha1};
 pub use viewer::{MAX_RESENDS_PER_SECOND, SENDER_REPORT_INTERVAL};
 
 /// Why an offer or a fragment is refused.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use is::stun::{StunMessage, TransId};
 use sightline_grant::requirement;
 use sightline_relay_proto::codec::{Codec, TrackInfo};
-use sightline_relay_proto::webrtc::HANDSHAKE_TIMEOUT;
+use sightline_relay_proto::webrtc::{HANDSHAKE_TIMEOUT, hmac_sha1};
 
 use self::rig::{Rig, offer};
 use crate::api::{MediaError, SessionId, WebRtcPatch};
@@ -107,14 +107,6 @@ fn ice_check(ufrag: &str, pwd: &str) -> Vec<u8> {
     let mut buffer = [0; 256];
     let len = message.to_bytes(Some(pwd.as_bytes()), &mut buffer, hmac_sha1).expect("it fits");
     buffer[..len].to_vec()
-}
-
-fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
-    use aws_lc_rs::hmac;
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
-    let mut context = hmac::Context::with_key(&key);
-    parts.iter().for_each(|part| context.update(part));
-    context.sign().as_ref().try_into().expect("HMAC-SHA1 has 20 bytes")
 }
 
 /// Whether a datagram to the port is answered.

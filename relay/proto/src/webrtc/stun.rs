@@ -86,8 +86,8 @@ fn write(message: StunMessage<'_>, password: &str, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// HMAC-SHA1 over the concatenation of `parts`.
-pub(super) fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
+/// HMAC-SHA1 over the concatenation of `parts`: STUN's MESSAGE-INTEGRITY (RFC 8489, 14.5).
+pub fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
     let mut context = hmac::Context::with_key(&key);
     for part in parts {
