@@ -389,22 +389,8 @@ fn ffmpeg_pull(transport: &str, url: &str, sound: &Path) -> Command {
 }
 
 fn gst_pull(url: &str, sound: &Path) -> Command {
-    let (scheme, rest) = url.split_once("://").expect("a URL");
-    let (login, place) = rest.split_once('@').expect("a URL with a login");
-    let (user, password) = login.split_once(':').expect("user and password");
-    let mut command = Command::new("gst-launch-1.0");
-    command
-        .args(["-q", "-e", "rtspsrc", "name=s", "protocols=tcp", "latency=200"])
-        .arg(format!("location={scheme}://{place}"))
-        .arg(format!("user-id={user}"))
-        .arg(format!("user-pw={password}"))
-        .args(["s.", "!", "application/x-rtp,media=video", "!", "decodebin", "!", "queue"])
-        .args(["!", "videoconvert", "!", "video/x-raw,format=GRAY8"])
-        .args(["!", "fdsink", "fd=1", "sync=false"])
-        .args(["s.", "!", "application/x-rtp,media=audio", "!", "decodebin", "!", "audioconvert"])
-        .args(["!", "audioresample", "!"])
-        .arg(format!("audio/x-raw,format=S16LE,channels=1,rate={SOUND_RATE}"))
-        .args(["!", "filesink", "sync=false"])
-        .arg(format!("location={}", sound.display()));
+    // The system's Python is the one that has GStreamer's bindings.
+    let mut command = Command::new("/usr/bin/python3");
+    command.arg(script("gst_view.py")).arg(url).arg(sound).arg(SOUND_RATE.to_string());
     command
 }

@@ -223,7 +223,7 @@ impl Track {
     fn packets(&mut self, frame: &Frame) -> Vec<(Bytes, Bytes)> {
         let payloads = packetize(self.codec, &frame.unit);
         let last = payloads.len().saturating_sub(1);
-        let marked = matches!(self.codec.kind(), MediaKind::Video) || self.codec == Codec::Aac;
+        let marked = self.codec.marker_ends_frame();
         let mut heads = BytesMut::with_capacity(payloads.len() * rtp::HEADER_LEN);
         let mut timestamp = frame.timestamp;
         let mut packets = Vec::with_capacity(payloads.len());

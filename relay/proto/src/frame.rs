@@ -75,8 +75,7 @@ pub struct Frame {
     /// Canonical sequence number of the first packet, extended beyond 16 bits.
     pub first_seq: u64,
     /// RTP payloads, each at most [`crate::limits::MAX_CANONICAL_PAYLOAD`] bytes, never empty.
-    /// All but the last of a run have one size. The RTP marker belongs on the last one of a video
-    /// frame.
+    /// All but the last of a run have one size.
     pub payloads: Box<[Bytes]>,
 }
 
@@ -84,5 +83,49 @@ impl Frame {
     /// Payload bytes of all packets.
     pub fn bytes(&self) -> usize {
         self.payloads.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether the packet of payload `at` carries the RTP marker.
+    pub fn marker(&self, at: usize) -> bool {
+        at + 1 == self.payloads.len() && self.descriptor.codec.marker_ends_frame()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::disallowed_methods, reason = "simulated time starts somewhere")]
+    fn some_time() -> Instant {
+        Instant::now()
+    }
+
+    fn marked(codec: Codec) -> Vec<bool> {
+        let descriptor = Descriptor {
+            track: TrackIndex(0),
+            tier: Tier::Main,
+            codec,
+            keyframe: true,
+            discardable: false,
+            discontinuity: false,
+            protection: Protection::Open,
+            media_time: MediaTime(0),
+            capture: None,
+            arrival: ArrivalTime(some_time()),
+        };
+        let payloads = vec![Bytes::from_static(b"part"); 3].into_boxed_slice();
+        let frame = Frame { descriptor, first_seq: 0, payloads };
+        (0..3).map(|at| frame.marker(at)).collect()
+    }
+
+    /// GStreamer's AAC depayloader hands nothing on before a marker.
+    #[test]
+    fn the_marker_ends_pictures_and_aac_units_and_no_other_sound() {
+        for codec in [Codec::H264, Codec::H265, Codec::Av1, Codec::Aac] {
+            assert_eq!(marked(codec), [false, false, true], "{codec:?}");
+        }
+        for codec in [Codec::Opus, Codec::Pcmu, Codec::Pcma] {
+            assert_eq!(marked(codec), [false; 3], "{codec:?}");
+        }
     }
 }

@@ -271,8 +271,7 @@ fn send_datagrams(quic: &mut Connection, flow: &Flow, delivery: &Delivery) -> bo
 }
 
 fn header(flow: &Flow, delivery: &Delivery, at: usize) -> [u8; rtp::HEADER_LEN] {
-    let last = at + 1 == delivery.frame.payloads.len();
-    let marker = last && flow.kind == MediaKind::Video;
+    let marker = delivery.frame.marker(at);
     let seq = delivery.seq.wrapping_add(at as u16);
     rtp::header(flow.payload_type, marker, seq, delivery.timestamp, flow.ssrc)
 }

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use bytes::{Buf as _, Bytes};
-use sightline_relay_proto::codec::MediaKind;
 use sightline_relay_proto::hub::Delivery;
 use sightline_relay_proto::wire::rtp;
 use smallvec::SmallVec;
@@ -30,8 +29,7 @@ pub(super) struct TrackFields {
 impl TrackFields {
     /// Header of a delivery's packet.
     pub(super) fn header(self, delivery: &Delivery, index: usize) -> [u8; rtp::HEADER_LEN] {
-        let last = index + 1 == delivery.frame.payloads.len();
-        let marker = last && delivery.frame.descriptor.codec.kind() == MediaKind::Video;
+        let marker = delivery.frame.marker(index);
         let seq = delivery.seq.wrapping_add(index as u16);
         rtp::header(self.payload_type, marker, seq, delivery.timestamp, self.ssrc)
     }

@@ -241,7 +241,7 @@ impl Subscriber {
             let at = usize::try_from(canonical - frame.first_seq).ok()?;
             let payload = frame.payloads.get(at)?.clone();
             let timestamp = sub.timestamp(self.plan.as_ref(), frame.descriptor.media_time);
-            let marker = sub.video && at + 1 == frame.payloads.len();
+            let marker = frame.marker(at);
             return Some(Resend { payload, timestamp: timestamp.rtp(), marker });
         }
         None

@@ -111,10 +111,9 @@ impl ViewerMedia {
         };
         let Some(source) = track.source else { return };
         let frame = &*delivery.frame;
-        let last = frame.payloads.len().saturating_sub(1);
         for (at, payload) in frame.payloads.iter().enumerate() {
             let seq = delivery.seq.wrapping_add(at as u16);
-            let marker = track.video && at == last;
+            let marker = frame.marker(at);
             let mut header = Header::from_slice(&rtp::header(
                 track.payload_type,
                 marker,
