@@ -11,6 +11,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use sightline_client::api::Api;
 use sightline_client::{Identity, Roots};
+use sightline_grant::{Grant, GrantSigner, Role};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -71,6 +72,21 @@ impl Server {
             ports: info.expect("the server answers").ports,
             tls: Arc::new(tls_of(&pem)),
         }
+    }
+
+    /// Process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// The same grant for another role, signed with the server's own key.
+    pub fn grant_as(&self, role: Role, grant: &str) -> String {
+        let seed = std::fs::read(self.folder.path().join("data/keys/grant.seed")).expect("a key");
+        let signer = GrantSigner::from_seed(&seed).expect("32 bytes");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.expect("after 1970").as_secs();
+        let claims = signer.verifier().verify(grant, now).expect("a grant of this server");
+        signer.sign(&Grant { role, ..claims })
     }
 
     /// A door's address.

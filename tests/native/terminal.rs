@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::api::{Api, ApiError, BindRequest, OtpChallenge, OtpRequest, SignIn, Tokens};
 use sightline_client::{DeviceSecret, Identity};
-use sightline_grant::Redacted;
+use sightline_grant::{Redacted, Role};
 
 use super::camera::Camera;
 use super::server::Server;
@@ -24,6 +24,8 @@ pub struct Terminal {
     pub name: String,
     pub api: Api,
     login: Mutex<Option<Tokens>>,
+    /// What its grants are made out for.
+    role: Mutex<Role>,
 }
 
 impl Terminal {
@@ -35,6 +37,7 @@ impl Terminal {
             name: name.to_owned(),
             api: server.api(&identity),
             login: Mutex::new(None),
+            role: Mutex::new(Role::Owner),
         })
     }
 
@@ -123,7 +126,7 @@ impl Terminal {
     pub async fn pass(&self, camera: &Camera) -> Redacted<String> {
         for _ in 0..8 {
             let refusal = match self.ask_grant(&camera.serial).await {
-                Ok(grant) => return grant,
+                Ok(grant) => return self.in_role(grant),
                 Err(refusal) => refusal,
             };
             match refusal.problem() {
@@ -136,6 +139,18 @@ impl Terminal {
             }
         }
         panic!("the gate asks for the same step again and again");
+    }
+
+    /// From now on it presents its grants as this role's.
+    pub fn play_role(&self, role: Role) {
+        *self.role.lock().expect("unpoisoned") = role;
+    }
+
+    fn in_role(&self, grant: Redacted<String>) -> Redacted<String> {
+        match *self.role.lock().expect("unpoisoned") {
+            Role::Owner => grant,
+            role => Redacted::new(self.server.grant_as(role, grant.expose())),
+        }
     }
 
     /// Asks for a code and reads it. Only one request for a phone may be under way.

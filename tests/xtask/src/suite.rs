@@ -34,7 +34,12 @@ struct Suite {
 }
 
 /// Test programs of the root package that are suites of their own.
-const OWN_SUITES: [&str; 4] = ["tidy", "matrix", "browser", "soak"];
+const OWN_SUITES: [&str; 5] = ["tidy", "matrix", "browser", "soak", "silence"];
+/// Set: the soak is a share of so many seconds. Unset: the full measure.
+const SOAK_SECONDS: &str = "SIGHTLINE_SOAK_SECONDS";
+/// The full measure of revocations.
+const REVOCATIONS: [(&str, &str); 2] =
+    [("SIGHTLINE_REVOKE_ROUNDS", "100"), ("SIGHTLINE_REVOKE_OTHERS", "200")];
 
 const fn suite(name: &'static str, kind: Kind, minutes: u64, by_default: bool) -> Suite {
     Suite { name, kind, limit: Duration::from_secs(minutes * 60), by_default }
@@ -49,7 +54,7 @@ const SUITES: [Suite; 10] = [
     suite("e2e", Kind::Clients(is_e2e), 5, true),
     suite("matrix", Kind::Clients(|binary| root_test(binary, "matrix")), 12, true),
     suite("browser", Kind::Clients(|binary| root_test(binary, "browser")), 4, true),
-    suite("soak", Kind::Clients(|binary| root_test(binary, "soak")), 120, false),
+    suite("soak", Kind::Clients(is_soak), 120, false),
     suite("bench", Kind::Bench, 60, false),
 ];
 
@@ -73,6 +78,12 @@ fn is_unit(binary: &TestBinary) -> bool {
 
 fn is_e2e(binary: &TestBinary) -> bool {
     is_root_test(binary) && !OWN_SUITES.contains(&binary.name.as_str())
+}
+
+/// The short share of `revoke` is part of e2e.
+fn is_soak(binary: &TestBinary) -> bool {
+    let full = std::env::var_os(SOAK_SECONDS).is_none();
+    root_test(binary, "soak") || root_test(binary, "silence") || full && root_test(binary, "revoke")
 }
 
 /// Runs the named suites, or the usual ones, and prints the table.
@@ -170,6 +181,9 @@ fn run_program(
     let started = Instant::now();
     let mut command = Command::new(&binary.program);
     command.arg("--show-output").current_dir(&binary.folder).envs(environment.iter().cloned());
+    if suite.name == "soak" {
+        command.envs(REVOCATIONS.into_iter().filter(|(key, _)| std::env::var_os(key).is_none()));
+    }
     if matches!(suite.kind, Kind::Clients(_)) {
         // Real processes share two cores and their clocks; one at a time keeps figures honest.
         command.arg("--test-threads=1");
@@ -193,7 +207,7 @@ fn run_program(
     if !ended.success {
         print_tail(&ended.output);
     }
-    if suite.name == "matrix" {
+    if matches!(suite.name, "matrix" | "soak") {
         print_marked(&ended.output);
     }
     Ok(outcome)
