@@ -294,22 +294,17 @@ impl RelayHandle {
     }
 
     /// Trades a grant for a one-use RTSP login.
-    pub fn rtsp_handle(&self, request: Request<'_>) -> Result<RtspHandle, ViewError> {
+    pub async fn rtsp_handle(&self, request: Request<'_>) -> Result<RtspHandle, ViewError> {
         let admitted = self.admit(request)?;
         let handle = RtspHandle {
             user: format!("view-{:016x}", random_u128() as u64),
             password: Redacted::new(format!("{:032x}", random_u128())),
             path: format!("/{}/{}", admitted.key.device, admitted.key.channel.0),
         };
-        let command = RtspCommand::AddHandle {
-            user: handle.user.clone(),
-            password: handle.password.clone(),
-            admitted,
-            expires: Instant::now() + RTSP_HANDLE_LIFE,
-        };
-        if !self.send(Command::Rtsp(command)) {
-            return Err(MediaError::Unavailable.into());
-        }
+        let (user, password) = (handle.user.clone(), handle.password.clone());
+        let expires = Instant::now() + RTSP_HANDLE_LIFE;
+        let add = |reply| RtspCommand::AddHandle { user, password, admitted, expires, reply };
+        self.ask(|reply| Command::Rtsp(add(reply))).await?;
         Ok(handle)
     }
 

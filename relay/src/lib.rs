@@ -5,6 +5,8 @@
 //! and one file per transport for the ports: `webrtc.rs`, `rtsp.rs`, `roq.rs`.
 
 pub mod admit;
+#[cfg(test)]
+mod allocations;
 pub mod api;
 pub mod config;
 mod feed;
@@ -13,6 +15,7 @@ pub mod lease;
 mod port;
 pub mod roq;
 pub mod rtsp;
+mod udp;
 pub mod webrtc;
 mod worker;
 

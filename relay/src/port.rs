@@ -5,11 +5,13 @@
 //! - `handle_command(&mut self, cx, command)` for what [`crate::RelayHandle`] asks;
 //! - `poll_timeout(&self) -> Option<Instant>` and `handle_timeout(&mut self, cx)`;
 //! - `deliver(&mut self, cx, peer, subscriber)` when the hub has frames due for a viewer: drain
-//!   `cx.hub.poll_delivery(now, subscriber)` unless the transport is full;
+//!   `cx.hub.poll_delivery(now, subscriber)` unless the transport is full; ports that gather
+//!   datagrams of several viewers send them in `flush(&mut self)` after the last of them;
 //! - `request_keyframe(&mut self, cx, peer, track)` for a publisher;
 //! - `close(&mut self, cx, peer, reason)` to end a peer at once, its queued bytes discarded.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -70,12 +72,35 @@ impl BindFailed {
     }
 }
 
+/// A map by ids that we give out ourselves: no stranger picks them, so they need no keyed hash.
+pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// Spreads a counting id over all bits (multiplication by the golden ratio).
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+}
+
 /// Who stands behind subscribers, publishers and leases.
 #[derive(Default)]
 pub(crate) struct Directory {
-    pub(crate) subscribers: HashMap<SubscriberId, (PortKind, PeerId)>,
-    pub(crate) publishers: HashMap<PublisherId, (PortKind, PeerId)>,
-    pub(crate) leases: HashMap<LeaseId, (PortKind, PeerId)>,
+    pub(crate) subscribers: IdMap<SubscriberId, (PortKind, PeerId)>,
+    pub(crate) publishers: IdMap<PublisherId, (PortKind, PeerId)>,
+    pub(crate) leases: IdMap<LeaseId, (PortKind, PeerId)>,
 }
 
 /// What a port may touch while it handles something.

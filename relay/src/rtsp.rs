@@ -29,8 +29,9 @@ use sightline_relay_proto::hub::SubscriberId;
 use sightline_relay_proto::ids::DeviceId;
 use sightline_relay_proto::rtsp::{RtspConnection, Settings, digest::Secret};
 use slab::Slab;
+use tokio::sync::oneshot;
 
-use crate::api::{Admitted, RTSP_REALM, RtspPublisher};
+use crate::api::{Admitted, MediaError, RTSP_REALM, RtspPublisher};
 use crate::config::{RelayConfig, TlsIdentity};
 use crate::port::{BindFailed, CloseReason, Cx, PeerId, PortKind};
 
@@ -64,6 +65,8 @@ pub(crate) enum RtspCommand {
         admitted: Admitted,
         /// When it is gone, if nobody used it.
         expires: Instant,
+        /// Whether there was room.
+        reply: oneshot::Sender<Result<(), MediaError>>,
     },
     /// The answer to [`crate::port::Question::RtspPublisher`].
     Credential {
@@ -199,10 +202,13 @@ impl RtspPort {
     /// What the rest of the relay asks.
     pub(crate) fn handle_command(&mut self, cx: &mut Cx<'_>, command: RtspCommand) {
         match command {
-            RtspCommand::AddHandle { user, password, admitted, expires } => {
-                if !self.shared.handles.add(user, &password, admitted, expires) {
+            RtspCommand::AddHandle { user, password, admitted, expires, reply } => {
+                let added = self.shared.handles.add(user, &password, admitted, expires);
+                if !added {
                     metrics::counter!("sightline_rtsp_handles_refused_total").increment(1);
                 }
+                // A caller that has gone leaves a login that expires.
+                let _ = reply.send(if added { Ok(()) } else { Err(MediaError::Full) });
                 self.next_tick.get_or_insert(cx.now + TICK);
             }
             RtspCommand::Credential { peer, answer } => {
@@ -251,6 +257,11 @@ impl RtspPort {
     /// The hub has frames for a viewer.
     pub(crate) fn deliver(&mut self, cx: &mut Cx<'_>, peer: PeerId, subscriber: SubscriberId) {
         self.with_peer(cx, peer, |peer, cx, shared| peer.deliver(cx, shared, subscriber));
+    }
+
+    /// All viewers that had frames were served.
+    pub(crate) fn flush(&mut self) {
+        self.shared.udp.flush_media();
     }
 
     /// Ends a peer at once. What is queued is thrown away, with a reset, so that nothing more

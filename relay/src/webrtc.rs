@@ -18,6 +18,7 @@ use mio::Token;
 use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::{Publication, SubscriberId};
 use sightline_relay_proto::ids::{DeviceId, TrackIndex};
+use sightline_relay_proto::transmit::Arena;
 use sightline_relay_proto::webrtc::{BindingRequest, DtlsIdentity, PeerEvent};
 
 pub(crate) use self::command::WebRtcCommand;
@@ -26,8 +27,8 @@ use self::socket::Socket;
 use crate::config::RelayConfig;
 use crate::port::{CloseReason, Cx, PeerId, PortKind};
 
-/// Sealed bytes of one viewer after which the arena is flushed although more frames wait: bounds
-/// what a catch-up puts between two looks at the socket.
+/// Sealed bytes after which the arena is sent although more viewers or frames wait: it stays
+/// inside the second-level cache.
 const FLUSH_BYTES: usize = 256 * 1024;
 
 /// The port.
@@ -36,6 +37,8 @@ pub(crate) struct WebRtcPort {
     candidates: Vec<SocketAddr>,
     identity: DtlsIdentity,
     sessions: Sessions,
+    /// Media of the viewers that were served in this turn.
+    media: Arena,
 }
 
 impl WebRtcPort {
@@ -50,7 +53,8 @@ impl WebRtcPort {
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, text));
         }
         let identity = certificate::make()?;
-        Ok(Self { socket, candidates, identity, sessions: Sessions::default() })
+        let media = Arena::with_capacity(2 * FLUSH_BYTES);
+        Ok(Self { socket, candidates, identity, sessions: Sessions::default(), media })
     }
 
     /// Where the socket listens.
@@ -172,12 +176,17 @@ impl WebRtcPort {
             return cx.hub.unsubscribe(subscriber);
         };
         while let Some(delivery) = cx.hub.poll_delivery(cx.now, subscriber) {
-            session.peer.send(cx.now, &delivery, cx.arena);
-            if cx.arena.len() >= FLUSH_BYTES {
-                self.socket.flush(cx.arena);
+            session.peer.send(cx.now, &delivery, &mut self.media);
+            if self.media.len() >= FLUSH_BYTES {
+                self.socket.flush(&mut self.media);
             }
         }
-        self.settle(cx, peer);
+        self.sessions.arm(peer);
+    }
+
+    /// All viewers that had frames were served.
+    pub(crate) fn flush(&mut self) {
+        self.socket.flush(&mut self.media);
     }
 
     /// Asks a publisher for a keyframe.

@@ -315,6 +315,8 @@ impl Worker {
                 Some((PortKind::Feed, _)) | None => cx.hub.unsubscribe(subscriber),
             }
         }
+        ports.webrtc.flush();
+        ports.rtsp.flush();
     }
 
     fn decide(&mut self, now: Instant) {

@@ -109,7 +109,7 @@ async fn a_grant_buys_one_play_of_what_a_camera_pushes() {
     let text = grant(&signer, terminal);
     let action = Action::Live;
     let request = Request { grant: &text, terminal, serial: SERIAL, channel: 0, action };
-    let login = handle.rtsp_handle(request).unwrap();
+    let login = handle.rtsp_handle(request).await.unwrap();
     let url =
         format!("rtsp://{}:{}@127.0.0.1:{port}{}", login.user, login.password.expose(), login.path);
     let play = format!("-rtsp_transport tcp -i {url} -frames:v 50 -f framecrc -");

@@ -82,7 +82,7 @@ impl MediaPlane for RelayPlane {
         channel: u16,
     ) -> Result<RtspLogin, MediaRefusal> {
         let request = request(grant, terminal, serial, channel);
-        let handle = self.relay.rtsp_handle(request).map_err(view_refusal)?;
+        let handle = self.relay.rtsp_handle(request).await.map_err(view_refusal)?;
         Ok(RtspLogin {
             user: handle.user,
             password: handle.password,

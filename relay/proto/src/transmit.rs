@@ -17,8 +17,13 @@ pub struct Run {
 /// A reusable buffer of outgoing datagrams. The shell sends the runs in order and clears it.
 #[derive(Default, Debug)]
 pub struct Arena {
+    /// The memory: everything that was ever in use stays initialised.
     bytes: Vec<u8>,
+    /// Bytes in use.
+    used: usize,
     runs: Vec<Run>,
+    /// Runs that take no further datagram.
+    closed: usize,
 }
 
 /// Segments of one run, at most: what every kernel's UDP_SEGMENT takes.
@@ -27,28 +32,54 @@ pub const MAX_SEGMENTS: usize = 44;
 impl Arena {
     /// An arena that holds `capacity` bytes before it grows.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { bytes: Vec::with_capacity(capacity), runs: Vec::new() }
+        Self { bytes: Vec::with_capacity(capacity), ..Self::default() }
     }
 
     /// Appends one datagram that `write` puts behind what is there. It joins the last run if the
     /// destination and the size allow. `write` returning `false` takes the datagram back.
     pub fn push_with(&mut self, destination: SocketAddr, write: impl FnOnce(&mut Vec<u8>) -> bool) {
-        let start = self.bytes.len();
-        if !write(&mut self.bytes) || self.bytes.len() == start {
-            self.bytes.truncate(start);
-            return;
+        let start = self.used;
+        self.bytes.truncate(start);
+        if write(&mut self.bytes) && self.bytes.len() > start {
+            self.used = self.bytes.len();
+            self.enter(destination, start);
         }
-        let len = self.bytes.len() - start;
+    }
+
+    /// The same for a datagram of known length: `write` fills a place that may hold anything, so
+    /// no byte is written twice.
+    pub fn push_sized(
+        &mut self,
+        destination: SocketAddr,
+        len: usize,
+        write: impl FnOnce(&mut [u8]) -> bool,
+    ) {
+        let start = self.used;
+        let end = start + len;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        if len > 0 && write(&mut self.bytes[start..end]) {
+            self.used = end;
+            self.enter(destination, start);
+        }
+    }
+
+    /// Books the datagram that begins at `start`.
+    fn enter(&mut self, destination: SocketAddr, start: usize) {
+        let len = self.used - start;
+        let runs = self.runs.len();
         if let Some(run) = self.runs.last_mut() {
             let filled = run.range.len();
             let whole = filled.is_multiple_of(run.segment);
             let room = filled / run.segment < MAX_SEGMENTS && filled + len <= 65_000;
-            if run.destination == destination && whole && room && len <= run.segment {
-                run.range.end = self.bytes.len();
+            let open = self.closed < runs && run.range.end == start;
+            if open && run.destination == destination && whole && room && len <= run.segment {
+                run.range.end = self.used;
                 return;
             }
         }
-        self.runs.push(Run { destination, segment: len, range: start..self.bytes.len() });
+        self.runs.push(Run { destination, segment: len, range: start..self.used });
     }
 
     /// Appends a finished datagram.
@@ -59,6 +90,27 @@ impl Arena {
         });
     }
 
+    /// What is pushed from now on joins no earlier run; the number of runs so far.
+    pub fn begin_group(&mut self) -> usize {
+        self.closed = self.runs.len();
+        self.closed
+    }
+
+    /// Sends earlier runs to one more destination; their bytes are shared.
+    pub fn repeat(&mut self, runs: Range<usize>, destination: SocketAddr) {
+        for at in runs {
+            let Some(run) = self.runs.get(at) else { return };
+            let run = Run { destination, ..run.clone() };
+            self.runs.push(run);
+        }
+        self.closed = self.runs.len();
+    }
+
+    /// Number of runs: messages of one flush.
+    pub fn run_count(&self) -> usize {
+        self.runs.len()
+    }
+
     /// The runs in sending order with their bytes.
     pub fn runs(&self) -> impl Iterator<Item = (&Run, &[u8])> {
         self.runs.iter().map(|run| (run, &self.bytes[run.range.clone()]))
@@ -66,7 +118,7 @@ impl Arena {
 
     /// Bytes held.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.used
     }
 
     /// Nothing to send.
@@ -76,8 +128,9 @@ impl Arena {
 
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
-        self.bytes.clear();
+        self.used = 0;
         self.runs.clear();
+        self.closed = 0;
     }
 }
 
@@ -109,6 +162,55 @@ mod tests {
         }
         let counts: Vec<_> = arena.runs().map(|(_, bytes)| bytes.len() / 10).collect();
         assert_eq!(counts, [MAX_SEGMENTS, 1]);
+    }
+
+    #[test]
+    fn a_group_goes_to_several_destinations_without_another_copy() {
+        let mut arena = Arena::default();
+        arena.push(to(1), &[0; 100]);
+        let first = arena.begin_group();
+        for len in [100, 60, 100] {
+            arena.push(to(1), &vec![1; len]);
+        }
+        let group = first..arena.run_count();
+        arena.repeat(group.clone(), to(2));
+        arena.repeat(group, to(3));
+        arena.push(to(3), &[2; 100]);
+        assert_eq!(arena.len(), 460);
+        let sent: Vec<_> =
+            arena.runs().map(|(run, bytes)| (run.destination, bytes[0], bytes.len())).collect();
+        let expected = [
+            (to(1), 0, 100),
+            (to(1), 1, 160),
+            (to(1), 1, 100),
+            (to(2), 1, 160),
+            (to(2), 1, 100),
+            (to(3), 1, 160),
+            (to(3), 1, 100),
+            (to(3), 2, 100),
+        ];
+        assert_eq!(sent, expected);
+    }
+
+    #[test]
+    fn sized_datagrams_and_written_ones_stand_behind_each_other() {
+        let mut arena = Arena::default();
+        for round in 0..3u8 {
+            arena.push_sized(to(1), 3, |out| {
+                out.fill(round);
+                true
+            });
+            arena.push_sized(to(1), 9, |_| false);
+            arena.push(to(2), &[7, 7]);
+            arena.push_sized(to(3), 1, |out| {
+                out[0] = round;
+                true
+            });
+            let sent: Vec<_> = arena.runs().map(|(_, bytes)| bytes.to_vec()).collect();
+            assert_eq!(sent, [vec![round; 3], vec![7, 7], vec![round]]);
+            assert_eq!(arena.len(), 6);
+            arena.clear();
+        }
     }
 
     #[test]

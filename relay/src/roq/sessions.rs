@@ -8,7 +8,7 @@ use sightline_relay_proto::ids::{DeviceId, StreamKey};
 
 use crate::api::{Publisher, RoqTrack, SessionId};
 use crate::lease::LeaseId;
-use crate::port::PeerId;
+use crate::port::{IdMap, PeerId};
 
 /// Time that a peer has to connect after its session was set up.
 pub(super) const CONNECT_WAIT: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ pub(super) struct Session {
 #[derive(Default)]
 pub(super) struct Sessions {
     next: u64,
-    by_peer: HashMap<PeerId, Session>,
+    by_peer: IdMap<PeerId, Session>,
     by_id: HashMap<SessionId, PeerId>,
     deadlines: BTreeSet<(Instant, PeerId)>,
 }

@@ -33,7 +33,7 @@ fn push_url(harness: &Harness) -> String {
 }
 
 fn play_url(harness: &mut Harness, user: &str) -> String {
-    harness.add_handle(user, Duration::from_secs(30));
+    harness.add_handle(user, Duration::from_secs(30)).unwrap();
     let port = harness.port.addresses().unwrap().rtsp.port();
     format!("rtsp://{user}:pw-{user}@127.0.0.1:{port}/{SERIAL}/0")
 }
@@ -125,7 +125,7 @@ fn ffmpeg_pushes_and_pulls_by_tls() {
          rtsps://{SERIAL}:{password}@127.0.0.1:{port}/{SERIAL}/0"
     ));
     live(&mut harness, &mut camera, 30);
-    harness.add_handle("t", Duration::from_secs(30));
+    harness.add_handle("t", Duration::from_secs(30)).unwrap();
     let text = play(
         &mut harness,
         &format!(

@@ -221,16 +221,15 @@ impl Peer {
             if delivery.frame.descriptor.protection != Protection::Open {
                 break Fate::Broken;
             }
-            self.send(cx, delivery);
+            self.send(shared, delivery);
         };
-        shared.udp.send_rtp(cx.arena);
         if self.output.written > before {
             self.connection.note_activity(cx.now);
         }
         fate
     }
 
-    fn send(&mut self, cx: &mut Cx<'_>, delivery: Delivery) {
+    fn send(&mut self, shared: &mut Shared, delivery: Delivery) {
         let Who::Viewer(viewer) = &mut self.who else { return };
         let Some(track) = viewer.track(delivery.track) else { return };
         track.packets = track.packets.wrapping_add(delivery.frame.payloads.len() as u32);
@@ -241,14 +240,7 @@ impl Peer {
             }
             Lower::Udp { rtp, .. } => {
                 let to = SocketAddr::new(self.address.ip(), rtp);
-                for (index, payload) in delivery.frame.payloads.iter().enumerate() {
-                    let header = track.fields.header(&delivery, index);
-                    cx.arena.push_with(to, |out| {
-                        out.extend_from_slice(&header);
-                        out.extend_from_slice(payload);
-                        true
-                    });
-                }
+                shared.udp.push_frame(to, track.fields, &delivery);
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::port::{Directory, Question, Questions};
 
 use super::*;
 
+mod steady;
 mod tls;
 
 pub(super) const SERIAL: &str = "CAM-1";
@@ -126,6 +127,7 @@ impl Harness {
                 let (_, peer) = cx.directory.subscribers[&subscriber];
                 port.deliver(cx, peer, subscriber);
             }
+            port.flush();
             while let Some(event) = cx.hub.poll_event() {
                 let (who, reason) = match event {
                     HubEvent::SubscriberEnded { subscriber, .. } => {
@@ -143,7 +145,7 @@ impl Harness {
         });
     }
 
-    pub(super) fn add_handle(&mut self, user: &str, expires: Duration) {
+    pub(super) fn add_handle(&mut self, user: &str, expires: Duration) -> Result<(), MediaError> {
         let terms = LeaseTerms {
             subject: "s".to_owned(),
             session: "l".to_owned(),
@@ -153,13 +155,16 @@ impl Harness {
         };
         let terminal = Thumbprint([0; 32]);
         let admitted = Admitted { terms, key: key(), terminal };
+        let (reply, mut answer) = oneshot::channel();
         let command = RtspCommand::AddHandle {
             user: user.to_owned(),
             password: Redacted::new(format!("pw-{user}")),
             admitted,
             expires: Instant::now() + expires,
+            reply,
         };
         self.act(|port, cx| port.handle_command(cx, command));
+        answer.try_recv().unwrap()
     }
 
     fn client(&self) -> Client {
@@ -178,7 +183,7 @@ impl Harness {
 
     /// A viewer that has described and set up.
     fn viewer(&mut self, user: &str, transport: &str) -> Client {
-        self.add_handle(user, Duration::from_secs(30));
+        self.add_handle(user, Duration::from_secs(30)).unwrap();
         let mut viewer = self.client();
         viewer.login(user);
         assert_eq!(viewer.ask(self, "DESCRIBE", "", "", ""), 200);
@@ -403,7 +408,7 @@ fn a_handle_opens_one_connection_and_no_second_one() {
     let mut second = harness.client();
     second.login("once");
     assert_eq!(second.ask(&mut harness, "DESCRIBE", "", "", ""), 401);
-    harness.add_handle("late", Duration::ZERO);
+    harness.add_handle("late", Duration::ZERO).unwrap();
     let mut late = harness.client();
     late.login("late");
     assert_eq!(late.ask(&mut harness, "DESCRIBE", "", "", ""), 401);
@@ -416,7 +421,7 @@ fn nobody_is_let_in_while_the_authority_is_silent() {
     camera.send_picture(1, 100);
     harness.beats = false;
     harness.leases = LeaseTable::default();
-    harness.add_handle("v", Duration::from_secs(30));
+    harness.add_handle("v", Duration::from_secs(30)).unwrap();
     let mut viewer = harness.client();
     viewer.login("v");
     assert_eq!(viewer.ask(&mut harness, "DESCRIBE", "", "", ""), 503);
@@ -426,7 +431,7 @@ fn nobody_is_let_in_while_the_authority_is_silent() {
 #[test]
 fn a_camera_that_is_away_is_404_and_a_sealed_device_may_not_push_clear_media() {
     let mut harness = Harness::new();
-    harness.add_handle("v", Duration::from_secs(30));
+    harness.add_handle("v", Duration::from_secs(30)).unwrap();
     let mut viewer = harness.client();
     viewer.login("v");
     assert_eq!(viewer.ask(&mut harness, "DESCRIBE", "", "", ""), 404);
@@ -513,7 +518,7 @@ fn udp_goes_to_the_ports_of_setup_alone_and_comes_from_them_alone() {
     rtp_socket.send_to(&picture(1, 500), server).unwrap();
     until(&mut harness, |harness| harness.hub.stats().packets_in == 1);
     // The ports are taken for as long as the camera stays.
-    harness.add_handle("same", Duration::from_secs(30));
+    harness.add_handle("same", Duration::from_secs(30)).unwrap();
     let mut same = harness.client();
     same.login("same");
     assert_eq!(same.ask(&mut harness, "DESCRIBE", "", "", ""), 200);
@@ -624,9 +629,10 @@ fn a_udp_viewer_lives_by_its_reports_and_ends_without_them() {
 fn waiting_handles_are_bounded_on_both_sides_and_expire() {
     let mut harness = Harness::new();
     for number in 0..handles::MAX_HANDLES {
-        harness.add_handle(&format!("h{number}"), Duration::from_secs(30));
+        harness.add_handle(&format!("h{number}"), Duration::from_secs(30)).unwrap();
     }
-    harness.add_handle("over", Duration::from_secs(30));
+    let over = harness.add_handle("over", Duration::from_secs(30));
+    assert_eq!(over, Err(MediaError::Full));
     let now = Instant::now();
     let handles = &mut harness.port.shared.handles;
     let last = format!("h{}", handles::MAX_HANDLES - 1);

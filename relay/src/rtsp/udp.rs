@@ -3,18 +3,28 @@
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
-use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
+use sightline_relay_proto::hub::Delivery;
 use sightline_relay_proto::rtsp::{Lower, TrackSetup};
 use sightline_relay_proto::transmit::Arena;
 
 use crate::port::PeerId;
+use crate::udp::send_runs;
+
+use super::output::TrackFields;
 
 /// Receives of one call, each of up to 64 KiB of coalesced datagrams.
 const RECEIVES: usize = 64;
+/// Media after which the arena is sent although more viewers wait, bytes.
+const FLUSH_BYTES: usize = 256 * 1024;
+/// The same in messages.
+const FLUSH_RUNS: usize = 1024;
 /// Kernel buffers, bytes.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
@@ -39,6 +49,26 @@ pub(super) struct Udp {
     rtcp: Socket,
     routes: [HashMap<SocketAddr, Route>; 2],
     buffer: Vec<u8>,
+    /// Media of the viewers that were served in this turn.
+    media: Arena,
+    last: Option<Pushed>,
+}
+
+/// The frame that was put into the arena last.
+struct Pushed {
+    delivery: Delivery,
+    fields: TrackFields,
+    /// Its runs in the arena.
+    runs: Range<usize>,
+}
+
+impl Pushed {
+    /// Whether this delivery has the same bytes.
+    fn is_for(&self, fields: TrackFields, delivery: &Delivery) -> bool {
+        Arc::ptr_eq(&self.delivery.frame, &delivery.frame)
+            && (self.delivery.seq, self.delivery.timestamp) == (delivery.seq, delivery.timestamp)
+            && self.fields == fields
+    }
 }
 
 impl Socket {
@@ -52,20 +82,12 @@ impl Socket {
         Ok(Self { mio, state, six })
     }
 
-    fn send(&self, arena: &Arena) {
-        for (run, bytes) in arena.runs() {
-            let mut destination = run.destination;
-            if let (true, IpAddr::V4(ip)) = (self.six, destination.ip()) {
-                destination.set_ip(ip.to_ipv6_mapped().into());
-            }
-            let at_once = run.segment * self.state.max_gso_segments().max(1);
-            for contents in bytes.chunks(at_once) {
-                let segment_size = (contents.len() > run.segment).then_some(run.segment);
-                let transmit =
-                    Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-                // A full socket loses datagrams, as networks do.
-                let _ = self.state.send(UdpSockRef::from(&self.mio), &transmit);
-            }
+    /// Sends and clears the arena.
+    fn send(&self, arena: &mut Arena) {
+        let lost = send_runs(&self.mio, &self.state, self.six, arena);
+        arena.clear();
+        if lost > 0 {
+            metrics::counter!("sightline_rtsp_datagrams_dropped_total").increment(lost as u64);
         }
     }
 }
@@ -87,7 +109,14 @@ impl Udp {
         let mut rtcp = Socket::bind(SocketAddr::new(first.ip(), next))?;
         registry.register(&mut rtp.mio, rtp_token, Interest::READABLE)?;
         registry.register(&mut rtcp.mio, rtcp_token, Interest::READABLE)?;
-        let udp = Self { rtp, rtcp, routes: Default::default(), buffer: vec![0; 64 * 1024] };
+        let udp = Self {
+            rtp,
+            rtcp,
+            routes: Default::default(),
+            buffer: vec![0; 64 * 1024],
+            media: Arena::with_capacity(2 * FLUSH_BYTES),
+            last: None,
+        };
         Ok((udp, (first.port(), next)))
     }
 
@@ -120,16 +149,43 @@ impl Udp {
         }
     }
 
-    /// Sends RTP and clears the arena.
-    pub(super) fn send_rtp(&self, arena: &mut Arena) {
-        self.rtp.send(arena);
-        arena.clear();
+    /// Puts a frame into the arena of media, for one viewer. Viewers with the same headers share
+    /// the bytes of the one before.
+    pub(super) fn push_frame(&mut self, to: SocketAddr, fields: TrackFields, delivery: &Delivery) {
+        match &self.last {
+            Some(last) if last.is_for(fields, delivery) => {
+                self.media.repeat(last.runs.clone(), to);
+            }
+            _ => {
+                let first = self.media.begin_group();
+                for (index, payload) in delivery.frame.payloads.iter().enumerate() {
+                    let header = fields.header(delivery, index);
+                    self.media.push_with(to, |out| {
+                        out.extend_from_slice(&header);
+                        out.extend_from_slice(payload);
+                        true
+                    });
+                }
+                let runs = first..self.media.run_count();
+                self.last = Some(Pushed { delivery: delivery.clone(), fields, runs });
+            }
+        }
+        if self.media.len() >= FLUSH_BYTES || self.media.run_count() >= FLUSH_RUNS {
+            self.flush_media();
+        }
+    }
+
+    /// Sends the media that waits.
+    pub(super) fn flush_media(&mut self) {
+        self.last = None;
+        if !self.media.is_empty() {
+            self.rtp.send(&mut self.media);
+        }
     }
 
     /// Sends RTCP and clears the arena.
     pub(super) fn send_rtcp(&self, arena: &mut Arena) {
         self.rtcp.send(arena);
-        arena.clear();
     }
 
     /// Reads one socket. Datagrams from addresses that no SETUP named are dropped here.
@@ -155,5 +211,59 @@ impl Udp {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sightline_relay_proto::codec::Codec;
+    use sightline_relay_proto::frame::{ArrivalTime, Descriptor, Frame, MediaTime, Protection};
+    use sightline_relay_proto::ids::{Tier, TrackIndex};
+
+    use super::*;
+
+    fn delivery(seq: u16) -> Delivery {
+        let descriptor = Descriptor {
+            track: TrackIndex(0),
+            tier: Tier::Main,
+            codec: Codec::H264,
+            keyframe: true,
+            discardable: false,
+            discontinuity: false,
+            protection: Protection::Open,
+            media_time: MediaTime(0),
+            capture: None,
+            arrival: ArrivalTime(std::time::Instant::now()),
+        };
+        let payloads = vec![Bytes::from_static(&[7; 1000]); 3].into_boxed_slice();
+        let frame = Arc::new(Frame { descriptor, first_seq: 0, payloads });
+        Delivery { frame, track: TrackIndex(0), seq, timestamp: 9 }
+    }
+
+    #[test]
+    fn viewers_with_the_same_headers_share_one_copy_and_others_do_not() {
+        let poll = mio::Poll::new().unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let bind = |_| Udp::bind(any, poll.registry(), [Token(1), Token(2)]).ok();
+        let (mut udp, _) = (0..20).find_map(bind).expect("a free pair of ports");
+        let viewers: Vec<_> =
+            (0..4).map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        let fields = TrackFields { payload_type: 96, ssrc: 5 };
+        let first = delivery(100);
+        let renumbered = Delivery { seq: 200, ..first.clone() };
+        for (viewer, delivery) in viewers.iter().zip([&first, &first, &first, &renumbered]) {
+            udp.push_frame(viewer.local_addr().unwrap(), fields, delivery);
+        }
+        assert_eq!((udp.media.run_count(), udp.media.len()), (4, 2 * 3 * 1012));
+        udp.flush_media();
+        assert!(udp.media.is_empty() && udp.last.is_none());
+        for (viewer, seq) in viewers.iter().zip([100, 100, 100, 200]) {
+            for at in 0..3 {
+                let mut packet = [0; 1500];
+                let len = viewer.recv(&mut packet).unwrap();
+                let header = sightline_relay_proto::wire::rtp::parse(&packet[..len]).unwrap();
+                assert_eq!((len, header.seq, header.marker), (1012, seq + at, at == 2));
+            }
+        }
     }
 }

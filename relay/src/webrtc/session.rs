@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::api::SessionId;
 use crate::lease::LeaseId;
-use crate::port::PeerId;
+use crate::port::{IdMap, PeerId};
 
 /// Sessions of one worker, at most.
 pub(super) const MAX_SESSIONS: usize = 20_000;
@@ -70,7 +70,7 @@ impl Session {
 #[derive(Default)]
 pub(super) struct Sessions {
     next: u64,
-    sessions: HashMap<PeerId, Session>,
+    sessions: IdMap<PeerId, Session>,
     names: HashMap<SessionId, PeerId>,
     ufrags: HashMap<String, PeerId>,
     addresses: HashMap<SocketAddr, PeerId>,

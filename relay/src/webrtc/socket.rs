@@ -4,9 +4,11 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 
 use mio::{Interest, Registry, Token};
-use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
-use sightline_relay_proto::transmit::{Arena, Run};
+use quinn_udp::{RecvMeta, UdpSocketState};
+use sightline_relay_proto::transmit::Arena;
 use socket2::{Domain, Protocol, Type};
+
+use crate::udp::send_runs;
 
 /// Kernel buffers asked for, bytes each way: a burst of keyframes to many viewers fits.
 const KERNEL_BUFFER: usize = 8 * 1024 * 1024;
@@ -109,32 +111,11 @@ impl Socket {
         if arena.is_empty() {
             return;
         }
-        let mut lost = 0;
-        for (run, bytes) in arena.runs() {
-            if lost > 0 || !self.send(run, bytes) {
-                lost += bytes.len().div_ceil(run.segment);
-            }
-        }
+        let lost = send_runs(&self.io, &self.state, self.local.is_ipv6(), arena);
         arena.clear();
         if lost > 0 {
             metrics::counter!("sightline_webrtc_datagrams_dropped_total").increment(lost as u64);
         }
-    }
-
-    fn send(&self, run: &Run, bytes: &[u8]) -> bool {
-        let per_call = run.segment * self.state.max_gso_segments().max(1);
-        let destination = match (self.local, run.destination) {
-            (SocketAddr::V6(_), SocketAddr::V4(to)) => {
-                SocketAddr::new(to.ip().to_ipv6_mapped().into(), to.port())
-            }
-            (_, to) => to,
-        };
-        bytes.chunks(per_call).all(|contents| {
-            let segment_size = (contents.len() > run.segment).then_some(run.segment);
-            let transmit =
-                Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-            self.state.send((&self.io).into(), &transmit).is_ok()
-        })
     }
 }
 

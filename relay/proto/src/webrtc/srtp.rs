@@ -92,25 +92,41 @@ impl SrtpSender {
         OutSource(self.streams.len() - 1)
     }
 
-    /// Appends the sealed packet to `out`. `seq` is that of its header. `false`, with `out`
-    /// unchanged, if the number breaks the rule of `sending`.
+    /// Length of a packet once it is sealed.
+    pub fn sealed_len(&self, packet: Plain<'_>) -> usize {
+        let Plain { header, prefix, payload } = packet;
+        header.len() + prefix.len() + payload.len() + self.keys.rtp.tag_len()
+    }
+
+    /// Seals a packet into `out`, which has its [`Self::sealed_len`]. `seq` is that of its header.
+    /// `false`, with rubbish in `out`, if the number breaks the rule of `sending`.
     pub fn seal(
         &mut self,
         source: OutSource,
         sending: Sending,
         seq: u16,
         packet: Plain<'_>,
-        out: &mut Vec<u8>,
+        out: &mut [u8],
     ) -> bool {
         let Some(stream) = self.streams.get_mut(source.0) else { return false };
         let Some(index) = stream.index(sending, seq) else { return false };
-        let start = out.len();
-        if !self.keys.rtp.seal_rtp(packet, stream.ssrc, index, out) {
-            out.truncate(start);
-            return false;
+        let sealed = self.keys.rtp.seal_rtp(packet, stream.ssrc, index, out);
+        if sealed {
+            stream.highest = stream.highest.max(Some(index));
         }
-        stream.highest = stream.highest.max(Some(index));
-        true
+        sealed
+    }
+
+    /// The same into memory of its own, for who sends a packet now and then.
+    pub fn sealed(
+        &mut self,
+        source: OutSource,
+        sending: Sending,
+        seq: u16,
+        packet: Plain<'_>,
+    ) -> Option<Vec<u8>> {
+        let mut out = vec![0; self.sealed_len(packet)];
+        self.seal(source, sending, seq, packet, &mut out).then_some(out)
     }
 
     /// Seals the RTCP compound that `out` holds from `start` on, in place. `false` if it is

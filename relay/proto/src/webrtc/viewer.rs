@@ -125,7 +125,8 @@ impl ViewerMedia {
                 track.extend(now, frame, &mut header);
             }
             let packet = Plain { header: &header, prefix: &[], payload };
-            arena.push_with(to, |out| sender.seal(source, Sending::First, seq, packet, out));
+            let len = sender.sealed_len(packet);
+            arena.push_sized(to, len, |out| sender.seal(source, Sending::First, seq, packet, out));
             track.packets = track.packets.wrapping_add(1);
             track.octets = track.octets.wrapping_add(payload.len() as u32);
         }
@@ -156,13 +157,19 @@ impl ViewerMedia {
                 let header = rtp::header(rtx.payload_type, marker, own, timestamp, rtx.ssrc);
                 let original = seq.to_be_bytes();
                 let packet = Plain { header: &header, prefix: &original, payload };
-                arena.push_with(to, |out| sender.seal(source, Sending::First, own, packet, out));
+                let len = sender.sealed_len(packet);
+                arena.push_sized(to, len, |out| {
+                    sender.seal(source, Sending::First, own, packet, out)
+                });
             }
             None => {
                 let Some(source) = track.source else { return };
                 let header = rtp::header(track.payload_type, marker, seq, timestamp, track.ssrc);
                 let packet = Plain { header: &header, prefix: &[], payload };
-                arena.push_with(to, |out| sender.seal(source, Sending::Again, seq, packet, out));
+                let len = sender.sealed_len(packet);
+                arena.push_sized(to, len, |out| {
+                    sender.seal(source, Sending::Again, seq, packet, out)
+                });
             }
         }
     }

@@ -7,7 +7,7 @@ fn tls_carries_the_same_and_refuses_udp() {
     let mut harness = Harness::new();
     let mut camera = harness.camera();
     camera.send_picture(1, 3000);
-    harness.add_handle("v", Duration::from_secs(30));
+    harness.add_handle("v", Duration::from_secs(30)).unwrap();
     // Relay the client's plaintext through a TLS client of the same library.
     let mut client = TlsClient::connect(&harness);
     let first = client.ask(&mut harness, "DESCRIBE", "", "", None);
@@ -32,7 +32,7 @@ fn a_stalled_tls_reader_is_bounded_and_reset_too() {
     let mut harness = Harness::new();
     let mut camera = harness.camera();
     camera.send_picture(1, 1000);
-    harness.add_handle("v", Duration::from_secs(30));
+    harness.add_handle("v", Duration::from_secs(30)).unwrap();
     let mut client = TlsClient::connect(&harness);
     let first = client.ask(&mut harness, "DESCRIBE", "", "", None);
     let offered = first.lines().find_map(|line| line.strip_prefix("WWW-Authenticate: ")).unwrap();

@@ -200,6 +200,7 @@ impl Rig {
                 assert_eq!(kind, PortKind::WebRtc);
                 port.deliver(cx, peer, subscriber);
             }
+            port.flush();
             while let Some(event) = cx.hub.poll_event() {
                 if let HubEvent::KeyframeNeeded { publisher, track } = event
                     && let Some((_, peer)) = cx.directory.publishers.get(&publisher).copied()

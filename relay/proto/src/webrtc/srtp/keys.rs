@@ -130,48 +130,50 @@ impl Transform {
         Ok(Self::Gcm { key: Box::new(key), salt })
     }
 
-    /// Appends a sealed packet. `out` holds rubbish behind its old end if this fails.
+    /// Bytes that sealing adds to an RTP packet.
+    pub(super) fn tag_len(&self) -> usize {
+        match self {
+            Self::Gcm { .. } => GCM_TAG,
+            Self::Cm { .. } => SHA1_TAG,
+        }
+    }
+
+    /// Fills `out`, which has the length of the packet and [`Self::tag_len`]. It holds rubbish if
+    /// this fails.
     pub(super) fn seal_rtp(
         &self,
         packet: Plain<'_>,
         ssrc: u32,
         index: u64,
-        out: &mut Vec<u8>,
+        out: &mut [u8],
     ) -> bool {
         let Plain { header, prefix, payload } = packet;
-        let start = out.len();
-        let body = start + header.len();
         let plain = prefix.len() + payload.len();
+        if out.len() != header.len() + plain + self.tag_len() {
+            return false;
+        }
+        let (head, rest) = out.split_at_mut(header.len());
+        head.copy_from_slice(header);
+        let (body, tag) = rest.split_at_mut(plain);
         match self {
             Self::Gcm { key, salt } if prefix.is_empty() => {
-                out.extend_from_slice(header);
-                out.resize(body + plain + GCM_TAG, 0);
-                let (sealed, tag) = out[body..].split_at_mut(plain);
                 let nonce = rtp_nonce(salt, ssrc, index);
                 let aad = Aad::from(header);
-                key.seal_out_of_place_scatter(nonce, aad, payload, sealed, &[], tag).is_ok()
+                key.seal_out_of_place_scatter(nonce, aad, payload, body, &[], tag).is_ok()
             }
             Self::Gcm { key, salt } => {
-                out.reserve(header.len() + plain + GCM_TAG);
-                for part in [header, prefix, payload] {
-                    out.extend_from_slice(part);
-                }
+                copy_parts(body, prefix, payload);
                 let nonce = rtp_nonce(salt, ssrc, index);
-                let sealed =
-                    key.seal_in_place_separate_tag(nonce, Aad::from(header), &mut out[body..]);
-                sealed.map(|tag| out.extend_from_slice(tag.as_ref())).is_ok()
+                let sealed = key.seal_in_place_separate_tag(nonce, Aad::from(header), body);
+                sealed.map(|made| tag.copy_from_slice(made.as_ref())).is_ok()
             }
             Self::Cm { key, auth, salt } => {
-                out.reserve(header.len() + plain + SHA1_TAG);
-                for part in [header, prefix, payload] {
-                    out.extend_from_slice(part);
-                }
-                if !apply(key, counter(salt, ssrc, index), &mut out[body..]) {
-                    return false;
-                }
-                let tag = sha1_tag(auth, &out[start..], index);
-                out.extend_from_slice(&tag);
-                true
+                copy_parts(body, prefix, payload);
+                let sealed = apply(key, counter(salt, ssrc, index), body);
+                let end = out.len() - SHA1_TAG;
+                let made = sha1_tag(auth, &out[..end], index);
+                out[end..].copy_from_slice(&made);
+                sealed
             }
         }
     }
@@ -279,13 +281,13 @@ impl Transform {
             }
         }
     }
+}
 
-    fn tag_len(&self) -> usize {
-        match self {
-            Self::Gcm { .. } => GCM_TAG,
-            Self::Cm { .. } => SHA1_TAG,
-        }
-    }
+/// The payload of a packet as one.
+fn copy_parts(body: &mut [u8], prefix: &[u8], payload: &[u8]) {
+    let (first, second) = body.split_at_mut(prefix.len());
+    first.copy_from_slice(prefix);
+    second.copy_from_slice(payload);
 }
 
 fn counter_mode(key: &[u8]) -> Result<EncryptingKey, KeyingError> {

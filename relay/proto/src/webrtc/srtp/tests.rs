@@ -60,11 +60,11 @@ fn rfc_7714_section_16_packets_seal_and_open() {
     for (key, sealed) in [(KEY_128, sealed_128), (KEY_256, sealed_256)] {
         let transform = gcm(key);
         let (head, body) = (unhex(RTP_HEADER), unhex(RTP_BODY));
-        let mut whole = Vec::new();
+        let mut whole = vec![0; head.len() + body.len() + transform.tag_len()];
         assert!(transform.seal_rtp(plain(&head, &[], &body), 0x5501_a0b2, 0xf17b, &mut whole));
         assert_eq!(whole, [head.clone(), unhex(sealed)].concat());
         // A prefix (RTX) gives the same bytes as one contiguous payload.
-        let mut split = Vec::new();
+        let mut split = vec![0xff; whole.len()];
         assert!(transform.seal_rtp(
             plain(&head, &body[..2], &body[2..]),
             0x5501_a0b2,
@@ -122,9 +122,7 @@ fn pair(profile: Profile) -> (SrtpSender, SrtpReceiver) {
 
 fn sealed(sender: &mut SrtpSender, source: OutSource, seq: u16) -> Vec<u8> {
     let head = header(96, true, seq, 1, 42);
-    let mut out = Vec::new();
-    assert!(sender.seal(source, Sending::First, seq, plain(&head, &[], b"payload"), &mut out));
-    out
+    sender.sealed(source, Sending::First, seq, plain(&head, &[], b"payload")).unwrap()
 }
 
 #[test]
@@ -205,13 +203,27 @@ fn a_sequence_number_is_never_sealed_for_two_packets() {
     let (mut sender, _) = pair(Profile::AeadAes128Gcm);
     let source = sender.add_source(42);
     let packet = sealed(&mut sender, source, 10);
-    let mut out = Vec::new();
     let head = header(96, true, 10, 1, 42);
-    assert!(!sender.seal(source, Sending::First, 10, plain(&head, &[], b"other"), &mut out));
-    assert!(!sender.seal(source, Sending::Again, 11, plain(&head, &[], b"other"), &mut out));
-    assert!(out.is_empty());
-    assert!(sender.seal(source, Sending::Again, 10, plain(&head, &[], b"payload"), &mut out));
-    assert_eq!(out, packet);
+    let other = plain(&head, &[], b"other");
+    assert_eq!(sender.sealed(source, Sending::First, 10, other), None);
+    assert_eq!(sender.sealed(source, Sending::Again, 11, other), None);
+    let again = sender.sealed(source, Sending::Again, 10, plain(&head, &[], b"payload"));
+    assert_eq!(again, Some(packet));
+}
+
+#[test]
+fn a_place_of_the_wrong_length_is_refused_and_uses_up_no_number() {
+    for profile in [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1] {
+        let (mut sender, _) = pair(profile);
+        let source = sender.add_source(42);
+        let head = header(96, true, 10, 1, 42);
+        let packet = plain(&head, &[], b"payload");
+        let len = sender.sealed_len(packet);
+        for wrong in [0, len - 1, len + 1] {
+            assert!(!sender.seal(source, Sending::First, 10, packet, &mut vec![0; wrong]));
+        }
+        assert!(sender.seal(source, Sending::First, 10, packet, &mut vec![0; len]));
+    }
 }
 
 #[test]
@@ -221,8 +233,7 @@ fn sources_are_bounded_on_both_sides() {
     for ssrc in 0..=MAX_SOURCES as u32 {
         let source = sender.add_source(ssrc);
         let head = header(96, true, 1, 1, ssrc);
-        let mut out = Vec::new();
-        assert!(sender.seal(source, Sending::First, 1, plain(&head, &[], b"x"), &mut out));
+        let out = sender.sealed(source, Sending::First, 1, plain(&head, &[], b"x")).unwrap();
         assert_eq!(receiver.open_rtp(&out, &mut opened), (ssrc as usize) < MAX_SOURCES);
     }
 }

@@ -159,14 +159,8 @@ fn publish(
     let sender = &mut pair.srtp.as_mut().unwrap().sender;
     let source = sender.add_source(ssrc);
     let head = rtp::header(pt, true, seq, 90, ssrc);
-    let mut out = Vec::new();
-    assert!(sender.seal(
-        source,
-        Sending::First,
-        seq,
-        Plain { header: &head, prefix: &[], payload: body },
-        &mut out
-    ));
+    let packet = Plain { header: &head, prefix: &[], payload: body };
+    let out = sender.sealed(source, Sending::First, seq, packet).unwrap();
     pair.put(&out)
 }
 
