@@ -133,7 +133,7 @@ async fn execute(args: &AdminArgs) -> Result<(), String> {
 }
 
 /// Opens the database of a data folder that a server has made before.
-async fn open(place: &Place) -> Result<ControlPlane, String> {
+pub(crate) async fn open(place: &Place) -> Result<ControlPlane, String> {
     let data = &place.data;
     if !data.join(DATABASE_FILE).exists() {
         return Err(format!("{} holds no Sightline data; start the server once", data.display()));

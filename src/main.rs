@@ -7,6 +7,7 @@ mod config;
 mod data_dir;
 mod demo;
 mod http;
+mod load;
 mod pki;
 mod serve;
 mod telemetry;

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UdpSocket;
 
 use crate::native::Egress;
-use crate::native::rtsp::{self, Item, Lower, Rtsp, UdpPair};
+use crate::native::rtsp::{self, Item, Lower, Rtsp};
 use crate::native::server::Server;
 use crate::native::terminal::patiently;
 
@@ -125,7 +125,7 @@ async fn play_on<S: AsyncRead + AsyncWrite + Unpin>(
     mut player: Rtsp<S>,
     egress: Egress,
 ) -> Outcome {
-    let pair = UdpPair::new().await;
+    let pair = rtsp::udp_pair().await;
     let lower = || match egress {
         Egress::RtspUdp => Lower::Udp(&pair),
         _ => Lower::Interleaved,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,12 +82,17 @@ impl Server {
 
     /// The same grant for another role, signed with the server's own key.
     pub fn grant_as(&self, role: Role, grant: &str) -> String {
-        let seed = std::fs::read(self.folder.path().join("data/keys/grant.seed")).expect("a key");
+        let seed = std::fs::read(self.data().join("keys/grant.seed")).expect("a key");
         let signer = GrantSigner::from_seed(&seed).expect("32 bytes");
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = now.expect("after 1970").as_secs();
         let claims = signer.verifier().verify(grant, now).expect("a grant of this server");
         signer.sign(&Grant { role, ..claims })
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// A door's address.
@@ -106,7 +112,7 @@ impl Server {
     /// Adds a camera that proves itself with `identity`.
     pub async fn add_device(&self, serial: &str, identity: &Identity) -> NewDevice {
         let mut command = sightline();
-        command.args(["admin", "--json", "--data"]).arg(self.folder.path().join("data"));
+        command.args(["admin", "--json", "--data"]).arg(self.data());
         command.args(["device", "add", "--serial", serial]);
         let output = command.arg(format!("--identity={}", identity.thumbprint())).output().await;
         let output = output.expect("the binary runs");
@@ -136,7 +142,7 @@ impl Server {
 
     /// Codes sent to a phone. A message is several lines; its last one ends with the code.
     fn sms(&self, phone: &str) -> Vec<String> {
-        let path = self.folder.path().join("data/dev-sms.txt");
+        let path = self.data().join("dev-sms.txt");
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let mut codes = Vec::new();
         let mut ours = false;
@@ -169,7 +175,7 @@ impl Drop for Server {
 }
 
 /// The product, without the tests' own settings: it refuses a variable that is no key of its own.
-fn sightline() -> Command {
+pub fn sightline() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sightline"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SIGHTLINE_") {

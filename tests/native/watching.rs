@@ -91,7 +91,7 @@ impl Watching {
             }
             Egress::RtspUdp => {
                 let stream = rtsp::connect(&terminal.server, None).await;
-                let pair = UdpPair::new().await;
+                let pair = rtsp::udp_pair().await;
                 let player = play(terminal, camera, stream, Some(&pair)).await;
                 tokio::spawn(udp_loop(player, pair, seen.clone()))
             }

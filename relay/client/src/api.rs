@@ -64,6 +64,14 @@ impl ApiError {
             _ => None,
         }
     }
+
+    /// How long the server wants the caller to wait before the same request.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Problem(problem) => problem.retry_after,
+            _ => None,
+        }
+    }
 }
 
 impl From<reqwest::Error> for ApiError {
@@ -407,12 +415,21 @@ impl Api {
             title: status.canonical_reason().unwrap_or("refused").into(),
             status: status.as_u16(),
             detail: String::new(),
+            retry_after: None,
         };
-        Err(ApiError::Problem(serde_json::from_slice(&bytes).unwrap_or_else(|_| unknown())))
+        let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| unknown());
+        let retry_after = retry_after(answer.headers());
+        Err(ApiError::Problem(Problem { retry_after, ..problem }))
     }
 }
 
 const NOTHING: Option<&()> = None;
+
+/// Retry-After in its form of whole seconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(bytes).map_err(|_| ApiError::Answer)

@@ -1,5 +1,5 @@
 //! The camera's and the viewer's side of Sightline: keys, the HTTP API, publishing and watching
-//! over RTP over QUIC, pulling from RTSP cameras, and clips as sources.
+//! over RTP over QUIC, watching over WHEP and RTSP, pulling from RTSP cameras, and clips as sources.
 //!
 //! Used by the camera agent, the load tool and the tests.
 
@@ -11,6 +11,7 @@ pub mod publish;
 pub mod pull;
 mod quic;
 pub mod retry;
+pub mod rtsp;
 pub mod secret;
 pub mod source;
 pub mod target;

@@ -1,23 +1,23 @@
 //! Watching over RoQ: frames in order, with statistics.
 
+mod packets;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use quinn::{Chunk, Connection, ReadError, RecvStream, VarInt};
 use sightline_relay_proto::codec::{Codec, TrackInfo};
 use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::SenderInfo;
 use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::ingest::TrackIngest;
-use sightline_relay_proto::roq::{Action, Code, Receiver, write};
+use sightline_relay_proto::roq::write;
 use sightline_relay_proto::wire::{rtcp, rtp};
 
+pub use self::packets::{PacketReader, Received};
+
 use crate::annexb;
-use crate::quic::{self, RoqError, SessionTarget};
+use crate::quic::{RoqError, SessionTarget};
 
 /// One frame as it came, in order within its track.
 #[derive(Clone, Debug)]
@@ -79,14 +79,10 @@ pub struct WatchStats {
     pub bitrate: f64,
 }
 
-type Reading = BoxFuture<'static, (u64, RecvStream, Result<Option<Chunk>, ReadError>)>;
-
 /// One watching connection.
 pub struct Viewer {
-    connection: Connection,
+    reader: PacketReader,
     tracks: Vec<Track>,
-    receiver: Receiver,
-    reading: FuturesUnordered<Reading>,
     ready: VecDeque<WatchedFrame>,
     started: Instant,
     first_packet: Option<Instant>,
@@ -108,8 +104,6 @@ impl Viewer {
     pub async fn connect(target: &SessionTarget) -> Result<Self, RoqError> {
         let started = Instant::now();
         let infos = target.session.infos()?;
-        let flows = target.session.tracks.iter().enumerate();
-        let receiver = Receiver::new(flows.map(|(at, track)| (track.flow, TrackIndex(at as u8))));
         let track = |(at, info): (usize, TrackInfo)| Track {
             flow: target.session.tracks[at].flow,
             ssrc: target.session.tracks[at].ssrc,
@@ -126,18 +120,9 @@ impl Viewer {
             jitter: 0.0,
         };
         let tracks = infos.into_iter().enumerate().map(track).collect();
-        let connection = quic::connect(target).await?;
+        let reader = PacketReader::connect(target).await?;
         let stats = WatchStats { connected: started.elapsed(), ..WatchStats::default() };
-        Ok(Self {
-            connection,
-            tracks,
-            receiver,
-            reading: FuturesUnordered::new(),
-            ready: VecDeque::new(),
-            started,
-            first_packet: None,
-            stats,
-        })
+        Ok(Self { reader, tracks, ready: VecDeque::new(), started, first_packet: None, stats })
     }
 
     /// Tracks of the session.
@@ -164,12 +149,12 @@ impl Viewer {
         let mut out = Vec::with_capacity(pli.len() + write::MAX_OVERHEAD);
         write::datagram(track.flow, &pli, &mut out);
         // A lost request is made again by the caller.
-        let _ = self.connection.send_datagram(out.into());
+        let _ = self.reader.connection().send_datagram(out.into());
     }
 
     /// Counters so far.
     pub fn stats(&self) -> WatchStats {
-        let mut stats = self.stats;
+        let mut stats = WatchStats { resets: self.reader.resets(), ..self.stats };
         stats.gaps = self.tracks.iter().map(|track| track.ingest.frames_lost()).sum();
         let seconds = self.first_packet.map_or(0.0, |first| first.elapsed().as_secs_f64());
         if seconds > 0.0 {
@@ -182,61 +167,22 @@ impl Viewer {
 
     /// Leaves.
     pub fn close(self) {
-        self.connection.close(quic::code(Code::NoError), b"enough");
+        self.reader.close();
     }
 
     /// Waits for one thing to happen.
     async fn step(&mut self) -> Result<(), RoqError> {
         let due = self.tracks.iter().filter_map(|track| track.ingest.poll_timeout()).min();
         tokio::select! {
-            datagram = self.connection.read_datagram() => {
-                self.receiver.handle_datagram(Instant::now(), datagram?);
-            }
-            stream = self.connection.accept_uni() => {
-                let stream = stream?;
-                let id = VarInt::from(stream.id()).into_inner();
-                self.reading.push(Box::pin(read(id, stream)));
-            }
-            Some((id, stream, chunk)) = self.reading.next() => self.chunk(id, stream, chunk)?,
-            () = sleep_until(due) => {}
+            happened = self.reader.wait() => happened,
+            () = sleep_until(due) => Ok(()),
         }
-        Ok(())
-    }
-
-    fn chunk(
-        &mut self,
-        id: u64,
-        mut stream: RecvStream,
-        chunk: Result<Option<Chunk>, ReadError>,
-    ) -> Result<(), RoqError> {
-        match chunk {
-            Ok(Some(chunk)) => self.receiver.handle_stream(Instant::now(), id, chunk.bytes),
-            Ok(None) => {
-                self.receiver.handle_stream_end(id);
-                return Ok(());
-            }
-            Err(ReadError::Reset(_)) => {
-                self.stats.resets += 1;
-                self.receiver.handle_stream_end(id);
-                return Ok(());
-            }
-            Err(ReadError::ConnectionLost(error)) => return Err(error.into()),
-            Err(error) => return Err(RoqError::Quic(error.to_string())),
-        }
-        while let Some(Action::Stop { stream: stopped, code }) = self.receiver.poll_action() {
-            if stopped == id {
-                let _ = stream.stop(quic::code(code));
-                return Ok(());
-            }
-        }
-        self.reading.push(Box::pin(read(id, stream)));
-        Ok(())
     }
 
     /// Takes packets to their tracks, and finished frames out.
     fn take_in(&mut self) {
         let now = Instant::now();
-        while let Some(received) = self.receiver.poll_packet() {
+        while let Some(received) = self.reader.poll_packet() {
             let Some(track) = self.tracks.get_mut(usize::from(received.track.0)) else { continue };
             if rtp::is_rtcp(&received.packet) {
                 rtcp::parse(&received.packet, |packet| {
@@ -293,14 +239,6 @@ impl Track {
             self.jitter += (change - self.jitter) / 16.0;
         }
     }
-}
-
-async fn read(
-    id: u64,
-    mut stream: RecvStream,
-) -> (u64, RecvStream, Result<Option<Chunk>, ReadError>) {
-    let chunk = stream.read_chunk(usize::MAX, true).await;
-    (id, stream, chunk)
 }
 
 async fn sleep_until(due: Option<Instant>) {

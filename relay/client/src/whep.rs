@@ -1,8 +1,9 @@
 //! Watching over WHEP (draft-ietf-wish-whep): offer, ICE, DTLS and SRTP of one receiver.
 //!
-//! Gives RTP packets as they come, opened. It sends no feedback but the checks that keep ICE's
-//! consent fresh, which is what a measuring client wants; players use their own WebRTC stack.
+//! Gives RTP packets as they come, opened. By itself it sends no feedback but the checks that keep
+//! ICE's consent fresh, which is what a measuring client wants; players use their own WebRTC stack.
 
+mod feedback;
 mod sdp;
 
 use std::net::SocketAddr;
@@ -13,15 +14,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use bytes::Bytes;
 use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
-use is::stun::{StunMessage, TransId};
 use sightline_grant::Redacted;
-use sightline_relay_proto::webrtc::hmac_sha1;
 use sightline_relay_proto::webrtc::srtp::{Profile, Srtp};
 use sightline_relay_proto::wire::rtp;
 use tokio::net::UdpSocket;
 
 use self::sdp::Remote;
-use crate::api::{Api, ApiError};
+use crate::api::{Api, ApiError, WhepAnswer};
 
 /// Time between connectivity checks until the handshake is done.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
@@ -31,10 +30,10 @@ const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence after which the session is gone.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Datagrams taken in a row before other tasks get their turn.
+const MAX_RUN: u32 = 32;
 /// Largest datagram.
 const MAX_DATAGRAM: usize = 2048;
-/// STUN priority of our only candidate (RFC 8445, 5.1.2.1: host).
-const PRIORITY: u32 = 0x7e00_00ff;
 
 /// Why a session cannot be made or has ended.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +88,8 @@ pub struct WhepViewer {
     verified: bool,
     srtp: Option<Box<Srtp>>,
     closed: bool,
+    /// Datagrams taken since the last wait.
+    run: u32,
     buffer: Vec<u8>,
     plain: Vec<u8>,
 }
@@ -129,6 +130,11 @@ impl WhepOffer {
         channel: u16,
     ) -> Result<WhepViewer, WhepError> {
         let answer = api.whep(grant, serial, channel, &self.sdp()?).await?;
+        self.connect(api, answer).await
+    }
+
+    /// Connects with the server's answer to [`Self::sdp`].
+    pub async fn connect(self, api: &Api, answer: WhepAnswer) -> Result<WhepViewer, WhepError> {
         let remote = sdp::parse_answer(&answer.sdp)?;
         let now = Instant::now();
         let mut dtls = Dtls::new_12(Arc::new(Config::default()), self.certificate, now);
@@ -146,6 +152,7 @@ impl WhepOffer {
             verified: false,
             srtp: None,
             closed: false,
+            run: 0,
             buffer: vec![0; MAX_DATAGRAM],
             plain: Vec::with_capacity(MAX_DATAGRAM),
         };
@@ -164,13 +171,19 @@ impl WhepOffer {
 impl WhepViewer {
     /// The next RTP packet. `Err` once the session has ended. Cancelling loses nothing.
     pub async fn next(&mut self) -> Result<WhepPacket, WhepError> {
-        let silent = tokio::time::Instant::now() + IDLE_TIMEOUT;
-        loop {
-            let step = tokio::time::timeout_at(silent, self.step()).await;
-            if let Some(packet) = step.map_err(|_| WhepError::Timeout)?? {
-                return Ok(packet);
+        let rtp = Bytes::copy_from_slice(self.read().await?);
+        Ok(WhepPacket { arrived: Instant::now(), rtp })
+    }
+
+    /// Like [`Self::next`], but the packet stays in the viewer's own buffer.
+    pub async fn read(&mut self) -> Result<&[u8], WhepError> {
+        let silent = Instant::now() + IDLE_TIMEOUT;
+        while !self.step().await? {
+            if Instant::now() >= silent {
+                return Err(WhepError::Timeout);
             }
         }
+        Ok(&self.plain)
     }
 
     /// The local end of the session.
@@ -183,14 +196,11 @@ impl WhepViewer {
         Ok(self.api.end_whep(&self.location).await?)
     }
 
-    /// Sends what is due, then waits for one datagram or deadline.
-    async fn step(&mut self) -> Result<Option<WhepPacket>, WhepError> {
+    /// Sends what is due, then waits for one datagram or deadline. `true`: there is a packet in
+    /// `plain`.
+    async fn step(&mut self) -> Result<bool, WhepError> {
         let now = Instant::now();
-        if now >= self.next_check {
-            let pause = if self.srtp.is_some() { CONSENT_INTERVAL } else { CHECK_INTERVAL };
-            self.next_check = now + pause;
-            self.send_check().await?;
-        }
+        self.keep_consent(now).await?;
         if self.dtls_due.is_some_and(|due| due <= now) {
             self.dtls.handle_timeout(now).map_err(failed)?;
         }
@@ -198,50 +208,45 @@ impl WhepViewer {
         if self.closed {
             return Err(WhepError::Closed);
         }
+        // What is there is taken without a timer.
+        if self.run < MAX_RUN
+            && let Ok((len, from)) = self.socket.try_recv_from(&mut self.buffer)
+        {
+            self.run += 1;
+            return self.take_in(len, from);
+        }
+        self.run = 0;
         // Once there are keys, DTLS has nothing more to repeat.
         let due = self.dtls_due.filter(|_| self.srtp.is_none());
         let due = due.map_or(self.next_check, |due| due.min(self.next_check));
         tokio::select! {
             received = self.socket.recv_from(&mut self.buffer) => {
                 let (len, from) = received?;
-                if from == self.remote.address { self.take_in(len) } else { Ok(None) }
+                self.take_in(len, from)
             }
-            () = tokio::time::sleep_until(due.into()) => Ok(None),
+            () = tokio::time::sleep_until(due.into()) => Ok(false),
         }
     }
 
-    fn take_in(&mut self, len: usize) -> Result<Option<WhepPacket>, WhepError> {
+    fn take_in(&mut self, len: usize, from: SocketAddr) -> Result<bool, WhepError> {
         let datagram = &self.buffer[..len];
+        if from != self.remote.address {
+            return Ok(false);
+        }
         match datagram.first() {
             // DTLS (RFC 7983).
             Some(20..=63) => {
                 let now = Instant::now();
                 self.dtls.handle_timeout(now).map_err(failed)?;
                 self.dtls.handle_packet(datagram).map_err(failed)?;
-                Ok(None)
+                Ok(false)
             }
             Some(128..=191) if !rtp::is_rtcp(datagram) => {
-                let Some(srtp) = &mut self.srtp else { return Ok(None) };
-                self.plain.clear();
-                let opened = srtp.receiver.open_rtp(datagram, &mut self.plain);
-                let packet = || WhepPacket {
-                    arrived: Instant::now(),
-                    rtp: Bytes::copy_from_slice(&self.plain),
-                };
-                Ok(opened.then(packet))
+                let Some(srtp) = &mut self.srtp else { return Ok(false) };
+                Ok(srtp.receiver.open_rtp(datagram, &mut self.plain))
             }
-            _ => Ok(None),
+            _ => Ok(false),
         }
-    }
-
-    async fn send_check(&self) -> Result<(), WhepError> {
-        let id = TransId::new();
-        let check = StunMessage::binding_request(&self.username, id, true, 1, PRIORITY, true);
-        let mut buffer = [0; 256];
-        let written = check.to_bytes(Some(self.remote.password.as_bytes()), &mut buffer, hmac_sha1);
-        let len = written.map_err(|error| WhepError::Dtls(error.to_string()))?;
-        self.socket.send_to(&buffer[..len], self.remote.address).await?;
-        Ok(())
     }
 
     async fn pump_dtls(&mut self) -> Result<(), WhepError> {

@@ -33,7 +33,7 @@ fn plain_http_goes_to_loopback_only_and_https_needs_pinned_roots() {
 async fn a_refusal_carries_the_problem_and_the_request_its_proof() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let origin = format!("http://{}", listener.local_addr().expect("bound"));
-    let answer = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/problem+json\r\n\
+    let answer = "HTTP/1.1 403 Forbidden\r\nretry-after: 3\r\ncontent-type: application/problem+json\r\n\
         content-length: 87\r\n\r\n{\"type\":\"/problems/sms-required\",\"title\":\"SMS\",\
         \"status\":403,\"detail\":\"confirm by SMS\"}  ";
     let server = tokio::spawn(serve_once(listener, answer));
@@ -41,6 +41,7 @@ async fn a_refusal_carries_the_problem_and_the_request_its_proof() {
     let access = Redacted::new("token-1".to_owned());
     let error = api.media_grant(&access, "CAM-1", 0).await.expect_err("refused");
     assert_eq!(error.problem(), Some("sms-required"));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
     assert!(!format!("{error:?} {error}").contains("token-1"));
     let request = server.await.expect("served").to_lowercase();
     assert!(request.starts_with("post /v1/media-grants http/1.1"));

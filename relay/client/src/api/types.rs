@@ -1,6 +1,7 @@
 //! Bodies of requests and answers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use sightline_grant::Redacted;
@@ -20,6 +21,9 @@ pub struct Problem {
     /// Longer text.
     #[serde(default)]
     pub detail: String,
+    /// Retry-After (RFC 9110, 10.2.3): how long to wait before the request is made again.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
 }
 
 /// A list.

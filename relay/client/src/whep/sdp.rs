@@ -13,6 +13,8 @@ pub(super) struct Remote {
     pub(super) fingerprint: [u8; 32],
     /// The server waits for our ClientHello.
     pub(super) we_are_client: bool,
+    /// SSRC of the first section, which is the video's.
+    pub(super) video_ssrc: Option<u32>,
 }
 
 /// One video and one audio section on one transport.
@@ -56,6 +58,7 @@ pub(super) fn parse_answer(text: &str) -> Result<Remote, WhepError> {
         password: first("a=ice-pwd:")?.to_owned(),
         fingerprint: fingerprint(digest).ok_or(WhepError::Answer("a fingerprint"))?,
         we_are_client: first("a=setup:")? == "passive",
+        video_ssrc: all("a=ssrc:").next().and_then(ssrc),
     })
 }
 
@@ -67,6 +70,11 @@ fn candidate(text: &str) -> Option<SocketAddr> {
     }
     let ip: IpAddr = words.nth(1)?.parse().ok()?;
     Some(SocketAddr::new(ip, words.next()?.parse().ok()?))
+}
+
+/// Source and attribute (RFC 5576, 4.1).
+fn ssrc(text: &str) -> Option<u32> {
+    text.split(' ').next()?.parse().ok()
 }
 
 fn fingerprint(text: &str) -> Option<[u8; 32]> {
@@ -103,7 +111,9 @@ mod tests {
             "a=setup:passive".to_owned(),
             "a=candidate:1 1 udp 1 127.0.0.1 8189 typ host".to_owned(),
         ];
-        let remote = parse_answer(&lines.join("\r\n")).expect("complete");
+        let with_ssrc = format!("{}\r\na=ssrc:77 cname:x", lines.join("\r\n"));
+        let remote = parse_answer(&with_ssrc).expect("complete");
+        assert_eq!(remote.video_ssrc, Some(77));
         assert_eq!(remote.address, "127.0.0.1:8189".parse().expect("an address"));
         assert!(remote.we_are_client && remote.fingerprint == [0xab; 32]);
         for missing in 0..lines.len() {

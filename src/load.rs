@@ -1,0 +1,211 @@
+//! `sightline load`: cameras and viewers that put load on a server in development SMS mode, and
+//! check what they get. They go through every door like any app; nothing is passed by.
+
+mod camera;
+mod clock;
+mod crowd;
+mod gate;
+mod histogram;
+mod inbox;
+mod picture;
+mod report;
+mod roq;
+mod rtsp;
+mod run;
+mod stamp;
+mod viewer;
+mod whep;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use sightline_client::api::ApiError;
+
+use self::camera::Picture;
+use self::picture::Sizes;
+
+/// Most cameras and viewers of a run.
+const MAX_CAMERAS: usize = 10_000;
+const MAX_VIEWERS: usize = 100_000;
+/// Files that the process needs beside those of cameras and viewers.
+const OTHER_FILES: usize = 256;
+
+/// Arguments of `load`.
+#[derive(Args)]
+pub(crate) struct LoadArgs {
+    /// The server's data folder: cameras are added there and SMS codes are read there
+    #[arg(long, env = "SIGHTLINE_DATA")]
+    data: PathBuf,
+    /// Server
+    #[arg(long, default_value = "https://localhost:8443")]
+    server: String,
+    /// Number of cameras
+    #[arg(long, default_value_t = 1)]
+    cameras: usize,
+    /// Number of viewers, spread evenly over the cameras
+    #[arg(long, default_value_t = 1)]
+    viewers: usize,
+    /// Ways that viewers watch, spread evenly
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "whep")]
+    via: Vec<Egress>,
+    /// Bits of RTP a second and camera, headers included; K and M are thousands and millions
+    #[arg(long, default_value = "4M", value_parser = parse_bitrate)]
+    bitrate: u64,
+    /// Frames a second
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=240))]
+    fps: u32,
+    /// Seconds from one keyframe to the next
+    #[arg(long, default_value_t = 2.0)]
+    gop: f64,
+    /// How much larger a keyframe is than another frame
+    #[arg(long, default_value_t = 1.0)]
+    keyframe_factor: f64,
+    /// Measure this long once everybody is connected (else until interrupted)
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Viewers keep their sessions alive but do not read media
+    #[arg(long)]
+    scripted: bool,
+    /// Missing packets, of all viewers together, that do not fail the run
+    #[arg(long, default_value_t = 0)]
+    max_gaps: u64,
+    /// Print the report as one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A way out of the server.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, ValueEnum)]
+enum Egress {
+    Whep,
+    RtspTcp,
+    RtspUdp,
+    Roq,
+}
+
+impl Egress {
+    const ALL: [Self; 4] = [Self::Whep, Self::RtspTcp, Self::RtspUdp, Self::Roq];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Whep => "whep",
+            Self::RtspTcp => "rtsp-tcp",
+            Self::RtspUdp => "rtsp-udp",
+            Self::Roq => "roq",
+        }
+    }
+
+    /// Its place in [`Self::ALL`].
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Why a viewer could not connect, in words that can be counted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Failure(String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self(error.problem().map_or_else(|| error.to_string(), str::to_owned))
+    }
+}
+
+/// Runs the load until its time is over or it is interrupted.
+pub(crate) fn run(args: &LoadArgs) -> Result<(), String> {
+    let picture = check(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let report = runtime.block_on(run::load(args, picture))?;
+    println!("{}", if args.json { report.json() } else { report.text() });
+    report.failure().map_or(Ok(()), Err)
+}
+
+/// What can be said before anything is started.
+fn check(args: &LoadArgs) -> Result<Picture, String> {
+    if !(1..=MAX_CAMERAS).contains(&args.cameras) || !(1..=MAX_VIEWERS).contains(&args.viewers) {
+        return Err(format!("--cameras is 1 to {MAX_CAMERAS}, --viewers 1 to {MAX_VIEWERS}"));
+    }
+    let good = |value: f64| value.is_finite() && value > 0.0;
+    if !good(args.gop) || !good(args.keyframe_factor) || !args.seconds.is_none_or(good) {
+        return Err("--gop, --keyframe-factor and --seconds are more than 0".into());
+    }
+    let needed = files(args);
+    if let Some(limit) = file_limit().filter(|limit| *limit < needed) {
+        return Err(format!(
+            "this run needs about {needed} open files, the limit is {limit}: run `ulimit -n {needed}` first"
+        ));
+    }
+    let sizes = Sizes::new(args.bitrate, args.fps, args.keyframe_factor)?;
+    let gop = (args.gop * f64::from(args.fps)).round().max(1.0) as u64;
+    Ok(Picture { sizes, fps: args.fps, gop })
+}
+
+/// Open files that a run needs: sockets of cameras with their API, and of viewers.
+fn files(args: &LoadArgs) -> usize {
+    let of = |egress: &Egress| match egress {
+        Egress::Whep | Egress::RtspTcp => 1,
+        Egress::RtspUdp => 3,
+        Egress::Roq => 0,
+    };
+    let viewers = args.viewers.div_ceil(args.via.len()) * args.via.iter().map(of).sum::<usize>();
+    args.cameras * 4 + viewers + args.viewers / roq::VIEWERS_PER_SOCKET + OTHER_FILES
+}
+
+/// The soft limit of open files (proc(5)); `None` if the system does not tell.
+fn file_limit() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Bits a second, with K or M behind.
+fn parse_bitrate(text: &str) -> Result<u64, String> {
+    let (digits, factor) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 1e3),
+        Some(b'm' | b'M') => (&text[..text.len() - 1], 1e6),
+        _ => (text, 1.0),
+    };
+    let value: f64 = digits.parse().map_err(|_| "a number, with K or M behind".to_owned())?;
+    let bits = value * factor;
+    if !(1.0..1e12).contains(&bits) {
+        return Err("more than 0".into());
+    }
+    Ok(bits as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bitrate_is_a_number_with_a_unit() {
+        for (text, bits) in [("4M", 4_000_000), ("2.5m", 2_500_000), ("64k", 64_000), ("9", 9)] {
+            assert_eq!(parse_bitrate(text), Ok(bits));
+        }
+        assert!(["", "M", "-1", "0", "4G", "nan"].iter().all(|text| parse_bitrate(text).is_err()));
+    }
+
+    #[test]
+    fn ways_out_have_their_names_and_places() {
+        for (at, egress) in Egress::ALL.into_iter().enumerate() {
+            let value = egress.to_possible_value().unwrap();
+            assert_eq!((value.get_name(), egress.index()), (egress.name(), at));
+        }
+    }
+}

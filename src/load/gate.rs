@@ -1,0 +1,298 @@
+//! Passing the gate like any app: accounts, terminals, bindings, key proofs, SMS windows, consent.
+//!
+//! Each camera has an owner with a phone number of its own. One terminal may ask so many questions
+//! a second, so an owner of many viewers signs in on several.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use sightline_client::api::{Api, ApiError, BindRequest, OtpRequest, SignIn, Tokens};
+use sightline_client::{Identity, Roots};
+use sightline_grant::Redacted;
+
+use super::Failure;
+use super::camera::Camera;
+use super::inbox::Inbox;
+use crate::camera::{read_roots, resolve};
+use crate::serve::facts::SMS_FILE;
+
+/// Steps that may be missing, each asked for once or twice; one more for the grant itself.
+const MAX_STEPS: usize = 10;
+/// Wait of a request that is refused for now without a word on how long.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long a request is made again before it counts as failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The server's doors, and what is needed to go through them.
+pub(super) struct Doors {
+    origin: String,
+    /// The server's CA.
+    pub(super) roots: Roots,
+    /// Address of the media ports.
+    pub(super) ip: IpAddr,
+    /// Our own address on the way there.
+    pub(super) local: IpAddr,
+    ports: BTreeMap<String, u16>,
+    /// Codes that the server sends.
+    inbox: Inbox,
+    /// Requests that had to wait for a limit.
+    limited: AtomicU64,
+}
+
+impl Doors {
+    /// Asks the server for its ports. `data` is its data folder.
+    pub(super) async fn open(server: &str, data: &Path) -> Result<Self, String> {
+        let roots = read_roots(Some(&data.join("pki/ca.pem")))
+            .map_err(|error| format!("{error}; --data is the data folder of the running server"))?
+            .expect("a path was given");
+        let nobody = Identity::generate_terminal().map_err(|error| error.to_string())?;
+        let text = |error: ApiError| format!("{server}: {error}");
+        let api = Api::new(server, Some(&roots), Arc::new(nobody)).map_err(text)?;
+        let info = api.server().await.map_err(text)?;
+        if !info.development {
+            return Err("the server sends real SMS; `load` needs development SMS".into());
+        }
+        let ip = resolve(server, 0).await?.ip();
+        let local = local_address(ip).map_err(|error| format!("{server}: {error}"))?;
+        Ok(Self {
+            origin: server.to_owned(),
+            roots,
+            ip,
+            local,
+            ports: info.ports,
+            inbox: Inbox::new(data.join(SMS_FILE)),
+            limited: AtomicU64::new(0),
+        })
+    }
+
+    /// The API with a key.
+    pub(super) fn api(&self, identity: Identity) -> Result<Api, ApiError> {
+        Api::new(&self.origin, Some(&self.roots), Arc::new(identity))
+    }
+
+    /// Address of a door by its name in the configuration.
+    pub(super) fn at(&self, door: &str) -> Result<SocketAddr, Failure> {
+        let port = self.ports.get(door).ok_or_else(|| format!("the server has no port {door}"));
+        Ok(SocketAddr::new(self.ip, *port?))
+    }
+
+    /// Requests that had to wait for a limit so far.
+    pub(super) fn limited(&self) -> u64 {
+        self.limited.load(Ordering::Relaxed)
+    }
+
+    /// Makes a request again as long as it is refused for now, as late as the server asks for.
+    pub(super) async fn patiently<T, F: Future<Output = Result<T, ApiError>>>(
+        &self,
+        mut request: impl FnMut() -> F,
+    ) -> Result<T, ApiError> {
+        let last = Instant::now() + PATIENCE;
+        loop {
+            match request().await {
+                Err(error) if is_passing(&error) && Instant::now() < last => {
+                    self.limited.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(error.retry_after().unwrap_or(PAUSE)).await;
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+/// The address that packets to `ip` leave from.
+fn local_address(ip: IpAddr) -> std::io::Result<IpAddr> {
+    let any = if ip.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let probe = UdpSocket::bind(any)?;
+    // Connecting a UDP socket sends nothing; any port does.
+    probe.connect((ip, 9))?;
+    Ok(probe.local_addr()?.ip())
+}
+
+fn is_passing(error: &ApiError) -> bool {
+    matches!(error.problem(), Some("rate-limited" | "not-live" | "unavailable"))
+}
+
+/// Whose camera it is.
+pub(super) struct Owner {
+    doors: Arc<Doors>,
+    camera: Arc<Camera>,
+    phone: String,
+    /// Held from asking for a code to reading it, so that codes cannot be mixed up.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Owner {
+    /// A person with a new phone number.
+    pub(super) fn new(doors: Arc<Doors>, camera: Arc<Camera>, phone: String) -> Arc<Self> {
+        Arc::new(Self { doors, camera, phone, turn: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Asks for a code and reads it.
+    async fn code(
+        &self,
+        api: &Api,
+        request: &OtpRequest,
+        access: Option<&Redacted<String>>,
+    ) -> Result<(String, Redacted<String>), Failure> {
+        let _turn = self.turn.lock().await;
+        let seen = self.doors.inbox.count(&self.phone)?;
+        let challenge = self.doors.patiently(|| api.otp(request, access)).await?;
+        let code = self.doors.inbox.after(&self.phone, seen).await?;
+        Ok((challenge.challenge_id, code))
+    }
+}
+
+/// One app of an owner, with its key and login.
+pub(super) struct Terminal {
+    owner: Arc<Owner>,
+    /// Calls with the terminal's key.
+    pub(super) api: Api,
+    login: Mutex<Option<Tokens>>,
+    /// Held while steps of the gate are made, so that each is made once.
+    gate: tokio::sync::Mutex<()>,
+}
+
+impl Terminal {
+    /// A new app; it signs in and makes every step of the gate.
+    pub(super) async fn open(owner: Arc<Owner>) -> Result<Arc<Self>, Failure> {
+        let identity = Identity::generate_terminal().map_err(|error| error.to_string())?;
+        let api = owner.doors.api(identity)?;
+        let gate = tokio::sync::Mutex::new(());
+        let terminal = Arc::new(Self { owner, api, login: Mutex::new(None), gate });
+        terminal.sign_in().await?;
+        terminal.pass().await?;
+        Ok(terminal)
+    }
+
+    /// The camera of its owner.
+    pub(super) fn camera(&self) -> &Camera {
+        &self.owner.camera
+    }
+
+    /// The server.
+    pub(super) fn doors(&self) -> &Doors {
+        &self.owner.doors
+    }
+
+    /// A grant to watch the camera.
+    pub(super) async fn grant(&self) -> Result<Redacted<String>, Failure> {
+        match self.ask_grant().await {
+            Ok(grant) => Ok(grant),
+            Err(error) if is_passing(&error) => Err(error.into()),
+            Err(_) => self.pass().await,
+        }
+    }
+
+    async fn ask_grant(&self) -> Result<Redacted<String>, ApiError> {
+        let access = self.access().ok_or(ApiError::Answer)?;
+        let ask = || self.api.media_grant(&access, &self.camera().serial, 0);
+        Ok(self.doors().patiently(ask).await?.grant)
+    }
+
+    /// Does whatever the gate misses, in its order, until it gives a grant.
+    async fn pass(&self) -> Result<Redacted<String>, Failure> {
+        let _once = self.gate.lock().await;
+        for _ in 0..MAX_STEPS {
+            let refusal = match self.ask_grant().await {
+                Ok(grant) => return Ok(grant),
+                Err(refusal) => refusal,
+            };
+            match refusal.problem() {
+                Some("login-required") => self.refresh().await?,
+                Some("device-not-bound") => self.bind().await?,
+                Some("device-key-required") => self.prove_key().await?,
+                Some("sms-required") => self.step_up().await?,
+                Some("consent-required") => self.consent().await?,
+                _ => return Err(refusal.into()),
+            }
+        }
+        Err("the gate asks for the same step again and again".to_owned().into())
+    }
+
+    fn access(&self) -> Option<Redacted<String>> {
+        let login = self.login.lock().expect("unpoisoned");
+        login.as_ref().map(|tokens| tokens.access_token.clone())
+    }
+
+    fn keep(&self, tokens: Tokens) {
+        *self.login.lock().expect("unpoisoned") = Some(tokens);
+    }
+
+    async fn sign_in(&self) -> Result<(), Failure> {
+        let request = OtpRequest::Login { target: Redacted::new(self.owner.phone.clone()) };
+        let (challenge_id, code) = self.owner.code(&self.api, &request, None).await?;
+        let request = SignIn {
+            challenge_id,
+            code,
+            terminal_name: "sightline load".into(),
+            client_type: "cli".into(),
+            consents: Vec::new(),
+        };
+        let login = self.doors().patiently(|| self.api.sign_in(&request)).await?;
+        self.keep(login.tokens);
+        Ok(())
+    }
+
+    /// New tokens when the old ones have ended; a login that has ended begins again.
+    async fn refresh(&self) -> Result<(), Failure> {
+        let old = self.login.lock().expect("unpoisoned").clone();
+        let Some(old) = old else { return self.sign_in().await };
+        match self.doors().patiently(|| self.api.refresh(&old.refresh_token)).await {
+            Ok(tokens) => {
+                self.keep(tokens);
+                Ok(())
+            }
+            Err(_) => self.sign_in().await,
+        }
+    }
+
+    async fn bind(&self) -> Result<(), Failure> {
+        let access = self.access().unwrap_or_default();
+        let camera = self.camera();
+        let request = BindRequest {
+            serial: camera.serial.clone(),
+            code: camera.code.clone(),
+            challenge_id: None,
+            signature: None,
+        };
+        self.doors().patiently(|| self.api.bind(&access, &request)).await?;
+        camera.renew_secret(self.doors()).await
+    }
+
+    async fn prove_key(&self) -> Result<(), Failure> {
+        let access = self.access().unwrap_or_default();
+        let serial = &self.camera().serial;
+        let ask = || self.api.key_challenge(&access, serial, 0);
+        let challenge = self.doors().patiently(ask).await?;
+        let message = B64.decode(&challenge.message).map_err(|_| ApiError::Answer)?;
+        let secret = self.camera().secret().ok_or_else(|| "the camera is not bound".to_owned())?;
+        let signature = secret.auth_key().map_err(|error| error.to_string())?.sign(&message);
+        let id = &challenge.challenge_id;
+        let prove = || self.api.key_proof(&access, serial, id, &signature);
+        Ok(self.doors().patiently(prove).await?)
+    }
+
+    async fn step_up(&self) -> Result<(), Failure> {
+        let access = self.access().unwrap_or_default();
+        let request = OtpRequest::View { serial: self.camera().serial.clone() };
+        let (challenge, code) = self.owner.code(&self.api, &request, Some(&access)).await?;
+        self.doors().patiently(|| self.api.step_up(&access, &challenge, &code)).await?;
+        Ok(())
+    }
+
+    async fn consent(&self) -> Result<(), Failure> {
+        let access = self.access().unwrap_or_default();
+        let purposes = self.doors().patiently(|| self.api.purposes()).await?;
+        let view = purposes.iter().find(|purpose| purpose.id == "media.view");
+        let view = view.ok_or_else(|| "the server names no purpose of viewing".to_owned())?;
+        let agree = || self.api.consent(&access, &view.id, view.version);
+        self.doors().patiently(agree).await?;
+        Ok(())
+    }
+}

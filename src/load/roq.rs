@@ -1,0 +1,93 @@
+//! Viewers over RTP over QUIC.
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use sightline_client::watch::PacketReader;
+use sightline_client::{Endpoint, SessionTarget};
+use tokio_util::sync::CancellationToken;
+
+use super::Failure;
+use super::gate::Terminal;
+use super::viewer::Watcher;
+
+/// Viewers that share a UDP socket. One socket each would take megabytes of receive buffers a
+/// viewer; with many, the frames that the server sends them at once overflow the kernel's buffer.
+pub(super) const VIEWERS_PER_SOCKET: usize = 8;
+
+/// Sockets for RoQ viewers, each shared by some of them.
+#[derive(Default)]
+pub(super) struct Sockets(Mutex<Option<(Endpoint, usize)>>);
+
+impl Sockets {
+    fn next(&self, local: SocketAddr) -> std::io::Result<Endpoint> {
+        let mut current = self.0.lock().expect("unpoisoned");
+        if let Some((endpoint, used)) = current.as_mut()
+            && *used < VIEWERS_PER_SOCKET
+        {
+            *used += 1;
+            return Ok(endpoint.clone());
+        }
+        let endpoint = Endpoint::client(local)?;
+        *current = Some((endpoint.clone(), 1));
+        Ok(endpoint)
+    }
+}
+
+/// Connects; also when the session was asked for.
+pub(super) async fn connect(
+    terminal: &Terminal,
+    sockets: &Sockets,
+) -> Result<(PacketReader, Instant), Failure> {
+    let grant = terminal.grant().await?;
+    let doors = terminal.doors();
+    let serial = &terminal.camera().serial;
+    let mut asked = Instant::now();
+    let ask = || {
+        asked = Instant::now();
+        terminal.api.roq_session(&grant, serial, 0)
+    };
+    let session = doors.patiently(ask).await?;
+    let endpoint = sockets.next((doors.local, 0).into());
+    let target = SessionTarget {
+        server: doors.at("roq")?,
+        session,
+        roots: doors.roots.clone(),
+        identity: terminal.api.identity().clone(),
+        endpoint: Some(endpoint.map_err(|error| format!("RoQ: {error}"))?),
+    };
+    let reader = PacketReader::connect(&target).await;
+    Ok((reader.map_err(|error| format!("RoQ: {error}"))?, asked))
+}
+
+/// Reads and checks until `stop`.
+pub(super) async fn watch(
+    mut reader: PacketReader,
+    watcher: &mut Watcher,
+    stop: &CancellationToken,
+) -> Result<(), String> {
+    let stopped = stop.cancelled();
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => break,
+            received = reader.next() => match received {
+                Ok(received) => watcher.packet(&received.packet),
+                Err(error) => return Err(format!("RoQ: {error}")),
+            },
+        }
+    }
+    reader.close();
+    Ok(())
+}
+
+/// Takes everything and throws it away unread until `stop`.
+pub(super) async fn hold(mut reader: PacketReader, stop: &CancellationToken) -> Result<(), String> {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        error = reader.drain() => return Err(format!("RoQ: {error}")),
+    }
+    reader.close();
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! `sightline load` against the real server: every way out, read and scripted.
+
+mod native;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use native::server::{Server, sightline};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+/// Longest time for a whole run.
+const PATIENCE: Duration = Duration::from_secs(120);
+const VIEWERS: u64 = 8;
+
+/// Two cameras and eight viewers, one of each camera on every way out.
+fn load(server: &Server, seconds: &str) -> Command {
+    let mut command = sightline();
+    command.args(["load", "--server", &server.origin, "--data"]).arg(server.data());
+    command.args(["--cameras", "2", "--viewers", &VIEWERS.to_string(), "--bitrate", "1M"]);
+    command.args(["--via", "whep,rtsp-tcp,rtsp-udp,roq", "--seconds", seconds]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+/// Lines of its standard output; the run must pass.
+async fn lines_of(mut command: Command) -> Vec<String> {
+    let mut child = command.spawn().expect("the binary runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let run = async {
+        let mut all = Vec::new();
+        while let Some(line) = lines.next_line().await.expect("text") {
+            all.push(line);
+        }
+        (all, child.wait().await.expect("it ends"))
+    };
+    let (all, status) = tokio::time::timeout(PATIENCE, run).await.expect("the run ends");
+    assert!(status.success(), "{status}: {all:?}");
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_viewer_of_every_way_out_gets_all_frames_of_its_camera() {
+    let server = Server::start().await;
+    let mut command = load(&server, "5");
+    command.arg("--json");
+    let lines = lines_of(command).await;
+    let [ready, json] = &lines[..] else { panic!("not two lines: {lines:?}") };
+    assert_eq!(*ready, format!("ready {VIEWERS}"));
+    let report: Value = serde_json::from_str(json).expect("JSON");
+    assert_eq!((&report["verdict"], &report["connected"]), (&"pass".into(), &VIEWERS.into()));
+    assert_eq!(report["cameras"]["count"], 2, "{report}");
+    let ways = report["egress"].as_array().expect("a list");
+    assert_eq!(ways.len(), 4);
+    for way in ways {
+        for none in ["gaps", "foreign", "damaged", "failed"] {
+            assert_eq!(way[none], 0, "{way}");
+        }
+        assert_eq!(way["connected"], 2, "{way}");
+        assert!(way["frame_share"].as_f64().expect("measured") >= 0.95, "{way}");
+        assert!(way["first_picture_p99_ms"].as_f64().expect("measured") > 0.0, "{way}");
+        assert!(way["delay_max_ms"].as_f64().expect("measured") > 0.0, "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripted_viewers_connect_and_stay() {
+    let server = Server::start().await;
+    let mut command = load(&server, "3");
+    command.arg("--scripted");
+    let lines = lines_of(command).await;
+    assert_eq!(lines[0], format!("ready {VIEWERS}"));
+    assert_eq!(lines.last().map(String::as_str), Some("PASS"), "{lines:?}");
+}
