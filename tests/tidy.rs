@@ -13,13 +13,14 @@ const LONG_FILES: [(&str, &str); 0] = [];
 const SOURCE_ENDINGS: [&str; 7] = [".rs", ".py", ".mjs", ".js", ".html", ".css", ".sql"];
 
 /// Which member may use which others; the root package may use all.
-const EDGES: [(&str, &[&str]); 7] = [
+const EDGES: [(&str, &[&str]); 8] = [
     ("sightline-grant", &[]),
     ("sightline-relay-proto", &[]),
     ("sightline-relay", &["sightline-relay-proto", "sightline-grant"]),
     ("sightline-client", &["sightline-relay-proto", "sightline-grant"]),
     ("sightline-signaling", &["sightline-grant"]),
     ("sightline-control-plane", &["sightline-grant"]),
+    ("sightline-floor", &[]),
     ("xtask", &[]),
 ];
 

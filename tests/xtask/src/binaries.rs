@@ -23,9 +23,14 @@ pub(crate) struct TestBinary {
     pub(crate) folder: PathBuf,
 }
 
-/// `cargo build --release --workspace`, then the test programs of the same profile.
+/// `cargo build --release --workspace`.
+pub(crate) fn build_workspace() -> Result<(), String> {
+    cargo(&["build", "--release", "--workspace", "--locked"], "build").map(drop)
+}
+
+/// The workspace, then the test programs of the same profile.
 pub(crate) fn build() -> Result<Vec<TestBinary>, String> {
-    cargo(&["build", "--release", "--workspace", "--locked"], "build")?;
+    build_workspace()?;
     let arguments = [
         "test",
         "--release",

@@ -1,5 +1,7 @@
-//! The project's chores: `cargo xtask test [suite...]`, `cargo xtask requirements`, `cargo xtask tidy`.
+//! The project's chores: `cargo xtask test [suite...]`, `cargo xtask bench floor`,
+//! `cargo xtask requirements`, `cargo xtask tidy`.
 
+mod bench;
 mod binaries;
 mod process;
 mod report;
@@ -15,6 +17,8 @@ const USAGE: &str = "usage: cargo xtask <command>
 commands:
   test [suite...]   run suites and print a table; without names: all but soak and bench
                     suites: lint tidy unit sim fuzz e2e matrix browser soak bench
+  bench floor       cost of the server a packet against the least possible (root, nft);
+                    writes benches/RESULTS.md; --help shows the flags
   requirements      list the requirements proved by the last runs, and the gaps
   tidy              check dependency edges, file sizes and README paths
   tools             install what the suites need
@@ -26,6 +30,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = words.collect();
     let result = match command.as_deref() {
         Some("test") => suite::run(&rest),
+        Some("bench") => bench::run(&rest),
         Some("tidy") => suite::run(&["tidy".to_owned()]),
         Some("requirements") => requirements::run(),
         Some("tools") => tools::ensure_all(),

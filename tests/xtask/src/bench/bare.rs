@@ -1,0 +1,176 @@
+//! Running the bare loops of `benches/floor`.
+
+use std::time::Duration;
+
+use super::child::Running;
+use super::network::{BARE_TCP_PORT, Network, SERVER, Side, VIEWERS};
+use super::path::Path;
+use super::rounds::FRAMES_PER_SECOND;
+
+/// Packets of a frame of 4 Mbit/s at 30 frames a second.
+const PACKETS: usize = 14;
+/// Payload of a packet of 1200 bytes with its RTP header, bytes.
+const PAYLOAD: usize = 1188;
+/// First port of the UDP viewers; nothing listens there.
+const FIRST_PORT: usize = 20_000;
+/// How long a loop may take above its time.
+const GRACE: Duration = Duration::from_secs(20);
+/// How far the counter may be from what the loop says, share.
+const COUNT_TOLERANCE: f64 = 0.005;
+
+/// A bare loop to run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Bare {
+    path: Path,
+    viewers: usize,
+    packets: usize,
+    payload: usize,
+    per_packet: bool,
+    paced: bool,
+}
+
+/// What a loop said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Cost {
+    pub(super) packets: u64,
+    pub(super) ns_per_packet: f64,
+    /// Waits for a receiver.
+    pub(super) stalls: u64,
+}
+
+impl Bare {
+    /// The loop that every run is judged by.
+    pub(super) fn measure() -> Self {
+        Self::of(Path::Webrtc, 1000)
+    }
+
+    pub(super) fn of(path: Path, viewers: usize) -> Self {
+        Self { path, viewers, packets: PACKETS, payload: PAYLOAD, per_packet: false, paced: false }
+    }
+
+    /// With the server's frames: packets each and bytes above UDP or TCP of one packet.
+    pub(super) fn shaped(self, packets: usize, packet_bytes: f64) -> Self {
+        let bytes = packet_bytes.round() as usize;
+        let payload = bytes.saturating_sub(self.path.packet_overhead()).max(1);
+        Self { packets: packets.max(1), payload, ..self }
+    }
+
+    /// At the camera's rate instead of full speed.
+    pub(super) fn paced(&self) -> Self {
+        Self { paced: true, ..self.clone() }
+    }
+
+    /// One system call a packet.
+    pub(super) fn per_packet(self) -> Self {
+        Self { per_packet: true, ..self }
+    }
+
+    /// Bytes of a packet above UDP or TCP.
+    pub(super) fn packet_bytes(&self) -> usize {
+        self.payload + self.path.packet_overhead()
+    }
+
+    /// Runs it and compares what it says with what the counter saw.
+    pub(super) fn run(&self, network: &Network, seconds: f64) -> Result<Cost, String> {
+        let tcp = self.path.is_tcp();
+        let before = network.traffic(tcp)?;
+        let cost = self.cost(network, seconds)?;
+        let counted = network.traffic(tcp)?.since(before).contents(tcp) as f64;
+        let said = cost.packets as f64 * self.packet_bytes() as f64;
+        if cost.packets == 0 || (counted / said - 1.0).abs() > COUNT_TOLERANCE {
+            return Err(format!(
+                "{} says {said} bytes and the counter {counted}: something was lost or is in the way",
+                self.path.program()
+            ));
+        }
+        Ok(cost)
+    }
+
+    fn cost(&self, network: &Network, seconds: f64) -> Result<Cost, String> {
+        let limit = Duration::from_secs_f64(seconds) + GRACE;
+        let program = crate::target().join("release").join(self.path.program());
+        let mut command = network.command(Side::Server, &program);
+        command.args(self.flags(seconds));
+        let mut sender = Running::start(self.path.program(), &mut command)?;
+        let receivers = if self.path.is_tcp() {
+            let program = crate::target().join("release/tcp_drain");
+            let mut command = network.command(Side::Viewers, &program);
+            command.args(["--connect", &tcp_address(), "--count", &self.viewers.to_string()]);
+            Some(Running::start("tcp_drain", &mut command)?)
+        } else {
+            None
+        };
+        let said = sender.finish(limit)?;
+        drop(receivers);
+        parse(&said).ok_or_else(|| format!("{} said {said:?}", self.path.program()))
+    }
+
+    fn flags(&self, seconds: f64) -> Vec<String> {
+        let mut flags = vec![
+            ("--packets", self.packets.to_string()),
+            ("--payload", self.payload.to_string()),
+            ("--seconds", seconds.to_string()),
+        ];
+        if self.path.is_tcp() {
+            flags.push(("--listen", tcp_address()));
+            flags.push(("--viewers", self.viewers.to_string()));
+        } else {
+            flags.push(("--from", SERVER.to_owned()));
+            flags.push(("--to", VIEWERS.to_owned()));
+            flags.push(("--ports", format!("{FIRST_PORT}..{}", FIRST_PORT + self.viewers)));
+        }
+        if self.paced {
+            flags.push(("--fps", FRAMES_PER_SECOND.to_string()));
+        }
+        let mut words: Vec<String> =
+            flags.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
+        if self.per_packet {
+            words.push("--per-packet".to_owned());
+        }
+        words
+    }
+}
+
+fn tcp_address() -> String {
+    format!("{SERVER}:{BARE_TCP_PORT}")
+}
+
+/// Reads a loop's line of JSON, whose members are numbers.
+fn parse(text: &str) -> Option<Cost> {
+    let number = |name: &str| {
+        let after = text.split(&format!("\"{name}\":")).nth(1)?;
+        after.split([',', '}']).next()?.parse::<f64>().ok()
+    };
+    Some(Cost {
+        packets: number("packets")? as u64,
+        ns_per_packet: number("ns_per_packet")?,
+        stalls: number("stalls")? as u64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_loop_is_read() {
+        let line = "{\"packets\":2000,\"cpu_ns\":608000,\"ns_per_packet\":304.0,\"stalls\":3}\n";
+        let cost = Cost { packets: 2000, ns_per_packet: 304.0, stalls: 3 };
+        assert_eq!(parse(line), Some(cost));
+        assert_eq!(parse("cannot send"), None);
+    }
+
+    #[test]
+    fn a_loop_takes_the_shape_of_the_servers_frames() {
+        let bare = Bare::of(Path::Webrtc, 100);
+        assert_eq!(bare.packet_bytes(), 1216);
+        let shaped = bare.shaped(13, 1190.4);
+        assert_eq!((shaped.packets, shaped.payload, shaped.packet_bytes()), (13, 1162, 1190));
+        assert!(shaped.paced().flags(0.5).join(" ").ends_with("--fps 30"));
+        let flags = shaped.per_packet().flags(0.5).join(" ");
+        assert!(
+            flags.contains("--ports 20000..20100") && flags.ends_with("--per-packet"),
+            "{flags}"
+        );
+    }
+}
