@@ -175,13 +175,16 @@ impl WebRtcPort {
         let Some(session) = self.sessions.get_mut(peer) else {
             return cx.hub.unsubscribe(subscriber);
         };
+        let mut nearer = false;
         while let Some(delivery) = cx.hub.poll_delivery(cx.now, subscriber) {
-            session.peer.send(cx.now, &delivery, &mut self.media);
+            nearer |= session.peer.send(cx.now, &delivery, &mut self.media);
             if self.media.len() >= FLUSH_BYTES {
                 self.socket.flush(&mut self.media);
             }
         }
-        self.sessions.arm(peer);
+        if nearer {
+            self.sessions.arm(peer);
+        }
     }
 
     /// All viewers that had frames were served.

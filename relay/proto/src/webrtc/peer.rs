@@ -247,10 +247,13 @@ impl WebRtcPeer {
         }
     }
 
-    /// Sends a frame to a viewer.
-    pub fn send(&mut self, now: Instant, delivery: &Delivery, arena: &mut Arena) {
-        if let Some((Media::Viewer(media), to, srtp)) = self.sealing() {
-            media.send(now, delivery, to, &mut srtp.sender, arena);
+    /// Sends a frame to a viewer. `true` if the peer's deadline may have come nearer.
+    pub fn send(&mut self, now: Instant, delivery: &Delivery, arena: &mut Arena) -> bool {
+        match self.sealing() {
+            Some((Media::Viewer(media), to, srtp)) => {
+                media.send(now, delivery, to, &mut srtp.sender, arena)
+            }
+            _ => false,
         }
     }
 

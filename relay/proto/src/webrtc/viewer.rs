@@ -97,7 +97,7 @@ impl ViewerMedia {
         }
     }
 
-    /// Seals a frame's packets into the arena.
+    /// Seals a frame's packets into the arena. `true` if a first report is due now.
     pub(super) fn send(
         &mut self,
         now: Instant,
@@ -105,11 +105,11 @@ impl ViewerMedia {
         to: SocketAddr,
         sender: &mut SrtpSender,
         arena: &mut Arena,
-    ) {
+    ) -> bool {
         let Some(track) = self.tracks.iter_mut().find(|track| track.track == delivery.track) else {
-            return;
+            return false;
         };
-        let Some(source) = track.source else { return };
+        let Some(source) = track.source else { return false };
         let frame = &*delivery.frame;
         for (at, payload) in frame.payloads.iter().enumerate() {
             let seq = delivery.seq.wrapping_add(at as u16);
@@ -130,7 +130,9 @@ impl ViewerMedia {
             track.packets = track.packets.wrapping_add(1);
             track.octets = track.octets.wrapping_add(payload.len() as u32);
         }
+        let first = track.report_due.is_none();
         track.report_due.get_or_insert(now);
+        first
     }
 
     /// Seals an earlier packet again: over RTX where agreed (RFC 4588), else as it was.
