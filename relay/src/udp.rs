@@ -14,12 +14,31 @@ use smallvec::SmallVec;
 /// Messages of one call, at most.
 const BATCH: usize = 64;
 
+/// Bytes of media after which a port sends its arena although more viewers or frames wait: it stays
+/// inside the second-level cache.
+pub(crate) const FLUSH_BYTES: usize = 256 * 1024;
+
 /// A run and its bytes: one message.
 type Message<'a> = (&'a Run, &'a [u8]);
 
+/// Sends the arena and clears it; what a full socket loses is counted under the name `dropped`.
+pub(crate) fn flush(
+    io: &UdpSocket,
+    state: &UdpSocketState,
+    six: bool,
+    arena: &mut Arena,
+    dropped: &'static str,
+) {
+    let lost = send_runs(io, state, six, arena);
+    arena.clear();
+    if lost > 0 {
+        metrics::counter!(dropped).increment(lost as u64);
+    }
+}
+
 /// Sends the arena's runs in order. A full socket loses what is left, as networks do: the result
 /// is how many datagrams did not go out.
-pub(crate) fn send_runs(io: &UdpSocket, state: &UdpSocketState, six: bool, arena: &Arena) -> usize {
+fn send_runs(io: &UdpSocket, state: &UdpSocketState, six: bool, arena: &Arena) -> usize {
     let mut runs = arena.runs().peekable();
     let mut batch: SmallVec<[Message<'_>; BATCH]> = SmallVec::new();
     while let Some(first) = runs.next() {

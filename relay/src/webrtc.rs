@@ -26,10 +26,7 @@ use self::session::{Role, Session, Sessions};
 use self::socket::Socket;
 use crate::config::RelayConfig;
 use crate::port::{CloseReason, Cx, PeerId, PortKind};
-
-/// Sealed bytes after which the arena is sent although more viewers or frames wait: it stays
-/// inside the second-level cache.
-const FLUSH_BYTES: usize = 256 * 1024;
+use crate::udp::FLUSH_BYTES;
 
 /// The port.
 pub(crate) struct WebRtcPort {

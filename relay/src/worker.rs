@@ -37,7 +37,7 @@ const EVENTS: usize = 256;
 const COMMANDS_PER_TURN: usize = 256;
 /// Longest wait without a deadline: bounds how stale exported counters can be.
 const IDLE_WAIT: Duration = Duration::from_millis(500);
-/// First size of the send arena, bytes. It stays inside the second-level cache.
+/// First size of the arena for what ports send beside media, bytes: handshakes, feedback, resends.
 const ARENA_BYTES: usize = 512 * 1024;
 
 /// What the rest of the process asks of a worker.

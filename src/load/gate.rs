@@ -103,6 +103,20 @@ impl Doors {
             }
         }
     }
+
+    /// The same; also when the request that was answered was made.
+    pub(super) async fn timed<T, F: Future<Output = Result<T, ApiError>>>(
+        &self,
+        mut request: impl FnMut() -> F,
+    ) -> Result<(T, Instant), ApiError> {
+        let mut asked = Instant::now();
+        let ask = || {
+            asked = Instant::now();
+            request()
+        };
+        let answer = self.patiently(ask).await?;
+        Ok((answer, asked))
+    }
 }
 
 /// The address that packets to `ip` leave from.

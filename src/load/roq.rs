@@ -43,12 +43,8 @@ pub(super) async fn connect(
     let grant = terminal.grant().await?;
     let doors = terminal.doors();
     let serial = &terminal.camera().serial;
-    let mut asked = Instant::now();
-    let ask = || {
-        asked = Instant::now();
-        terminal.api.roq_session(&grant, serial, 0)
-    };
-    let session = doors.patiently(ask).await?;
+    let ask = || terminal.api.roq_session(&grant, serial, 0);
+    let (session, asked) = doors.timed(ask).await?;
     let endpoint = sockets.next((doors.local, 0).into());
     let target = SessionTarget {
         server: doors.at("roq")?,

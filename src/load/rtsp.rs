@@ -41,12 +41,8 @@ pub(super) async fn connect(terminal: &Terminal, udp: bool) -> Result<(Player, I
     let grant = terminal.grant().await?;
     let doors = terminal.doors();
     let serial = &terminal.camera().serial;
-    let mut asked = Instant::now();
-    let ask = || {
-        asked = Instant::now();
-        terminal.api.rtsp_handle(&grant, serial, 0)
-    };
-    let handle = doors.patiently(ask).await?;
+    let ask = || terminal.api.rtsp_handle(&grant, serial, 0);
+    let (handle, asked) = doors.timed(ask).await?;
     let at = SocketAddr::new(doors.ip, handle.rtsp_port);
     let stream = TcpStream::connect(at).await.map_err(failed)?;
     let login = (handle.user, handle.password.into_inner());

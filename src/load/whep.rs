@@ -17,12 +17,8 @@ pub(super) async fn connect(terminal: &Terminal) -> Result<(WhepViewer, Instant)
     let offer = WhepOffer::new((doors.local, 0).into()).await.map_err(failed)?;
     let sdp = offer.sdp().map_err(failed)?;
     let serial = &terminal.camera().serial;
-    let mut asked = Instant::now();
-    let ask = || {
-        asked = Instant::now();
-        terminal.api.whep(&grant, serial, 0, &sdp)
-    };
-    let answer = doors.patiently(ask).await?;
+    let ask = || terminal.api.whep(&grant, serial, 0, &sdp);
+    let (answer, asked) = doors.timed(ask).await?;
     let viewer = offer.connect(&terminal.api, answer).await.map_err(failed)?;
     Ok((viewer, asked))
 }

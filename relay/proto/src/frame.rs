@@ -94,27 +94,10 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[allow(clippy::disallowed_methods, reason = "simulated time starts somewhere")]
-    fn some_time() -> Instant {
-        Instant::now()
-    }
+    use crate::hub::testing::{FrameSpec, video_frame};
 
     fn marked(codec: Codec) -> Vec<bool> {
-        let descriptor = Descriptor {
-            track: TrackIndex(0),
-            tier: Tier::Main,
-            codec,
-            keyframe: true,
-            discardable: false,
-            discontinuity: false,
-            protection: Protection::Open,
-            media_time: MediaTime(0),
-            capture: None,
-            arrival: ArrivalTime(some_time()),
-        };
-        let payloads = vec![Bytes::from_static(b"part"); 3].into_boxed_slice();
-        let frame = Frame { descriptor, first_seq: 0, payloads };
+        let frame = video_frame(FrameSpec { codec, packets: 3, ..FrameSpec::default() });
         (0..3).map(|at| frame.marker(at)).collect()
     }
 

@@ -33,7 +33,7 @@ mod slots;
 mod stream;
 mod subscriber;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod track;

@@ -196,32 +196,12 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::Instant;
-
-    use sightline_relay_proto::codec::Codec;
-    use sightline_relay_proto::frame::{ArrivalTime, Descriptor, Frame, MediaTime, Protection};
-    use sightline_relay_proto::ids::{Tier, TrackIndex};
-
     use super::*;
+    use crate::rtsp::tests;
 
     fn delivery(packets: usize) -> Delivery {
-        let descriptor = Descriptor {
-            track: TrackIndex(0),
-            tier: Tier::Main,
-            codec: Codec::H264,
-            keyframe: true,
-            discardable: false,
-            discontinuity: false,
-            protection: Protection::Open,
-            media_time: MediaTime(0),
-            capture: None,
-            arrival: ArrivalTime(Instant::now()),
-        };
         let payload = |index: usize| Bytes::from(vec![index as u8; 1 + index % 1188]);
-        let payloads = (0..packets).map(payload).collect();
-        let frame = Arc::new(Frame { descriptor, first_seq: 0, payloads });
-        Delivery { frame, track: TrackIndex(0), seq: 65_530, timestamp: 7 }
+        tests::delivery(65_530, 7, (0..packets).map(payload).collect())
     }
 
     /// A sink that takes `chunk` bytes a call, and every third call nothing.

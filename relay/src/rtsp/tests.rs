@@ -5,10 +5,13 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use mio::{Events, Poll};
 use sightline_grant::{Epochs, Role, Thumbprint};
-use sightline_relay_proto::hub::{Hub, HubEvent};
-use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey};
+use sightline_relay_proto::codec::Codec;
+use sightline_relay_proto::frame::{ArrivalTime, Descriptor, Frame, MediaTime, Protection};
+use sightline_relay_proto::hub::{Delivery, Hub, HubEvent};
+use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, Tier, TrackIndex};
 use sightline_relay_proto::rtsp::digest::{Algorithm, Challenge};
 use sightline_relay_proto::transmit::Arena;
 use sightline_relay_proto::wire::{rtcp, rtp};
@@ -193,6 +196,24 @@ impl Harness {
 }
 
 const TCP: &str = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
+
+/// A picture of these payloads, as the hub hands it to a viewer.
+pub(super) fn delivery(seq: u16, timestamp: u32, payloads: Vec<Bytes>) -> Delivery {
+    let descriptor = Descriptor {
+        track: TrackIndex(0),
+        tier: Tier::Main,
+        codec: Codec::H264,
+        keyframe: true,
+        discardable: false,
+        discontinuity: false,
+        protection: Protection::Open,
+        media_time: MediaTime(0),
+        capture: None,
+        arrival: ArrivalTime(Instant::now()),
+    };
+    let frame = Frame { descriptor, first_seq: 0, payloads: payloads.into_boxed_slice() };
+    Delivery { frame: Arc::new(frame), track: TrackIndex(0), seq, timestamp }
+}
 
 pub(super) fn key() -> StreamKey {
     StreamKey::up(DeviceId::new(SERIAL).unwrap(), Channel(0))

@@ -15,15 +15,13 @@ use sightline_relay_proto::rtsp::{Lower, TrackSetup};
 use sightline_relay_proto::transmit::Arena;
 
 use crate::port::PeerId;
-use crate::udp::send_runs;
+use crate::udp::{FLUSH_BYTES, flush};
 
 use super::output::TrackFields;
 
 /// Receives of one call, each of up to 64 KiB of coalesced datagrams.
 const RECEIVES: usize = 64;
-/// Media after which the arena is sent although more viewers wait, bytes.
-const FLUSH_BYTES: usize = 256 * 1024;
-/// The same in messages.
+/// Messages after which the arena of media is sent although more viewers wait.
 const FLUSH_RUNS: usize = 1024;
 /// Kernel buffers, bytes.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
@@ -82,13 +80,8 @@ impl Socket {
         Ok(Self { mio, state, six })
     }
 
-    /// Sends and clears the arena.
-    fn send(&self, arena: &mut Arena) {
-        let lost = send_runs(&self.mio, &self.state, self.six, arena);
-        arena.clear();
-        if lost > 0 {
-            metrics::counter!("sightline_rtsp_datagrams_dropped_total").increment(lost as u64);
-        }
+    fn flush(&self, arena: &mut Arena) {
+        flush(&self.mio, &self.state, self.six, arena, "sightline_rtsp_datagrams_dropped_total");
     }
 }
 
@@ -178,14 +171,12 @@ impl Udp {
     /// Sends the media that waits.
     pub(super) fn flush_media(&mut self) {
         self.last = None;
-        if !self.media.is_empty() {
-            self.rtp.send(&mut self.media);
-        }
+        self.rtp.flush(&mut self.media);
     }
 
     /// Sends RTCP and clears the arena.
     pub(super) fn send_rtcp(&self, arena: &mut Arena) {
-        self.rtcp.send(arena);
+        self.rtcp.flush(arena);
     }
 
     /// Reads one socket. Datagrams from addresses that no SETUP named are dropped here.
@@ -216,29 +207,8 @@ impl Udp {
 
 #[cfg(test)]
 mod tests {
-    use sightline_relay_proto::codec::Codec;
-    use sightline_relay_proto::frame::{ArrivalTime, Descriptor, Frame, MediaTime, Protection};
-    use sightline_relay_proto::ids::{Tier, TrackIndex};
-
     use super::*;
-
-    fn delivery(seq: u16) -> Delivery {
-        let descriptor = Descriptor {
-            track: TrackIndex(0),
-            tier: Tier::Main,
-            codec: Codec::H264,
-            keyframe: true,
-            discardable: false,
-            discontinuity: false,
-            protection: Protection::Open,
-            media_time: MediaTime(0),
-            capture: None,
-            arrival: ArrivalTime(std::time::Instant::now()),
-        };
-        let payloads = vec![Bytes::from_static(&[7; 1000]); 3].into_boxed_slice();
-        let frame = Arc::new(Frame { descriptor, first_seq: 0, payloads });
-        Delivery { frame, track: TrackIndex(0), seq, timestamp: 9 }
-    }
+    use crate::rtsp::tests::delivery;
 
     #[test]
     fn viewers_with_the_same_headers_share_one_copy_and_others_do_not() {
@@ -249,7 +219,7 @@ mod tests {
         let viewers: Vec<_> =
             (0..4).map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
         let fields = TrackFields { payload_type: 96, ssrc: 5 };
-        let first = delivery(100);
+        let first = delivery(100, 9, vec![Bytes::from_static(&[7; 1000]); 3]);
         let renumbered = Delivery { seq: 200, ..first.clone() };
         for (viewer, delivery) in viewers.iter().zip([&first, &first, &first, &renumbered]) {
             udp.push_frame(viewer.local_addr().unwrap(), fields, delivery);

@@ -8,7 +8,7 @@ use quinn_udp::{RecvMeta, UdpSocketState};
 use sightline_relay_proto::transmit::Arena;
 use socket2::{Domain, Protocol, Type};
 
-use crate::udp::send_runs;
+use crate::udp::flush;
 
 /// Kernel buffers asked for, bytes each way: a burst of keyframes to many viewers fits.
 const KERNEL_BUFFER: usize = 8 * 1024 * 1024;
@@ -108,14 +108,8 @@ impl Socket {
 
     /// Sends the arena and clears it. A full socket loses what is left.
     pub(super) fn flush(&mut self, arena: &mut Arena) {
-        if arena.is_empty() {
-            return;
-        }
-        let lost = send_runs(&self.io, &self.state, self.local.is_ipv6(), arena);
-        arena.clear();
-        if lost > 0 {
-            metrics::counter!("sightline_webrtc_datagrams_dropped_total").increment(lost as u64);
-        }
+        let dropped = "sightline_webrtc_datagrams_dropped_total";
+        flush(&self.io, &self.state, self.local.is_ipv6(), arena, dropped);
     }
 }
 

@@ -19,6 +19,11 @@ pub(crate) struct Ended {
     pub(crate) output: String,
 }
 
+/// Whether we may do what root may.
+pub(crate) fn is_root() -> bool {
+    capture("id", &["-u"]).as_deref().map(str::trim) == Some("0")
+}
+
 /// Runs a command in its own process group with all output in `log`. After `limit` the group is
 /// killed, so that servers and clients that a test started go with it.
 pub(crate) fn run(command: &mut Command, log: &Path, limit: Duration) -> Result<Ended, String> {

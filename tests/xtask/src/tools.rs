@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::process::{self, capture};
+use crate::process::{self, capture, is_root};
 
 /// Longest installation step.
 const INSTALL_LIMIT: Duration = Duration::from_secs(10 * 60);
@@ -77,7 +77,7 @@ fn ensure_programs() -> Result<(), String> {
         return Ok(());
     }
     let command = format!("apt-get install -y --no-install-recommends {}", missing.join(" "));
-    if capture("id", &["-u"]).as_deref().map(str::trim) != Some("0") {
+    if !is_root() {
         return Err(format!("missing packages: {}; as root: {command}", missing.join(" ")));
     }
     let mut arguments = vec!["install", "-y", "--no-install-recommends"];

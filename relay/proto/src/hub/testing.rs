@@ -10,21 +10,21 @@ use crate::ids::{Tier, TrackIndex};
 
 /// Some instant; only differences to it matter.
 #[expect(clippy::disallowed_methods, reason = "an Instant has no other origin")]
-pub(super) fn start() -> Instant {
+pub(crate) fn start() -> Instant {
     Instant::now() + Duration::from_secs(3600)
 }
 
 /// What tests choose of a frame.
 #[derive(Clone, Copy)]
-pub(super) struct FrameSpec {
-    pub(super) track: u8,
-    pub(super) codec: Codec,
-    pub(super) keyframe: bool,
-    pub(super) media: u64,
-    pub(super) seq: u64,
-    pub(super) packets: usize,
-    pub(super) bytes: usize,
-    pub(super) arrival: Option<Instant>,
+pub(crate) struct FrameSpec {
+    pub(crate) track: u8,
+    pub(crate) codec: Codec,
+    pub(crate) keyframe: bool,
+    pub(crate) media: u64,
+    pub(crate) seq: u64,
+    pub(crate) packets: usize,
+    pub(crate) bytes: usize,
+    pub(crate) arrival: Option<Instant>,
 }
 
 impl Default for FrameSpec {
@@ -42,7 +42,7 @@ impl Default for FrameSpec {
     }
 }
 
-pub(super) fn video_frame(spec: FrameSpec) -> Frame {
+pub(crate) fn video_frame(spec: FrameSpec) -> Frame {
     let payload = Bytes::from(vec![0x41; spec.bytes]);
     Frame {
         descriptor: Descriptor {

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::network::Network;
-use crate::process::capture;
+use crate::process::{capture, is_root};
 
 /// Processor of the server and the bare loops.
 pub(super) const SENDER_CPU: &str = "1";
@@ -34,7 +34,7 @@ pub(super) fn ensure_fit() -> Result<(), String> {
             "missing packages: {packages}; as root: apt-get install -y --no-install-recommends {packages}"
         ));
     }
-    if capture("id", &["-u"]).as_deref().map(str::trim) != Some("0") {
+    if !is_root() {
         return Err("the bench makes network namespaces: run it as root".to_owned());
     }
     if processors() < 2 {
