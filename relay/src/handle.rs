@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use mio::{Poll, Waker};
+use mio::{Poll, Registry, Waker};
 use sightline_grant::{GrantVerifier, Redacted, Revocation, Thumbprint};
 use sightline_relay_proto::codec::TrackInfo;
 use sightline_relay_proto::hub::SenderInfo;
@@ -20,6 +20,7 @@ use crate::api::{
     Admitted, Authority, BoundAddresses, MediaError, Publisher, RoqSession, RtspHandle, SessionId,
     WebRtcAnswer, WebRtcPatch,
 };
+use crate::calm::Calms;
 use crate::config::RelayConfig;
 use crate::feed::{FeedCommand, FeedPort};
 use crate::lease::LeaseId;
@@ -98,7 +99,8 @@ impl Relay {
     ) -> Result<Self, StartError> {
         let poll = Poll::new().map_err(StartError::Thread)?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(StartError::Thread)?;
-        let (ports, addresses) = bind(config, &poll)?;
+        let calm = Calms::new(poll.registry()).map_err(StartError::Thread)?;
+        let (ports, addresses) = bind(config, poll.registry(), &calm)?;
         let (commands, receiver) = sync_channel(COMMAND_QUEUE);
         let (questions, asked) = mpsc::channel(QUESTION_QUEUE);
         let (renewals, batches) = mpsc::channel(QUESTION_QUEUE);
@@ -106,6 +108,7 @@ impl Relay {
         let urgent = Arc::new(Urgent::default());
         let worker = Worker::new(WorkerParts {
             poll,
+            calm,
             ports,
             commands: receiver,
             urgent: urgent.clone(),
@@ -171,16 +174,18 @@ pub enum StartError {
     Certificate(String),
 }
 
-fn bind(config: &RelayConfig, poll: &Poll) -> Result<(Ports, BoundAddresses), StartError> {
-    let registry = poll.registry();
+fn bind(
+    config: &RelayConfig,
+    registry: &Registry,
+    calm: &Calms,
+) -> Result<(Ports, BoundAddresses), StartError> {
     let at = |key, address| move |source| StartError::Bind { key, address, source };
-    let webrtc = WebRtcPort::bind(config, registry).map_err(at("listen.webrtc", config.webrtc))?;
-    let rtsp = RtspPort::bind(config, registry).map_err(|failed| StartError::Bind {
-        key: failed.key,
-        address: failed.address,
-        source: failed.source,
+    let webrtc = WebRtcPort::bind(config, calm.webrtc.registry())
+        .map_err(at("listen.webrtc", config.webrtc))?;
+    let rtsp = RtspPort::bind(config, registry, calm.rtsp.registry()).map_err(|failed| {
+        StartError::Bind { key: failed.key, address: failed.address, source: failed.source }
     })?;
-    let roq = RoqPort::new(config, registry).map_err(|error| match error {
+    let roq = RoqPort::new(config, calm.roq.registry()).map_err(|error| match error {
         RoqError::Io(source) => StartError::Bind { key: "listen.roq", address: config.roq, source },
         RoqError::Tls(error) => StartError::Certificate(error.to_string()),
     })?;

@@ -8,6 +8,7 @@ pub mod admit;
 #[cfg(test)]
 mod allocations;
 pub mod api;
+mod calm;
 pub mod config;
 mod feed;
 mod handle;

@@ -16,7 +16,7 @@ mod viewer;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
 use bytes::Bytes;
@@ -114,6 +114,11 @@ impl RoqPort {
     /// Address of the socket.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// How long the socket may rest.
+    pub(crate) fn rest(&self) -> Duration {
+        self.connections.rest()
     }
 
     /// The socket is ready.

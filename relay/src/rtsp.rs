@@ -37,7 +37,7 @@ use crate::port::{BindFailed, CloseReason, Cx, PeerId, PortKind};
 
 use admission::{Admission, MAX_CONNECTIONS};
 use handles::Handles;
-use peer::{Fate, Peer, Who};
+use peer::{Fate, Peer, Who, listen};
 use udp::{Route, Udp};
 use wire::Wire;
 
@@ -96,6 +96,8 @@ pub(crate) struct RtspAddresses {
 
 /// What all peers share.
 pub(super) struct Shared {
+    /// Poller of the connections that play.
+    calm: Registry,
     udp: Udp,
     handles: Handles,
     admission: Admission,
@@ -137,8 +139,12 @@ pub(crate) struct RtspPort {
 }
 
 impl RtspPort {
-    /// Binds every socket and registers it.
-    pub(crate) fn bind(config: &RelayConfig, registry: &Registry) -> Result<Self, BindFailed> {
+    /// Binds every socket and registers it; `calm` is for those on which only viewers speak.
+    pub(crate) fn bind(
+        config: &RelayConfig,
+        registry: &Registry,
+        calm: &Registry,
+    ) -> Result<Self, BindFailed> {
         let at = BindFailed::at;
         let token = |place| PortKind::Rtsp.token(place);
         let listener = |address, place| Listener::bind(address, registry, token(place));
@@ -146,11 +152,13 @@ impl RtspPort {
         let rtsps =
             listener(config.rtsps, place::RTSPS).map_err(at("listen.rtsps", config.rtsps))?;
         let tokens = [token(place::RTP), token(place::RTCP)];
-        let udp = Udp::bind(config.rtsp_udp, registry, tokens);
+        let udp = Udp::bind(config.rtsp_udp, [registry, calm], tokens);
         let (udp, udp_ports) = udp.map_err(at("listen.rtsp_udp", config.rtsp_udp))?;
         let tls = tls_config(&config.tls).map_err(at("listen.rtsps", config.rtsps))?;
         let ssrc = random().map_err(at("listen.rtsp", config.rtsp))?;
+        let calm = calm.try_clone().map_err(at("listen.rtsp", config.rtsp))?;
         let shared = Shared {
+            calm,
             udp,
             handles: Handles::default(),
             admission: Admission::default(),
@@ -381,8 +389,7 @@ impl RtspPort {
         tcp.set_nodelay(true)?;
         self.born += 1;
         let id = PeerId(self.born << place::BITS | self.peers.vacant_key() as u64);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        cx.registry.register(tcp, PortKind::Rtsp.token(id.0 as usize), interest)?;
+        listen(cx.registry, tcp, id)?;
         Ok((id, RtspConnection::new(cx.now, settings), session))
     }
 
@@ -406,6 +413,7 @@ impl RtspPort {
         for id in ids {
             self.with_peer(cx, id, |peer, cx, shared| peer.handle_tick(cx, shared));
         }
+        self.shared.udp.send_rtcp(cx.arena);
         let idle = self.peers.is_empty() && self.shared.handles.is_empty();
         self.next_tick = if idle { None } else { Some(cx.now + TICK) };
     }

@@ -12,7 +12,7 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mio::Token;
 use sightline_relay_proto::frame::Protection;
@@ -39,9 +39,9 @@ pub(crate) struct WebRtcPort {
 }
 
 impl WebRtcPort {
-    /// Binds the socket and makes the DTLS certificate.
-    pub(crate) fn bind(config: &RelayConfig, registry: &mio::Registry) -> io::Result<Self> {
-        let socket = Socket::bind(config.webrtc, registry, PortKind::WebRtc.token(0))?;
+    /// Binds the socket, whose readiness `calm` tells, and makes the DTLS certificate.
+    pub(crate) fn bind(config: &RelayConfig, calm: &mio::Registry) -> io::Result<Self> {
+        let socket = Socket::bind(config.webrtc, calm, PortKind::WebRtc.token(0))?;
         let local = socket.local_addr();
         let reachable = config.public_addresses.iter().filter(|ip| socket.reaches(ip));
         let candidates: Vec<_> = reachable.map(|ip| SocketAddr::new(*ip, local.port())).collect();
@@ -57,6 +57,11 @@ impl WebRtcPort {
     /// Where the socket listens.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.socket.local_addr()
+    }
+
+    /// How long the socket may rest.
+    pub(crate) fn rest(&self) -> Duration {
+        self.sessions.rest()
     }
 
     /// Reads what has come. Sends never wait for readiness: a full socket drops.
@@ -77,7 +82,7 @@ impl WebRtcPort {
             }
         }
         if batch.is_cut_short() {
-            self.socket.read_on(cx.registry, token);
+            self.socket.read_on(token);
         }
         self.socket.give_back(batch);
     }
@@ -179,6 +184,9 @@ impl WebRtcPort {
                 self.socket.flush(&mut self.media);
             }
         }
+        while let Some(track) = session.peer.poll_early_report(cx.now) {
+            session.report(cx, track, subscriber, &mut self.media);
+        }
         if nearer {
             self.sessions.arm(peer);
         }
@@ -275,7 +283,7 @@ impl Session {
                 }
             }
             (PeerEvent::ReportDue { track }, Role::Viewer { subscriber: Some(subscriber), .. }) => {
-                let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let unix = unix_now();
                 if let Some(info) = cx.hub.sender_info(cx.now, unix, *subscriber, track) {
                     self.peer.send_report(track, info, cx.arena);
                 }
@@ -287,6 +295,19 @@ impl Session {
             _ => {}
         }
         true
+    }
+
+    /// Puts a sender report into an arena.
+    fn report(
+        &mut self,
+        cx: &Cx<'_>,
+        track: TrackIndex,
+        subscriber: SubscriberId,
+        arena: &mut Arena,
+    ) {
+        if let Some(info) = cx.hub.sender_info(cx.now, unix_now(), subscriber, track) {
+            self.peer.send_report(track, info, arena);
+        }
     }
 
     /// Packets can flow from now on, so the viewer's start is timed from here.
@@ -328,4 +349,9 @@ impl Session {
             }
         }
     }
+}
+
+/// The wall clock, as reports tell it.
+fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -2,7 +2,8 @@
 //!
 //! One turn of the loop, in order:
 //! 1. wait for a socket, a command or the next deadline;
-//! 2. sockets: publishers' packets go into the hub, viewers' feedback is answered;
+//! 2. sockets: publishers' packets go into the hub, viewers' feedback is answered (it does not wake
+//!    the worker packet by packet: [`crate::calm`]);
 //! 3. commands from the rest of the process;
 //! 4. deadlines;
 //! 5. frames: every subscriber with work gets its due frames;
@@ -14,7 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Token};
+use mio::event::Event;
+use mio::{Events, Poll, Registry, Token};
 use sightline_grant::Revocation;
 use sightline_relay_proto::hub::{Hub, HubEvent, HubStats};
 use sightline_relay_proto::ids::{DeviceId, StreamKey};
@@ -22,6 +24,7 @@ use sightline_relay_proto::transmit::Arena;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{LeaseTerms, LeaseVerdict};
+use crate::calm::{Calms, REST};
 use crate::feed::{FeedCommand, FeedPort};
 use crate::lease::{LeaseId, LeaseTable};
 use crate::port::{CloseReason, Cx, Directory, PeerId, PortKind, Questions};
@@ -35,6 +38,11 @@ pub(crate) const WAKER: Token = Token(0);
 const EVENTS: usize = 256;
 /// Commands handled in one turn, so that a flood of them cannot starve the sockets.
 const COMMANDS_PER_TURN: usize = 256;
+/// Looks at the sockets of viewers in one turn.
+const CALM_LOOKS: usize = 8;
+/// Timers of sessions and leases fire at multiples of this, so that a thousand viewers' timers do not
+/// make a thousand wakes. What the hub paces and what QUIC counts is exact.
+const TICK: Duration = Duration::from_millis(4);
 /// Longest wait without a deadline: bounds how stale exported counters can be.
 const IDLE_WAIT: Duration = Duration::from_millis(500);
 /// First size of the arena for what ports send beside media, bytes: handshakes, feedback, resends.
@@ -115,9 +123,34 @@ pub(crate) struct Ports {
     pub(crate) feed: FeedPort,
 }
 
+impl Ports {
+    /// Tells the port of a socket that it is ready.
+    fn handle_ready(&mut self, cx: &mut Cx<'_>, event: &Event) {
+        let token = event.token();
+        let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+        let writable = event.is_writable();
+        match PortKind::of(token) {
+            Some((PortKind::WebRtc, _)) => self.webrtc.handle_io(cx, token, readable, writable),
+            Some((PortKind::Rtsp, _)) => self.rtsp.handle_io(cx, token, readable, writable),
+            Some((PortKind::Roq, _)) => self.roq.handle_io(cx, token, readable, writable),
+            Some((PortKind::Feed, _)) | None => {}
+        }
+    }
+
+    /// How long the sockets of a port's viewers may rest.
+    fn rest(&self, kind: PortKind) -> Duration {
+        match kind {
+            PortKind::WebRtc => self.webrtc.rest(),
+            PortKind::Roq => self.roq.rest(),
+            PortKind::Rtsp | PortKind::Feed => REST,
+        }
+    }
+}
+
 /// Everything of one worker thread.
 pub(crate) struct Worker {
     poll: Poll,
+    calm: Calms,
     ports: Ports,
     core: Core,
     commands: Receiver<Command>,
@@ -125,6 +158,8 @@ pub(crate) struct Worker {
     renewals: mpsc::Sender<Vec<(LeaseId, LeaseTerms)>>,
     stats: Arc<SharedStats>,
     turns: u64,
+    /// Origin of the ticks.
+    born: Instant,
 }
 
 /// How a turn left the commands.
@@ -144,9 +179,24 @@ struct Core {
     questions: Questions,
 }
 
+impl Core {
+    fn cx<'a>(&'a mut self, now: Instant, registry: &'a Registry) -> Cx<'a> {
+        Cx {
+            now,
+            hub: &mut self.hub,
+            leases: &mut self.leases,
+            directory: &mut self.directory,
+            registry,
+            arena: &mut self.arena,
+            questions: &self.questions,
+        }
+    }
+}
+
 /// What a worker is made of.
 pub(crate) struct WorkerParts {
     pub(crate) poll: Poll,
+    pub(crate) calm: Calms,
     pub(crate) ports: Ports,
     pub(crate) commands: Receiver<Command>,
     pub(crate) urgent: Arc<Urgent>,
@@ -160,6 +210,7 @@ impl Worker {
     pub(crate) fn new(parts: WorkerParts) -> Self {
         Self {
             poll: parts.poll,
+            calm: parts.calm,
             ports: parts.ports,
             core: Core {
                 hub: Hub::new(parts.seed),
@@ -173,6 +224,7 @@ impl Worker {
             renewals: parts.renewals,
             stats: parts.stats,
             turns: 0,
+            born: Instant::now(),
         }
     }
 
@@ -188,10 +240,10 @@ impl Worker {
                 other => other?,
             }
             let now = Instant::now();
-            for event in events.iter().filter(|event| event.token() != WAKER) {
-                let readable = event.is_readable() || event.is_read_closed() || event.is_error();
-                self.handle_io(now, event.token(), readable, event.is_writable());
+            for event in &events {
+                self.handle_ready(now, event);
             }
+            self.listen_to_viewers(now, &events)?;
             match self.handle_commands(now) {
                 Commands::Done => more = false,
                 Commands::More => more = true,
@@ -209,41 +261,54 @@ impl Worker {
     }
 
     fn wait(&self, now: Instant) -> Duration {
-        let deadlines = [
+        let patient = [
             self.ports.webrtc.poll_timeout(),
             self.ports.rtsp.poll_timeout(),
-            self.ports.roq.poll_timeout(),
-            self.core.hub.poll_timeout(),
             self.core.leases.poll_timeout(),
         ];
-        let next = deadlines.into_iter().flatten().min();
+        let exact =
+            [self.ports.roq.poll_timeout(), self.core.hub.poll_timeout(), self.calm.poll_timeout()];
+        let tick = patient.into_iter().flatten().min().map(|at| self.tick_after(at));
+        let next = exact.into_iter().flatten().chain(tick).min();
         next.map_or(IDLE_WAIT, |at| at.saturating_duration_since(now).min(IDLE_WAIT))
     }
 
+    /// The first tick at `at` or after it.
+    fn tick_after(&self, at: Instant) -> Instant {
+        let since = at.saturating_duration_since(self.born);
+        let into = Duration::from_nanos((since.as_nanos() % TICK.as_nanos()) as u64);
+        if into.is_zero() { at } else { at + (TICK - into) }
+    }
+
     fn split(&mut self, now: Instant) -> (&mut Ports, Cx<'_>) {
-        let core = &mut self.core;
-        let cx = Cx {
-            now,
-            hub: &mut core.hub,
-            leases: &mut core.leases,
-            directory: &mut core.directory,
-            registry: self.poll.registry(),
-            arena: &mut core.arena,
-            questions: &core.questions,
-        };
+        let cx = self.core.cx(now, self.poll.registry());
         (&mut self.ports, cx)
     }
 
-    fn handle_io(&mut self, now: Instant, token: Token, readable: bool, writable: bool) {
+    fn handle_ready(&mut self, now: Instant, event: &Event) {
         let (ports, mut cx) = self.split(now);
-        match PortKind::of(token) {
-            Some((PortKind::WebRtc, _)) => {
-                ports.webrtc.handle_io(&mut cx, token, readable, writable);
+        ports.handle_ready(&mut cx, event);
+    }
+
+    /// Handles what waits on the sockets of viewers, where they rang or rest.
+    fn listen_to_viewers(&mut self, now: Instant, events: &Events) -> io::Result<()> {
+        for (kind, calm) in self.calm.each() {
+            if !calm.is_worth_a_look(events) {
+                continue;
             }
-            Some((PortKind::Rtsp, _)) => ports.rtsp.handle_io(&mut cx, token, readable, writable),
-            Some((PortKind::Roq, _)) => ports.roq.handle_io(&mut cx, token, readable, writable),
-            Some((PortKind::Feed, _)) | None => {}
+            let mut cx = self.core.cx(now, self.poll.registry());
+            for _ in 0..CALM_LOOKS {
+                let more = calm.look()?;
+                for event in calm.events() {
+                    self.ports.handle_ready(&mut cx, event);
+                }
+                calm.settle(now, self.ports.rest(kind), cx.registry)?;
+                if !more {
+                    break;
+                }
+            }
         }
+        Ok(())
     }
 
     /// Handles what waits, up to [`COMMANDS_PER_TURN`].

@@ -1,7 +1,7 @@
 //! Connections: datagrams in, events, deadlines and datagrams out.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quinn_proto::{
     Connection, ConnectionHandle, DatagramEvent, Dir, Event, Incoming, StreamEvent, VarInt,
@@ -19,6 +19,7 @@ use super::tls::{PUBLISHER_RECEIVE_WINDOW, PUBLISHER_STREAMS, server_name, thumb
 use super::viewer::Viewer;
 use super::{RoqPort, close_connection, random_u32, watched};
 use crate::api::{Publisher, RoqTrack};
+use crate::calm::rest_of;
 use crate::port::{Cx, PeerId, PortKind};
 
 /// Connections whose peer is not known yet, at most.
@@ -58,9 +59,16 @@ pub(super) struct Connections {
     /// Connections with more to send than the socket took.
     waiting: Vec<usize>,
     strangers: usize,
+    publishers: usize,
+    viewers: usize,
 }
 
 impl Connections {
+    /// How long the socket may rest.
+    pub(super) fn rest(&self) -> Duration {
+        rest_of(self.viewers, self.strangers + self.publishers)
+    }
+
     fn put(&mut self, peer: Box<Peer>) {
         let at = peer.handle.0;
         if self.slots.len() <= at {
@@ -369,7 +377,9 @@ impl RoqPort {
             Purpose::View { .. } if old.is_some() => Err("the session is connected already"),
             Purpose::View { key, .. } => {
                 let key = key.clone();
-                self.attach_viewer(cx, peer, session_peer, &key, &tracks)
+                let attached = self.attach_viewer(cx, peer, session_peer, &key, &tracks);
+                self.connections.viewers += usize::from(attached.is_ok());
+                attached
             }
             Purpose::Publish { publisher } => {
                 let publisher = publisher.clone();
@@ -381,7 +391,9 @@ impl RoqPort {
                         port.drive(cx, connection);
                     });
                 }
-                attach_publisher(cx, peer, session_peer, publisher, &tracks)
+                let attached = attach_publisher(cx, peer, session_peer, publisher, &tracks);
+                self.connections.publishers += usize::from(attached.is_ok());
+                attached
             }
         };
         if let Err(reason) = refusal {
@@ -415,10 +427,12 @@ impl RoqPort {
     pub(super) fn detach(&mut self, cx: &mut Cx<'_>, peer: &mut Peer) {
         match std::mem::replace(&mut peer.half, Half::Nobody) {
             Half::Viewer(viewer) => {
+                self.connections.viewers -= 1;
                 cx.hub.unsubscribe(viewer.subscriber);
                 cx.directory.subscribers.remove(&viewer.subscriber);
             }
             Half::Publisher(feed) => {
+                self.connections.publishers -= 1;
                 cx.hub.unpublish(cx.now, feed.publisher);
                 cx.directory.publishers.remove(&feed.publisher);
             }

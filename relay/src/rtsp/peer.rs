@@ -4,12 +4,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use mio::net::TcpStream;
+use mio::{Interest, Registry};
 use sightline_relay_proto::ids::{DeviceId, StreamKey};
 use sightline_relay_proto::rtsp::{Event, Refusal, Role, RtspConnection, StreamPath};
 
 use crate::api::Publisher;
 use crate::lease::LeaseRefused;
-use crate::port::{Cx, PeerId, Question};
+use crate::port::{Cx, PeerId, PortKind, Question};
 
 use super::Shared;
 use super::output::Output;
@@ -56,6 +58,8 @@ pub(super) struct Peer {
     pub(super) counted: bool,
     /// The socket is full; the hub is not asked until it is writable.
     pub(super) blocked: bool,
+    /// Its socket rests with those of the other viewers.
+    calm: bool,
     readable: bool,
     finish_by: Option<Instant>,
 }
@@ -77,6 +81,7 @@ impl Peer {
             refused: None,
             counted: true,
             blocked: false,
+            calm: false,
             readable: true,
             finish_by: None,
         }
@@ -143,7 +148,7 @@ impl Peer {
         Fate::Lives
     }
 
-    /// Time has passed.
+    /// Time has passed. Reports for UDP are left in the arena.
     pub(super) fn handle_tick(&mut self, cx: &mut Cx<'_>, shared: &mut Shared) -> Fate {
         if self.finish_by.is_some_and(|due| due <= cx.now) {
             return Fate::Broken;
@@ -153,10 +158,10 @@ impl Peer {
         match &mut self.who {
             Who::Viewer(viewer) => {
                 cx.leases.set_alive(viewer.lease, self.connection.is_alive(cx.now));
-                viewer.report(cx, &mut self.output, &shared.udp, self.address);
+                viewer.report(cx, &mut self.output, self.address);
             }
             Who::Publisher(recorder) => {
-                recorder.report(cx, &self.connection, &mut self.output, &shared.udp, self.address);
+                recorder.report(cx, &self.connection, &mut self.output, self.address);
             }
             Who::Nobody | Who::Candidate(_) => {}
         }
@@ -200,7 +205,7 @@ impl Peer {
                     self.connection.refuse(&Refusal::new(461, "the ports are in use"));
                 }
             }
-            Event::Play => self.play(cx),
+            Event::Play => self.play(cx, shared),
             Event::Record => self.record(cx),
             Event::Paused => {
                 if let Who::Viewer(viewer) = &mut self.who {
@@ -266,8 +271,24 @@ impl Peer {
             Who::Publisher(recorder) => recorder.close(cx),
             Who::Nobody | Who::Candidate(_) => {}
         }
-        let _ = cx.registry.deregister(&mut self.wire.tcp);
+        let registry = if self.calm { &shared.calm } else { cx.registry };
+        let _ = registry.deregister(&mut self.wire.tcp);
     }
+
+    /// It plays: what it says from now on is feedback and may wait a little.
+    pub(super) fn calm_down(&mut self, cx: &mut Cx<'_>, calm: &Registry) -> io::Result<()> {
+        if !std::mem::replace(&mut self.calm, true) {
+            cx.registry.deregister(&mut self.wire.tcp)?;
+            listen(calm, &mut self.wire.tcp, self.id)?;
+        }
+        Ok(())
+    }
+}
+
+/// Registers the socket of a peer.
+pub(super) fn listen(registry: &Registry, tcp: &mut TcpStream, id: PeerId) -> io::Result<()> {
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    registry.register(tcp, PortKind::Rtsp.token(id.0 as usize), interest)
 }
 
 /// The stream that a path names.

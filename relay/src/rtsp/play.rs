@@ -73,14 +73,8 @@ impl Viewer {
         cx.leases.close(self.lease);
     }
 
-    /// Sender reports, when they are due.
-    pub(super) fn report(
-        &mut self,
-        cx: &mut Cx<'_>,
-        output: &mut Output,
-        udp: &Udp,
-        address: SocketAddr,
-    ) {
+    /// Sender reports, when they are due; those for UDP are left in the arena.
+    pub(super) fn report(&mut self, cx: &mut Cx<'_>, output: &mut Output, address: SocketAddr) {
         let Some(subscriber) = self.subscriber.filter(|_| cx.now >= self.next_report) else {
             return;
         };
@@ -94,7 +88,6 @@ impl Viewer {
             rtcp::write_sender_report(&mut packet, ssrc, info, track.packets, track.octets, CNAME);
             send_rtcp(track.lower, &packet, output, cx, address);
         }
-        udp.send_rtcp(cx.arena);
     }
 
     /// The stream is over: say so.
@@ -154,15 +147,15 @@ impl Peer {
         }
     }
 
-    pub(super) fn play(&mut self, cx: &mut Cx<'_>) {
-        match self.start(cx) {
+    pub(super) fn play(&mut self, cx: &mut Cx<'_>, shared: &Shared) {
+        match self.start(cx, shared) {
             Ok(()) => self.connection.accept(),
             Err(refusal) => self.connection.refuse(&refusal),
         }
     }
 
     /// Subscribes. Frames are asked for in a later turn, so the answer is out before them.
-    fn start(&mut self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+    fn start(&mut self, cx: &mut Cx<'_>, shared: &Shared) -> Result<(), Refusal> {
         let Who::Viewer(viewer) = &mut self.who else {
             return Err(Refusal::new(403, "this login may not play"));
         };
@@ -191,7 +184,8 @@ impl Peer {
         cx.directory.subscribers.insert(subscriber, (PortKind::Rtsp, viewer.peer));
         viewer.subscriber = Some(subscriber);
         viewer.next_report = cx.now;
-        Ok(())
+        let calm = self.calm_down(cx, &shared.calm);
+        calm.map_err(|_| Refusal::new(503, "the server is short of resources; try again later"))
     }
 
     /// Sends what is due until the hub or the socket has had enough.

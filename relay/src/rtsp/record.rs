@@ -18,7 +18,6 @@ use super::CNAME;
 use super::output::Output;
 use super::peer::{Peer, Who, key_of};
 use super::play::send_rtcp;
-use super::udp::Udp;
 
 /// Time between receiver reports; some cameras end a session without them.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
@@ -97,7 +96,6 @@ impl Recorder {
         cx: &mut Cx<'_>,
         connection: &RtspConnection,
         output: &mut Output,
-        udp: &Udp,
         address: SocketAddr,
     ) {
         if self.next_report.is_none_or(|due| cx.now < due) {
@@ -111,7 +109,6 @@ impl Recorder {
             rtcp::write_receiver_report(&mut packet, self.ssrc, Some(report), CNAME);
             send_rtcp(setup.lower, &packet, output, cx, address);
         }
-        udp.send_rtcp(cx.arena);
     }
 
     /// A packet of a track. What is no RTP of the announced type is dropped.

@@ -71,7 +71,7 @@ impl Harness {
         };
         let poll = Poll::new().unwrap();
         // The next port may be taken; another pair is tried then.
-        let bind = |_| RtspPort::bind(&config, poll.registry()).ok();
+        let bind = |_| RtspPort::bind(&config, poll.registry(), poll.registry()).ok();
         let port = (0..20).find_map(bind).expect("a free pair of ports");
         let (sender, asked) = tokio::sync::mpsc::channel(8);
         Self {

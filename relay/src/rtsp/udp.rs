@@ -90,18 +90,19 @@ fn side(rtcp: bool) -> usize {
 }
 
 impl Udp {
-    /// Binds RTP to `address` and RTCP to the next port; gives both ports.
+    /// Binds RTP to `address` and RTCP to the next port, each in a poller of its own; gives both
+    /// ports.
     pub(super) fn bind(
         address: SocketAddr,
-        registry: &Registry,
+        [media, feedback]: [&Registry; 2],
         [rtp_token, rtcp_token]: [Token; 2],
     ) -> io::Result<(Self, (u16, u16))> {
         let mut rtp = Socket::bind(address)?;
         let first = rtp.mio.local_addr()?;
         let next = first.port().checked_add(1).ok_or(io::ErrorKind::AddrNotAvailable)?;
         let mut rtcp = Socket::bind(SocketAddr::new(first.ip(), next))?;
-        registry.register(&mut rtp.mio, rtp_token, Interest::READABLE)?;
-        registry.register(&mut rtcp.mio, rtcp_token, Interest::READABLE)?;
+        media.register(&mut rtp.mio, rtp_token, Interest::READABLE)?;
+        feedback.register(&mut rtcp.mio, rtcp_token, Interest::READABLE)?;
         let udp = Self {
             rtp,
             rtcp,
@@ -214,7 +215,7 @@ mod tests {
     fn viewers_with_the_same_headers_share_one_copy_and_others_do_not() {
         let poll = mio::Poll::new().unwrap();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let bind = |_| Udp::bind(any, poll.registry(), [Token(1), Token(2)]).ok();
+        let bind = |_| Udp::bind(any, [poll.registry(); 2], [Token(1), Token(2)]).ok();
         let (mut udp, _) = (0..20).find_map(bind).expect("a free pair of ports");
         let viewers: Vec<_> =
             (0..4).map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sightline_relay_proto::codec::TrackInfo;
 use sightline_relay_proto::hub::{PublisherId, Selection, SubscriberId};
@@ -11,6 +11,7 @@ use sightline_relay_proto::webrtc::WebRtcPeer;
 use smallvec::SmallVec;
 
 use crate::api::SessionId;
+use crate::calm::rest_of;
 use crate::lease::LeaseId;
 use crate::port::{IdMap, PeerId};
 
@@ -50,6 +51,8 @@ pub(super) struct Session {
     /// Media word and mid of the first agreed section, for fragments.
     pub(super) head: (String, String),
     ufrags: SmallVec<[String; GENERATIONS]>,
+    /// Counted among the viewers that are served.
+    served: bool,
     armed: Option<Instant>,
 }
 
@@ -62,7 +65,13 @@ impl Session {
         head: (String, String),
     ) -> Self {
         let ufrags = SmallVec::new();
-        Self { id, peer, role, etag, restarted: false, head, ufrags, armed: None }
+        Self { id, peer, role, etag, restarted: false, head, ufrags, served: false, armed: None }
+    }
+}
+
+impl Session {
+    fn is_served(&self) -> bool {
+        matches!(self.role, Role::Viewer { subscriber: Some(_), .. })
     }
 }
 
@@ -75,6 +84,8 @@ pub(super) struct Sessions {
     ufrags: HashMap<String, PeerId>,
     addresses: HashMap<SocketAddr, PeerId>,
     timers: BTreeSet<(Instant, PeerId)>,
+    /// Viewers to which packets can flow.
+    served: usize,
 }
 
 impl Sessions {
@@ -86,6 +97,11 @@ impl Sessions {
 
     pub(super) fn is_full(&self) -> bool {
         self.sessions.len() >= MAX_SESSIONS
+    }
+
+    /// How long the socket may rest.
+    pub(super) fn rest(&self) -> Duration {
+        rest_of(self.served, self.sessions.len() - self.served)
     }
 
     pub(super) fn insert(&mut self, peer: PeerId, session: Session) {
@@ -109,6 +125,7 @@ impl Sessions {
     pub(super) fn remove(&mut self, peer: PeerId) -> Option<Session> {
         let session = self.sessions.remove(&peer)?;
         self.names.remove(&session.id);
+        self.served -= usize::from(session.served);
         for ufrag in &session.ufrags {
             self.ufrags.remove(ufrag);
         }
@@ -160,10 +177,13 @@ impl Sessions {
         }
     }
 
-    /// Sets a peer's timer. It only ever moves forward in the queue: a deadline that has receded
+    /// Books what a peer has become and sets its timer. It only ever moves forward in the queue: a deadline that has receded
     /// is noticed when the old one fires, so packets that merely extend it cost nothing here.
     pub(super) fn arm(&mut self, peer: PeerId) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
+        if session.is_served() && !std::mem::replace(&mut session.served, true) {
+            self.served += 1;
+        }
         let Some(deadline) = session.peer.poll_timeout() else { return };
         if session.armed.is_some_and(|armed| armed <= deadline) {
             return;

@@ -24,6 +24,7 @@ pub(super) struct Socket {
     io: mio::net::UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
+    registry: Registry,
     batch: Option<Batch>,
 }
 
@@ -51,7 +52,8 @@ impl Socket {
         let state = UdpSocketState::new((&io).into())?;
         let local = io.local_addr()?;
         registry.register(&mut io, token, Interest::READABLE)?;
-        Ok(Self { io, state, local, batch: None })
+        let registry = registry.try_clone()?;
+        Ok(Self { io, state, local, registry, batch: None })
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
@@ -100,8 +102,8 @@ impl Socket {
     }
 
     /// Asks for another readiness event although the socket was not read dry.
-    pub(super) fn read_on(&mut self, registry: &Registry, token: Token) {
-        if let Err(error) = registry.reregister(&mut self.io, token, Interest::READABLE) {
+    pub(super) fn read_on(&mut self, token: Token) {
+        if let Err(error) = self.registry.reregister(&mut self.io, token, Interest::READABLE) {
             tracing::error!(%error, "the webrtc socket cannot be polled");
         }
     }

@@ -271,6 +271,15 @@ impl WebRtcPeer {
         }
     }
 
+    /// A track of a viewer whose sender report should go out beside media; answer with
+    /// [`Self::send_report`].
+    pub fn poll_early_report(&mut self, now: Instant) -> Option<TrackIndex> {
+        match &mut self.media {
+            Media::Viewer(media) => media.poll_early_report(now),
+            Media::Publisher(_) => None,
+        }
+    }
+
     /// Sends a sender report to a viewer.
     pub fn send_report(&mut self, track: TrackIndex, info: SenderInfo, arena: &mut Arena) {
         if let Some((Media::Viewer(media), to, srtp)) = self.sealing() {

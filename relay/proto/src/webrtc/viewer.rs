@@ -19,6 +19,9 @@ use crate::wire::rtp;
 
 /// Time between two sender reports of a track.
 pub const SENDER_REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// How much earlier than due a report goes out if media goes out anyway: longer than the time
+/// between two frames of a slow camera.
+const REPORT_SLACK: Duration = Duration::from_millis(200);
 /// Packets sent again to one viewer within a second. Beyond it NACKs are ignored.
 pub const MAX_RESENDS_PER_SECOND: u32 = 1000;
 /// A frame carries its capture time if none did for this long (and every keyframe does).
@@ -230,13 +233,22 @@ impl ViewerMedia {
         }
     }
 
+    /// A track whose sender report is due within [`REPORT_SLACK`]: beside media it costs no wake.
+    pub(super) fn poll_early_report(&mut self, now: Instant) -> Option<TrackIndex> {
+        self.poll_report_by(now, now + REPORT_SLACK)
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.tracks.iter().filter_map(|track| track.report_due).min()
     }
 
     /// The next track whose sender report is due.
     pub(super) fn poll_report(&mut self, now: Instant) -> Option<TrackIndex> {
-        let due = |track: &&mut OutTrack| track.report_due.is_some_and(|at| at <= now);
+        self.poll_report_by(now, now)
+    }
+
+    fn poll_report_by(&mut self, now: Instant, latest: Instant) -> Option<TrackIndex> {
+        let due = |track: &&mut OutTrack| track.report_due.is_some_and(|at| at <= latest);
         let track = self.tracks.iter_mut().find(due)?;
         track.report_due = Some(now + SENDER_REPORT_INTERVAL);
         Some(track.track)
