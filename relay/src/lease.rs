@@ -38,6 +38,8 @@ pub const RENEWAL_TIMEOUT: Duration = Duration::from_secs(2);
 pub const GUEST_SILENCE: Duration = Duration::from_secs(5);
 /// Owners end when the authority has been silent for this long.
 pub const OWNER_SILENCE: Duration = Duration::from_secs(120);
+/// A question about one lease takes along those that are due so soon after it.
+const RENEW_TOGETHER: Duration = Duration::from_secs(1);
 /// Leases in one question to the authority.
 pub const RENEWAL_BATCH: usize = 512;
 /// Leases of one worker; beyond it no session starts.
@@ -195,10 +197,12 @@ impl LeaseTable {
     /// [`Self::handle_renewed`] or [`Self::handle_silence`].
     pub fn poll_renewals(&mut self, now: Instant) -> Option<Vec<(LeaseId, LeaseTerms)>> {
         self.start_round(now);
+        let is_due = self.renewals.first().is_some_and(|(at, _)| *at <= now);
+        let until = if is_due { now + RENEW_TOGETHER } else { now };
         let due: Vec<_> = self
             .renewals
             .iter()
-            .take_while(|(at, _)| *at <= now)
+            .take_while(|(at, _)| *at <= until)
             .take(RENEWAL_BATCH)
             .map(|(_, id)| *id)
             .collect();

@@ -31,7 +31,7 @@ pub use peer::{CloseCause, HANDSHAKE_TIMEOUT, MAX_EVENTS, PeerEvent, PeerSetup, 
 pub use publisher::REPORT_INTERVAL;
 pub use reception::{MAX_MISSING, MAX_NACKS, NACK_INTERVAL};
 pub use stun::{BindingRequest, hmac_sha1};
-pub use viewer::{MAX_RESENDS_PER_SECOND, SENDER_REPORT_INTERVAL};
+pub use viewer::MAX_RESENDS_PER_SECOND;
 
 /// Why an offer or a fragment is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -227,8 +227,7 @@ impl RoqPort {
         }
         let own = match &peer.half {
             Half::Viewer(viewer) => {
-                let receiver = viewer.receiver.poll_timeout();
-                Some(receiver.map_or(viewer.poll_timeout(), |at| at.min(viewer.poll_timeout())))
+                viewer.receiver.poll_timeout().into_iter().chain(viewer.poll_timeout()).min()
             }
             Half::Publisher(feed) => feed.receiver.poll_timeout(),
             Half::Nobody => None,

@@ -1,7 +1,7 @@
 //! The sending half: one uni stream a video frame, audio in datagrams.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use quinn_proto::{Connection, Dir, StreamId, VarInt};
@@ -10,6 +10,7 @@ use sightline_relay_proto::frame::Frame;
 use sightline_relay_proto::hub::{Delivery, Hub, SubscriberId};
 use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::limits::MAX_LAG;
+use sightline_relay_proto::report_clock::ReportClock;
 use sightline_relay_proto::roq::{Code, Receiver, write};
 use sightline_relay_proto::wire::{rtcp, rtp, varint};
 
@@ -18,8 +19,6 @@ use crate::api::RoqTrack;
 /// Streams of one viewer that are not wholly acknowledged, at most; then the hub is not asked for
 /// more until some are.
 pub(super) const MAX_OPEN_STREAMS: usize = 128;
-/// Time between sender reports.
-pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// CNAME of our sender reports.
 const CNAME: &str = "sightline";
 
@@ -33,7 +32,7 @@ pub(super) struct Viewer {
     open: VecDeque<Open>,
     /// Rises at each keyframe: a newer group of pictures overtakes an older one.
     priority: i32,
-    next_report: Instant,
+    reports: ReportClock,
     /// The hub was left unpolled because the connection was full.
     stalled: bool,
     /// RTCP from the viewer.
@@ -80,13 +79,15 @@ impl Viewer {
             packets: 0,
             octets: 0,
         };
+        let mut reports = ReportClock::default();
+        reports.start(now);
         Self {
             subscriber,
             flows: tracks.iter().map(flow).collect(),
             pending: None,
             open: VecDeque::new(),
             priority: 0,
-            next_report: now,
+            reports,
             stalled: false,
             receiver: Receiver::new(tracks.iter().map(|(track, roq)| (roq.flow, *track))),
         }
@@ -129,11 +130,11 @@ impl Viewer {
         self.stream_ended(stream);
     }
 
-    pub(super) fn poll_timeout(&self) -> Instant {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let oldest = self.open.front().map(|open| open.since);
         let waiting = self.pending.as_ref().map(|pending| pending.since);
         let stale = if self.stalled { oldest.into_iter().chain(waiting).min() } else { None };
-        stale.map_or(self.next_report, |since| self.next_report.min(since + MAX_LAG))
+        self.reports.due().into_iter().chain(stale.map(|since| since + MAX_LAG)).min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, hub: &mut Hub, quic: &mut Connection) {
@@ -141,8 +142,7 @@ impl Viewer {
             self.drop_stale(now, quic);
             self.writable(now, hub, quic);
         }
-        if now >= self.next_report {
-            self.next_report = now + REPORT_INTERVAL;
+        if self.reports.take(now) {
             self.report(now, hub, quic);
         }
     }

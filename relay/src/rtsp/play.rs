@@ -1,11 +1,12 @@
 //! Viewers: description, start, frames and reports.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::{Delivery, Selection, SubscriberId};
 use sightline_relay_proto::ids::{StreamKey, TrackIndex};
+use sightline_relay_proto::report_clock::ReportClock;
 use sightline_relay_proto::rtsp::{Lower, Refusal, StreamPath};
 use sightline_relay_proto::sdp;
 use sightline_relay_proto::wire::rtcp;
@@ -19,9 +20,6 @@ use super::peer::{Fate, Peer, Who, key_of};
 use super::udp::Udp;
 use super::{CNAME, Shared};
 
-/// Time between sender reports to a viewer.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-
 /// An admitted viewer. Its lease lives as long as its connection.
 pub(super) struct Viewer {
     peer: PeerId,
@@ -29,7 +27,7 @@ pub(super) struct Viewer {
     pub(super) lease: LeaseId,
     pub(super) subscriber: Option<SubscriberId>,
     tracks: Vec<Track>,
-    next_report: Instant,
+    reports: ReportClock,
 }
 
 /// A track on its way to the viewer.
@@ -51,8 +49,8 @@ impl Viewer {
         let lease = cx.leases.open(cx.now, admitted.terms)?;
         cx.directory.leases.insert(lease, (PortKind::Rtsp, peer));
         let key = admitted.key;
-        let next_report = cx.now;
-        Ok(Self { peer, key, lease, subscriber: None, tracks: Vec::new(), next_report })
+        let reports = ReportClock::default();
+        Ok(Self { peer, key, lease, subscriber: None, tracks: Vec::new(), reports })
     }
 
     fn track(&mut self, index: TrackIndex) -> Option<&mut Track> {
@@ -75,10 +73,9 @@ impl Viewer {
 
     /// Sender reports, when they are due; those for UDP are left in the arena.
     pub(super) fn report(&mut self, cx: &mut Cx<'_>, output: &mut Output, address: SocketAddr) {
-        let Some(subscriber) = self.subscriber.filter(|_| cx.now >= self.next_report) else {
+        let Some(subscriber) = self.subscriber.filter(|_| self.reports.take(cx.now)) else {
             return;
         };
-        self.next_report = cx.now + REPORT_INTERVAL;
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         for track in &self.tracks {
             let info = cx.hub.sender_info(cx.now, unix, subscriber, track.index);
@@ -183,7 +180,8 @@ impl Peer {
         let subscriber = subscriber.map_err(|error| Refusal::new(404, error.to_string()))?;
         cx.directory.subscribers.insert(subscriber, (PortKind::Rtsp, viewer.peer));
         viewer.subscriber = Some(subscriber);
-        viewer.next_report = cx.now;
+        viewer.reports = ReportClock::default();
+        viewer.reports.start(cx.now);
         let calm = self.calm_down(cx, &shared.calm);
         calm.map_err(|_| Refusal::new(503, "the server is short of resources; try again later"))
     }

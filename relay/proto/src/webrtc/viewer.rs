@@ -13,15 +13,11 @@ use crate::codec::{Codec, MediaKind};
 use crate::frame::{CaptureTime, Frame};
 use crate::hub::{Delivery, Resend, SenderInfo};
 use crate::ids::TrackIndex;
+use crate::report_clock::ReportClock;
 use crate::transmit::Arena;
 use crate::wire::rtcp::{self, Rtcp};
 use crate::wire::rtp;
 
-/// Time between two sender reports of a track.
-pub const SENDER_REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// How much earlier than due a report goes out if media goes out anyway: longer than the time
-/// between two frames of a slow camera.
-const REPORT_SLACK: Duration = Duration::from_millis(200);
 /// Packets sent again to one viewer within a second. Beyond it NACKs are ignored.
 pub const MAX_RESENDS_PER_SECOND: u32 = 1000;
 /// A frame carries its capture time if none did for this long (and every keyframe does).
@@ -54,7 +50,7 @@ struct OutTrack {
     extended_at: Option<Instant>,
     packets: u32,
     octets: u32,
-    report_due: Option<Instant>,
+    reports: ReportClock,
 }
 
 struct Rtx {
@@ -85,7 +81,7 @@ impl ViewerMedia {
             extended_at: None,
             packets: 0,
             octets: 0,
-            report_due: None,
+            reports: ReportClock::default(),
         });
         Self { tracks: tracks.collect(), resends: 0, resends_since: None }
     }
@@ -133,9 +129,7 @@ impl ViewerMedia {
             track.packets = track.packets.wrapping_add(1);
             track.octets = track.octets.wrapping_add(payload.len() as u32);
         }
-        let first = track.report_due.is_none();
-        track.report_due.get_or_insert(now);
-        first
+        track.reports.start(now)
     }
 
     /// Seals an earlier packet again: over RTX where agreed (RFC 4588), else as it was.
@@ -233,25 +227,20 @@ impl ViewerMedia {
         }
     }
 
-    /// A track whose sender report is due within [`REPORT_SLACK`]: beside media it costs no wake.
+    /// A track whose sender report is due or will be soon.
     pub(super) fn poll_early_report(&mut self, now: Instant) -> Option<TrackIndex> {
-        self.poll_report_by(now, now + REPORT_SLACK)
+        let mut tracks = self.tracks.iter_mut();
+        tracks.find_map(|track| track.reports.take_beside_media(now).then_some(track.track))
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.tracks.iter().filter_map(|track| track.report_due).min()
+        self.tracks.iter().filter_map(|track| track.reports.due()).min()
     }
 
     /// The next track whose sender report is due.
     pub(super) fn poll_report(&mut self, now: Instant) -> Option<TrackIndex> {
-        self.poll_report_by(now, now)
-    }
-
-    fn poll_report_by(&mut self, now: Instant, latest: Instant) -> Option<TrackIndex> {
-        let due = |track: &&mut OutTrack| track.report_due.is_some_and(|at| at <= latest);
-        let track = self.tracks.iter_mut().find(due)?;
-        track.report_due = Some(now + SENDER_REPORT_INTERVAL);
-        Some(track.track)
+        let mut tracks = self.tracks.iter_mut();
+        tracks.find_map(|track| track.reports.take(now).then_some(track.track))
     }
 }
 

@@ -62,7 +62,7 @@ fn a_frame_leaves_as_one_segmented_run() {
 }
 
 #[test]
-fn a_sender_report_is_due_right_after_the_first_frame_and_then_each_second() {
+fn a_sender_report_is_due_right_after_the_first_frame_and_again_a_second_later() {
     let mut pair = Pair::viewer("actpass", false);
     pair.connect();
     let frame = delivery(&pair, 1, &[b"abc"]);
@@ -70,7 +70,7 @@ fn a_sender_report_is_due_right_after_the_first_frame_and_then_each_second() {
     assert_eq!(pair.peer.poll_timeout(), Some(pair.now));
     pair.advance(Duration::ZERO);
     assert_eq!(events(&mut pair), [PeerEvent::ReportDue { track: TrackIndex(0) }]);
-    assert_eq!(pair.peer.poll_timeout(), Some(pair.now + SENDER_REPORT_INTERVAL));
+    assert_eq!(pair.peer.poll_timeout(), Some(pair.now + crate::report_clock::FIRST_INTERVAL));
     pair.sent();
     let info = SenderInfo { ntp: 5, rtp: 6 };
     pair.peer.send_report(TrackIndex(0), info, &mut pair.arena);
