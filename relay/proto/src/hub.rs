@@ -6,11 +6,13 @@
 //! stream's ring, so a slow one costs its own lag and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+pub use self::pace::{CHUNK_INTERVAL, CHUNK_PACKETS, MAX_STAGGER, PACE_TICK, Pacing};
 use self::random::SplitMix;
 use self::schedule::{Place, Schedule};
 use self::slots::Slots;
@@ -26,6 +28,8 @@ mod ceiling;
 mod clock;
 mod flow;
 mod keyframe;
+mod meter;
+mod pace;
 mod random;
 mod ring;
 mod schedule;
@@ -89,17 +93,36 @@ pub struct SenderInfo {
     pub rtp: u32,
 }
 
-/// One frame for one subscriber, placed on the subscriber's own timeline.
+/// One frame for one subscriber, or a chunk of it, placed on the subscriber's own timeline.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// The shared frame.
     pub frame: Arc<Frame>,
     /// Track in the stream.
     pub track: TrackIndex,
-    /// RTP sequence number of the first packet for this subscriber.
+    /// RTP sequence number of the frame's first packet for this subscriber; the others count on.
     pub seq: u16,
     /// RTP timestamp for this subscriber.
     pub timestamp: u32,
+    /// The frame's payloads to send now; all of them unless the frame is paced.
+    pub packets: Range<usize>,
+}
+
+impl Delivery {
+    /// The payloads to send now, each with its place in the frame.
+    pub fn payloads(&self) -> impl Iterator<Item = (usize, &Bytes)> {
+        self.packets.clone().zip(self.frame.payloads.get(self.packets.clone()).unwrap_or_default())
+    }
+
+    /// Payload bytes to send now.
+    pub fn bytes(&self) -> usize {
+        self.payloads().map(|(_, payload)| payload.len()).sum()
+    }
+
+    /// Whether the frame is out with this.
+    pub fn ends_frame(&self) -> bool {
+        self.packets.end == self.frame.payloads.len()
+    }
 }
 
 /// One packet of an earlier delivery, for a retransmission.
@@ -153,11 +176,13 @@ pub enum HubEvent {
     },
 }
 
-/// Which tracks a subscriber wants, by index; at least one.
+/// What a subscriber wants, and how.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Selection {
-    /// Tracks to deliver.
+    /// Tracks to deliver, by index; at least one.
     pub tracks: Vec<TrackIndex>,
+    /// How its transport takes frames.
+    pub pacing: Pacing,
 }
 
 /// Plain counters, exported by the shell.
@@ -348,9 +373,8 @@ impl Hub {
     ) -> Result<SubscriberId, SubscribeError> {
         let &id = self.by_key.get(key).ok_or(SubscribeError::NotLive)?;
         let stream = self.streams.get_mut(id).ok_or(SubscribeError::NotLive)?;
-        let selected = selection.tracks.into_iter();
         let (subscriber, waits_for) =
-            Subscriber::join(now, id, stream, selected).ok_or(SubscribeError::NoTrack)?;
+            Subscriber::join(now, id, stream, selection).ok_or(SubscribeError::NoTrack)?;
         let subscriber_id = SubscriberId(self.subscribers.insert(subscriber));
         stream.subscribers.insert(subscriber_id);
         if let Some(track) = waits_for {
@@ -391,7 +415,8 @@ impl Hub {
         None
     }
 
-    /// The next due frame of a subscriber, skipping to a keyframe if it lags too far.
+    /// The next due frame of a subscriber, or chunk of one, skipping to a keyframe if it lags too
+    /// far.
     pub fn poll_delivery(&mut self, now: Instant, subscriber: SubscriberId) -> Option<Delivery> {
         let entry = self.subscribers.get(subscriber.0)?;
         if entry.place == Place::Idle {
@@ -411,8 +436,8 @@ impl Hub {
         }
         self.schedule.set(subscriber, &mut entry.place, Place::Named);
         let frame = Arc::clone(frame);
-        let delivery = entry.deliver(&frame);
-        self.counters.frames_out += u64::from(delivery.is_some());
+        let delivery = entry.deliver(now, self.schedule.epoch(now), stream, &frame);
+        self.counters.frames_out += u64::from(delivery.as_ref().is_some_and(Delivery::ends_frame));
         delivery
     }
 

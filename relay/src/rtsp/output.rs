@@ -35,7 +35,7 @@ impl TrackFields {
     }
 }
 
-/// A frame on its way through an interleaved channel. The payloads stay shared; a partial write is
+/// A frame, or a chunk of one, on its way through an interleaved channel. The payloads stay shared; a partial write is
 /// remembered as a place, not as a copy.
 pub(super) struct FrameWriter {
     delivery: Delivery,
@@ -48,7 +48,8 @@ pub(super) struct FrameWriter {
 
 impl FrameWriter {
     pub(super) fn new(delivery: Delivery, channel: u8, fields: TrackFields) -> Self {
-        Self { delivery, channel, fields, packet: 0, offset: 0 }
+        let packet = delivery.packets.start;
+        Self { delivery, channel, fields, packet, offset: 0 }
     }
 
     /// Writes on; `true` when the frame is out.
@@ -57,8 +58,8 @@ impl FrameWriter {
         mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         let frame = std::sync::Arc::clone(&self.delivery.frame);
-        while self.packet < frame.payloads.len() {
-            let end = frame.payloads.len().min(self.packet + PACKETS_PER_WRITE);
+        while self.packet < self.delivery.packets.end {
+            let end = self.delivery.packets.end.min(self.packet + PACKETS_PER_WRITE);
             let batch = &frame.payloads[self.packet..end];
             let heads: SmallVec<[[u8; HEAD]; PACKETS_PER_WRITE]> =
                 (self.packet..end).map(|index| self.head(index)).collect();

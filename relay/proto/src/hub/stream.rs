@@ -97,9 +97,9 @@ impl Stream {
     /// Stores a frame and returns its index. Frames that nobody can need any more go.
     pub(super) fn push_frame(&mut self, frame: Arc<Frame>) -> u64 {
         let descriptor = frame.descriptor;
-        let index = self.ring.push(frame);
+        let index = self.ring.push(Arc::clone(&frame));
         if let Some(track) = self.track_mut(descriptor.track) {
-            track.stored(index, &descriptor);
+            track.stored(index, &frame);
         }
         self.forget_trimmed();
         self.trim(descriptor.arrival.0);

@@ -7,10 +7,11 @@ use smallvec::SmallVec;
 
 use super::catch_up::CatchUp;
 use super::clock::ticks;
+use super::pace::Pace;
 use super::schedule::Place;
 use super::stream::Stream;
 use super::track::{Keyframe, Track};
-use super::{Delivery, Resend};
+use super::{Delivery, Resend, Selection};
 use crate::frame::{Frame, MediaTime};
 use crate::ids::TrackIndex;
 use crate::limits::MAX_LAG;
@@ -34,6 +35,7 @@ pub(super) struct Subscriber {
     pub(super) cursor: u64,
     tracks: SmallVec<[SubTrack; 2]>,
     plan: Option<CatchUp>,
+    pace: Pace,
     /// Audio that arrived before this is not sent: it belongs to the time being caught up.
     audio_from: Option<Instant>,
 }
@@ -81,11 +83,11 @@ impl Subscriber {
         now: Instant,
         id: u64,
         stream: &Stream,
-        selected: impl Iterator<Item = TrackIndex>,
+        selection: Selection,
     ) -> Option<(Self, Option<TrackIndex>)> {
         let mut mask = 0;
         let mut tracks = SmallVec::new();
-        for index in selected {
+        for index in selection.tracks {
             let Some(track) = stream.track(index) else { continue };
             let bit = 1_u8 << index.0;
             if mask & bit == 0 {
@@ -103,6 +105,7 @@ impl Subscriber {
             cursor: stream.ring.end(),
             tracks,
             plan: None,
+            pace: Pace::new(selection.pacing),
             audio_from: None,
         };
         let Some((anchor, track)) = this.anchor(stream) else { return Some((this, None)) };
@@ -131,7 +134,10 @@ impl Subscriber {
 
     /// The next wanted frame; moves the cursor to it, or to the ring's end.
     pub(super) fn head<'a>(&mut self, stream: &'a Stream) -> Option<&'a Arc<Frame>> {
-        self.cursor = self.cursor.max(stream.ring.start());
+        if self.cursor < stream.ring.start() {
+            self.cursor = stream.ring.start();
+            self.pace.abandon();
+        }
         while let Some(frame) = stream.ring.get(self.cursor) {
             if self.wants(frame) {
                 return Some(frame);
@@ -141,16 +147,30 @@ impl Subscriber {
         None
     }
 
-    /// When a frame is due: `None` is at once. A frame waits for those before it in the ring, so
-    /// that one whose own time is earlier (a B-frame) goes right after them.
+    /// When the next packets of a frame are due: `None` is at once.
     pub(super) fn due(&self, frame: &Frame) -> Option<Instant> {
+        self.planned_due(frame).max(self.pace.due())
+    }
+
+    /// When a plan wants a frame. A frame waits for those before it in the ring, so that one whose
+    /// own time is earlier (a B-frame) goes right after them.
+    fn planned_due(&self, frame: &Frame) -> Option<Instant> {
         let track = self.sub_track(frame.descriptor.track)?;
         self.raw_due(track, frame.descriptor.media_time)
     }
 
-    /// Places the frame under the cursor on the viewer's timeline and moves on.
-    pub(super) fn deliver(&mut self, frame: &Arc<Frame>) -> Option<Delivery> {
-        self.cursor += 1;
+    /// Places what is due of the frame under the cursor on the viewer's timeline, and moves on when
+    /// all of it is.
+    pub(super) fn deliver(
+        &mut self,
+        now: Instant,
+        epoch: Instant,
+        stream: &Stream,
+        frame: &Arc<Frame>,
+    ) -> Option<Delivery> {
+        let meter = stream.track(frame.descriptor.track).map(|track| &track.meter);
+        let packets = self.pace.take(now, epoch, frame, meter);
+        self.cursor += u64::from(packets.end == frame.payloads.len());
         let plan = self.plan;
         let track = self.tracks.iter_mut().find(|sub| sub.track == frame.descriptor.track)?;
         track.awaiting = false;
@@ -161,6 +181,7 @@ impl Subscriber {
             track: frame.descriptor.track,
             seq: seq as u16,
             timestamp: timestamp.rtp(),
+            packets,
         })
     }
 
@@ -169,8 +190,11 @@ impl Subscriber {
         if self.cursor < stream.ring.start() {
             return true;
         }
+        if self.pace.sent() > 0 {
+            return false;
+        }
         let Some(head) = self.head(stream) else { return false };
-        if let Some(due) = self.due(head) {
+        if let Some(due) = self.planned_due(head) {
             // Within a planned catch-up lag is lateness, and worth a skip only if that gains time.
             let newer = self.anchor(stream).and_then(|(_, track)| track.newest_keyframe());
             return now.saturating_duration_since(due) > MAX_LAG
@@ -225,7 +249,8 @@ impl Subscriber {
         let sub = self.sub_track(track)?;
         let canonical = sub.canonical(seq)?;
         let oldest = self.plan.map_or(0, |plan| plan.from);
-        let sent = (stream.ring.start().max(oldest)..self.cursor).rev().take(MAX_RESEND_SCAN);
+        let begun = self.cursor + u64::from(self.pace.sent() > 0);
+        let sent = (stream.ring.start().max(oldest)..begun).rev().take(MAX_RESEND_SCAN);
         for index in sent {
             let frame = stream.ring.get(index)?;
             if frame.descriptor.track != track || frame.first_seq > canonical {
@@ -239,6 +264,9 @@ impl Subscriber {
                 return None;
             }
             let at = usize::try_from(canonical - frame.first_seq).ok()?;
+            if index == self.cursor && at >= self.pace.sent() {
+                return None;
+            }
             let payload = frame.payloads.get(at)?.clone();
             let timestamp = sub.timestamp(self.plan.as_ref(), frame.descriptor.media_time);
             let marker = frame.marker(at);
@@ -256,6 +284,7 @@ impl Subscriber {
     /// Goes on at `index`: pictures from their next keyframe on.
     fn jump(&mut self, index: u64) {
         self.cursor = index;
+        self.pace.abandon();
         for track in &mut self.tracks {
             track.awaiting |= track.video;
             track.renumber = true;

@@ -111,7 +111,7 @@ impl ViewerMedia {
         };
         let Some(source) = track.source else { return false };
         let frame = &*delivery.frame;
-        for (at, payload) in frame.payloads.iter().enumerate() {
+        for (at, payload) in delivery.payloads() {
             let seq = delivery.seq.wrapping_add(at as u16);
             let marker = frame.marker(at);
             let mut header = Header::from_slice(&rtp::header(

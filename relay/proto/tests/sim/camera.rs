@@ -12,6 +12,10 @@ use crate::link::Random;
 
 pub(crate) const VIDEO: TrackIndex = TrackIndex(0);
 pub(crate) const AUDIO: TrackIndex = TrackIndex(1);
+/// Type of a fragment (RFC 6184, 5.8).
+const FRAGMENT: u8 = 28;
+/// Bytes of a parameter set, at most.
+const PARAMETER_SET: usize = 16;
 const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What a camera sends.
@@ -20,6 +24,8 @@ pub(crate) struct Media {
     pub(crate) fps: u32,
     /// Pictures from one keyframe to the next.
     pub(crate) gop: u32,
+    /// Bytes of a keyframe, and of any other picture.
+    pub(crate) sizes: (usize, usize),
     pub(crate) audio: bool,
     /// Pictures between two references that are sent after the later one.
     pub(crate) b_frames: u32,
@@ -32,6 +38,7 @@ pub(crate) struct Media {
 pub(crate) const LONG_GOP: Media = Media {
     fps: 25,
     gop: 250,
+    sizes: (1100, 700),
     audio: true,
     b_frames: 0,
     codec: Codec::H264,
@@ -150,7 +157,8 @@ impl Camera {
             packets.push(self.video.packet(false, ticks, &[0x67, 0x42, 0xe0, 0x1f, 0x95]));
             packets.push(self.video.packet(false, ticks, &[0x68, 0xce, 0x3c, 0x80]));
         }
-        let (head, len) = if keyframe { ([0x65, 0x88], 1100) } else { ([0x41, 0x9a], 700) };
+        let (key, other) = self.media.sizes;
+        let (head, len) = if keyframe { ([0x65, 0x88], key) } else { ([0x41, 0x9a], other) };
         packets.push(self.video.packet(true, ticks, &stamped(&head, captured, len)));
         Sent { track: VIDEO, packets }
     }
@@ -176,8 +184,13 @@ fn stamped(head: &[u8], captured: Duration, len: usize) -> Vec<u8> {
 
 /// Capture time that a frame carries.
 pub(crate) fn captured(frame: &Frame, track: TrackIndex) -> Duration {
-    let payload = frame.payloads.last().expect("frames are not empty");
-    let head = if track == VIDEO { 2 } else { 1 };
+    let payload = frame.payloads.iter().find(|payload| payload.len() > PARAMETER_SET);
+    let payload = payload.expect("a picture beside its parameter sets");
+    let head = match track {
+        AUDIO => 1,
+        _ if payload[0] & 0x1f == FRAGMENT => 3,
+        _ => 2,
+    };
     let stamp = &payload[head..head + 8];
     let micros = stamp.iter().fold(0_u64, |sum, byte| sum << 7 | u64::from(byte & 0x7f));
     Duration::from_micros(micros)

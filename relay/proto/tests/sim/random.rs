@@ -69,5 +69,6 @@ fn some_media(random: &mut Random) -> Media {
     let gop = [1, 25, 100, 250][(random.next() % 4) as usize];
     let fps = [5, 25, 30][(random.next() % 3) as usize];
     let b_frames = if gop > 1 && random.chance(300) { 2 } else { 0 };
-    Media { gop, fps, b_frames, obeys_requests: random.chance(500), ..LONG_GOP }
+    let sizes = if random.chance(300) { (25_000, 2_000) } else { LONG_GOP.sizes };
+    Media { gop, sizes, fps, b_frames, obeys_requests: random.chance(500), ..LONG_GOP }
 }
