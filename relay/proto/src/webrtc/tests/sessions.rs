@@ -14,7 +14,7 @@ use crate::webrtc::*;
 use crate::wire::rtcp::{self, Rtcp};
 use crate::wire::rtp;
 
-fn delivery(pair: &Pair, seq: u16, payloads: &[&'static [u8]]) -> Delivery {
+pub(super) fn delivery(pair: &Pair, seq: u16, payloads: &[&'static [u8]]) -> Delivery {
     let descriptor = Descriptor {
         track: TrackIndex(0),
         tier: Tier::Main,
