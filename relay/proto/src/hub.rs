@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 pub use self::pace::{CHUNK_INTERVAL, CHUNK_PACKETS, MAX_STAGGER, PACE_TICK, Pacing};
+pub use self::quality::{
+    BUDGET_LIFE, HEADROOM_PERCENT, KEYFRAME_PATIENCE, MAX_PLENTY, PLENTY, RELAPSE, SHORTAGE,
+};
 use self::random::SplitMix;
 use self::schedule::{Place, Schedule};
 use self::slots::Slots;
@@ -30,12 +33,14 @@ mod flow;
 mod keyframe;
 mod meter;
 mod pace;
+mod quality;
 mod random;
 mod ring;
 mod schedule;
 mod slots;
 mod stream;
 mod subscriber;
+mod switch;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -207,6 +212,10 @@ pub struct HubStats {
     pub frames_lost: u64,
     /// Times a slow subscriber skipped to a keyframe.
     pub skips: u64,
+    /// Times a viewer was given less, since its way carried less than its stream.
+    pub lowered: u64,
+    /// Times a viewer was given more again.
+    pub raised: u64,
     /// Bytes held in rings.
     pub cached_bytes: u64,
 }
@@ -422,7 +431,11 @@ impl Hub {
         if entry.place == Place::Idle {
             return None;
         }
+        let limited = entry.quality.is_some();
         self.skip_if_late(now, subscriber);
+        if limited {
+            self.adapt(now, subscriber);
+        }
         let entry = self.subscribers.get_mut(subscriber.0)?;
         let stream = self.streams.get_mut(entry.stream)?;
         let Some(frame) = entry.head(stream) else {
@@ -447,6 +460,18 @@ impl Hub {
         let entry = self.subscribers.get(subscriber.0);
         if entry.is_some_and(|entry| entry.place == Place::Named) {
             self.settle(now, subscriber);
+        }
+        self.check_invariants();
+    }
+
+    /// What a subscriber's way carries, bits per second, as its feedback or its transport tells;
+    /// `None`: no limit is known. Told again at least every [`BUDGET_LIFE`] while it stands. A viewer
+    /// whose budget stays too low gets the lower tier, or keyframes, until there is plenty again.
+    pub fn set_budget(&mut self, now: Instant, subscriber: SubscriberId, bits: Option<u64>) {
+        let Some(entry) = self.subscribers.get_mut(subscriber.0) else { return };
+        let Some(stream) = self.streams.get(entry.stream) else { return };
+        if entry.set_budget(now, stream, bits) {
+            self.assess(now, subscriber);
         }
         self.check_invariants();
     }
@@ -483,7 +508,7 @@ impl Hub {
     pub fn request_keyframe(&mut self, now: Instant, subscriber: SubscriberId, track: TrackIndex) {
         let Some(entry) = self.subscribers.get(subscriber.0) else { return };
         let id = entry.stream;
-        if entry.selected().any(|selected| selected == track) {
+        if let Some(track) = entry.source_of(track) {
             self.ask_keyframe(now, id, track, false);
             self.reschedule(id);
         }

@@ -17,6 +17,8 @@ mod link;
 mod pacing;
 #[path = "sim/publishers.rs"]
 mod publishers;
+#[path = "sim/quality.rs"]
+mod quality;
 #[path = "sim/random.rs"]
 mod random;
 #[path = "sim/slow_viewer.rs"]

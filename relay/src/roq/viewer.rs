@@ -13,6 +13,7 @@ use sightline_relay_proto::limits::MAX_LAG;
 use sightline_relay_proto::roq::{Code, Receiver, write};
 use sightline_relay_proto::wire::{rtcp, rtp, varint};
 
+use super::budget::budget;
 use crate::api::RoqTrack;
 
 /// Streams of one viewer that are not wholly acknowledged, at most; then the hub is not asked for
@@ -34,6 +35,8 @@ pub(super) struct Viewer {
     /// Rises at each keyframe: a newer group of pictures overtakes an older one.
     priority: i32,
     next_report: Instant,
+    /// The hub was told of a limit last.
+    limited: bool,
     /// The hub was left unpolled because the connection was full.
     stalled: bool,
     /// RTCP from the viewer.
@@ -87,6 +90,7 @@ impl Viewer {
             open: VecDeque::new(),
             priority: 0,
             next_report: now,
+            limited: false,
             stalled: false,
             receiver: Receiver::new(tracks.iter().map(|(track, roq)| (roq.flow, *track))),
         }
@@ -130,9 +134,7 @@ impl Viewer {
     }
 
     pub(super) fn poll_timeout(&self) -> Instant {
-        let oldest = self.open.front().map(|open| open.since);
-        let waiting = self.pending.as_ref().map(|pending| pending.since);
-        let stale = if self.stalled { oldest.into_iter().chain(waiting).min() } else { None };
+        let stale = self.oldest().filter(|_| self.stalled);
         stale.map_or(self.next_report, |since| self.next_report.min(since + MAX_LAG))
     }
 
@@ -144,7 +146,23 @@ impl Viewer {
         if now >= self.next_report {
             self.next_report = now + REPORT_INTERVAL;
             self.report(now, hub, quic);
+            self.tell_budget(now, hub, quic);
         }
+    }
+
+    /// Tells the hub what the connection carries, if that is a limit or was one.
+    fn tell_budget(&mut self, now: Instant, hub: &mut Hub, quic: &Connection) {
+        let budget = budget(now, self.oldest(), quic);
+        if std::mem::replace(&mut self.limited, budget.is_some()) || budget.is_some() {
+            hub.set_budget(now, self.subscriber, budget);
+        }
+    }
+
+    /// When the oldest frame that is not wholly acknowledged was handed over.
+    fn oldest(&self) -> Option<Instant> {
+        let oldest = self.open.front().map(|open| open.since);
+        let waiting = self.pending.as_ref().map(|pending| pending.since);
+        oldest.into_iter().chain(waiting).min()
     }
 
     fn is_full(&self) -> bool {

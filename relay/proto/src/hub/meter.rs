@@ -59,6 +59,11 @@ impl Meter {
         self.rate.map_or(0, |rate| rate.packets)
     }
 
+    /// Bits a second with RTP headers; 0 until the first window is over.
+    pub(super) fn bits_per_second(&self) -> u64 {
+        self.rate.map_or(0, |rate| rate.bytes * 8)
+    }
+
     /// A meter of a track that sends this many packets a second.
     #[cfg(test)]
     pub(super) fn steady(packets: u64) -> Self {
@@ -80,7 +85,7 @@ mod tests {
             assert_eq!(meter.packets_per_second(), 0);
         }
         meter.observe(now + WINDOW, 988, 1);
-        assert_eq!(meter.packets_per_second(), 25);
+        assert_eq!((meter.packets_per_second(), meter.bits_per_second()), (25, 200_000));
     }
 
     #[test]

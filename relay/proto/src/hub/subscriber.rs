@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::catch_up::CatchUp;
 use super::clock::ticks;
 use super::pace::Pace;
+use super::quality::Quality;
 use super::schedule::Place;
 use super::stream::Stream;
 use super::track::{Keyframe, Track};
@@ -29,40 +30,58 @@ const KEPT_NUMBERINGS: usize = 3;
 pub(super) struct Subscriber {
     pub(super) stream: u64,
     pub(super) place: Place,
-    /// Set of selected tracks, a bit each.
+    /// Set of tracks whose frames it looks at, a bit each. Changes only while it is not idle: the
+    /// streams list their idle subscribers by it.
     pub(super) mask: u8,
     /// Ring index of the next frame to look at.
     pub(super) cursor: u64,
-    tracks: SmallVec<[SubTrack; 2]>,
+    pub(super) tracks: SmallVec<[SubTrack; 2]>,
+    pub(super) quality: Option<Box<Quality>>,
+    /// Pictures only as far as they are keyframes.
+    pub(super) keyframes_only: bool,
+    /// The track that its picture comes from, from that track's next keyframe on.
+    pub(super) switches_to: Option<TrackIndex>,
     plan: Option<CatchUp>,
-    pace: Pace,
+    pub(super) pace: Pace,
     /// Audio that arrived before this is not sent: it belongs to the time being caught up.
     audio_from: Option<Instant>,
 }
 
 /// One selected track of a subscriber.
 #[derive(Debug)]
-struct SubTrack {
-    track: TrackIndex,
-    video: bool,
+pub(super) struct SubTrack {
+    /// The track that was selected; what is sent may come from another tier.
+    pub(super) track: TrackIndex,
+    pub(super) video: bool,
     /// Nothing is sent until a keyframe, or until the live edge for sound.
-    awaiting: bool,
+    pub(super) awaiting: bool,
     /// Frames were passed over: the next one continues the viewer's numbering.
-    renumber: bool,
+    pub(super) renumber: bool,
     rate: u32,
     /// Media time from which on the timeline is the canonical one.
     live_from: MediaTime,
+    /// Highest place on the line that was sent, of a viewer whose way is limited.
+    sent_until: MediaTime,
     /// The viewer's next sequence number, extended; `None` before the first frame.
     next_seq: Option<u64>,
     numbering: Numbering,
     earlier: SmallVec<[Numbering; KEPT_NUMBERINGS]>,
 }
 
-/// From the viewer's number `from` on, canonical number = viewer's number + `offset`.
-#[derive(Clone, Copy, Default, Debug)]
+/// From the viewer's number `from` on, frames are those of `source`, and canonical number = viewer's
+/// number + `offset`, place on the viewer's line = media time + `shift`.
+#[derive(Clone, Copy, Debug)]
 struct Numbering {
     from: u64,
     offset: u64,
+    shift: u64,
+    source: TrackIndex,
+}
+
+impl Numbering {
+    fn place(&self, media: MediaTime) -> MediaTime {
+        MediaTime(media.0.wrapping_add(self.shift))
+    }
 }
 
 /// What a lagging viewer's skip came to.
@@ -104,6 +123,9 @@ impl Subscriber {
             mask,
             cursor: stream.ring.end(),
             tracks,
+            quality: None,
+            keyframes_only: false,
+            switches_to: None,
             plan: None,
             pace: Pace::new(selection.pacing),
             audio_from: None,
@@ -122,14 +144,14 @@ impl Subscriber {
     /// Whether this frame is to be sent when the cursor comes to it.
     pub(super) fn wants(&self, frame: &Frame) -> bool {
         let descriptor = &frame.descriptor;
-        self.sub_track(descriptor.track).is_some_and(|track| {
-            let starts = if track.video {
-                descriptor.keyframe
-            } else {
-                self.audio_from.is_none_or(|from| descriptor.arrival.0 >= from)
-            };
-            !track.awaiting || starts
-        })
+        let Some(track) = self.fed_by(descriptor.track) else {
+            return self.switches_to == Some(descriptor.track) && descriptor.keyframe;
+        };
+        if track.video {
+            descriptor.keyframe || !(track.awaiting || self.keyframes_only)
+        } else {
+            !track.awaiting || self.audio_from.is_none_or(|from| descriptor.arrival.0 >= from)
+        }
     }
 
     /// The next wanted frame; moves the cursor to it, or to the ring's end.
@@ -155,8 +177,8 @@ impl Subscriber {
     /// When a plan wants a frame. A frame waits for those before it in the ring, so that one whose
     /// own time is earlier (a B-frame) goes right after them.
     fn planned_due(&self, frame: &Frame) -> Option<Instant> {
-        let track = self.sub_track(frame.descriptor.track)?;
-        self.raw_due(track, frame.descriptor.media_time)
+        let track = self.fed_by(frame.descriptor.track)?;
+        self.raw_due(track, track.place(frame.descriptor.media_time))
     }
 
     /// Places what is due of the frame under the cursor on the viewer's timeline, and moves on when
@@ -172,13 +194,27 @@ impl Subscriber {
         let packets = self.pace.take(now, epoch, frame, meter);
         self.cursor += u64::from(packets.end == frame.payloads.len());
         let plan = self.plan;
-        let track = self.tracks.iter_mut().find(|sub| sub.track == frame.descriptor.track)?;
+        let source = frame.descriptor.track;
+        if self.switches_to == Some(source) {
+            self.switch(now, stream, frame);
+        }
+        let track = self.tracks.iter_mut().find(|sub| sub.source() == source)?;
         track.awaiting = false;
+        track.renumber |= self.keyframes_only && track.video && packets.start == 0;
         let seq = track.number(frame);
-        let timestamp = track.timestamp(plan.as_ref(), frame.descriptor.media_time);
+        let place = track.place(frame.descriptor.media_time);
+        let timestamp = track.timestamp(plan.as_ref(), place);
+        if let Some(quality) = &mut self.quality
+            && track.video
+        {
+            track.sent_until = track.sent_until.max(place);
+            if frame.descriptor.keyframe {
+                quality.keyframe_at = now;
+            }
+        }
         Some(Delivery {
             frame: Arc::clone(frame),
-            track: frame.descriptor.track,
+            track: track.track,
             seq: seq as u16,
             timestamp: timestamp.rtp(),
             packets,
@@ -223,6 +259,7 @@ impl Subscriber {
         };
         let fallen_out = self.cursor < stream.ring.start();
         let newest = track.newest.map_or(keyframe.media, |newest| newest.media);
+        let newest = self.fed_by(anchor).map_or(newest, |sub| sub.place(newest));
         match self.planned(anchor, keyframe.media) {
             None if track.backlog(keyframe) > ticks(MAX_LAG, track.rate()) => {
                 self.plan_from(now, stream, track, keyframe);
@@ -246,20 +283,19 @@ impl Subscriber {
         track: TrackIndex,
         seq: u16,
     ) -> Option<Resend> {
-        let sub = self.sub_track(track)?;
-        let canonical = sub.canonical(seq)?;
+        let sub = self.tracks.iter().find(|sub| sub.track == track)?;
+        let (canonical, numbering) = sub.canonical(seq)?;
         let oldest = self.plan.map_or(0, |plan| plan.from);
         let begun = self.cursor + u64::from(self.pace.sent() > 0);
         let sent = (stream.ring.start().max(oldest)..begun).rev().take(MAX_RESEND_SCAN);
         for index in sent {
             let frame = stream.ring.get(index)?;
-            if frame.descriptor.track != track || frame.first_seq > canonical {
+            if frame.descriptor.track != numbering.source || frame.first_seq > canonical {
                 continue;
             }
             let arrival = frame.descriptor.arrival.0;
-            let sent_at = self
-                .raw_due(sub, frame.descriptor.media_time)
-                .map_or(arrival, |due| due.max(arrival));
+            let place = numbering.place(frame.descriptor.media_time);
+            let sent_at = self.raw_due(sub, place).map_or(arrival, |due| due.max(arrival));
             if now.saturating_duration_since(sent_at) > RESEND_WINDOW {
                 return None;
             }
@@ -268,16 +304,16 @@ impl Subscriber {
                 return None;
             }
             let payload = frame.payloads.get(at)?.clone();
-            let timestamp = sub.timestamp(self.plan.as_ref(), frame.descriptor.media_time);
+            let timestamp = sub.timestamp(self.plan.as_ref(), place);
             let marker = frame.marker(at);
             return Some(Resend { payload, timestamp: timestamp.rtp(), marker });
         }
         None
     }
 
-    /// The first selected video track.
+    /// The track that the first selected picture comes from.
     fn anchor<'a>(&self, stream: &'a Stream) -> Option<(TrackIndex, &'a Track)> {
-        let anchor = self.tracks.iter().find(|track| track.video)?.track;
+        let anchor = self.tracks.iter().find(|track| track.video)?.source();
         Some((anchor, stream.track(anchor)?))
     }
 
@@ -302,8 +338,8 @@ impl Subscriber {
         for sub in &mut self.tracks {
             sub.awaiting = true;
             if sub.video {
-                let newest = stream.track(sub.track).and_then(|track| track.newest);
-                let newest = newest.map_or(MediaTime(0), |newest| newest.media);
+                let newest = stream.track(sub.source()).and_then(|track| track.newest);
+                let newest = newest.map_or(MediaTime(0), |newest| sub.place(newest.media));
                 sub.live_from = MediaTime(newest.0 + ticks(plan.ahead(rate), sub.rate));
             }
         }
@@ -313,17 +349,29 @@ impl Subscriber {
 
     /// Timestamp that the running plan gives a frame; `None` beyond the plan.
     fn planned(&self, track: TrackIndex, media: MediaTime) -> Option<MediaTime> {
-        let sub = self.sub_track(track)?;
-        self.raw_due(sub, media)?;
-        Some(sub.timestamp(self.plan.as_ref(), media))
+        let sub = self.fed_by(track)?;
+        let place = sub.place(media);
+        self.raw_due(sub, place)?;
+        Some(sub.timestamp(self.plan.as_ref(), place))
     }
 
-    fn raw_due(&self, sub: &SubTrack, media: MediaTime) -> Option<Instant> {
-        self.plan.as_ref()?.due(media, sub.live_from, sub.rate)
+    fn raw_due(&self, sub: &SubTrack, place: MediaTime) -> Option<Instant> {
+        self.plan.as_ref()?.due(place, sub.live_from, sub.rate)
     }
 
-    fn sub_track(&self, track: TrackIndex) -> Option<&SubTrack> {
-        self.tracks.iter().find(|sub| sub.track == track)
+    /// The selected track that gets the frames of `source`.
+    pub(super) fn fed_by(&self, source: TrackIndex) -> Option<&SubTrack> {
+        self.tracks.iter().find(|sub| sub.source() == source)
+    }
+
+    /// The track that the frames of a selected one come from.
+    pub(super) fn source_of(&self, selected: TrackIndex) -> Option<TrackIndex> {
+        self.tracks.iter().find(|sub| sub.track == selected).map(SubTrack::source)
+    }
+
+    /// Whether it still catches up with the live edge.
+    pub(super) fn catches_up(&self, now: Instant) -> bool {
+        self.plan.is_some_and(|plan| plan.end > now)
     }
 }
 
@@ -336,8 +384,9 @@ impl SubTrack {
             renumber: false,
             rate: track.rate(),
             live_from: MediaTime(0),
+            sent_until: MediaTime(0),
             next_seq: None,
-            numbering: Numbering::default(),
+            numbering: Numbering { from: 0, offset: 0, shift: 0, source: index },
             earlier: SmallVec::new(),
         }
     }
@@ -346,15 +395,11 @@ impl SubTrack {
     fn number(&mut self, frame: &Frame) -> u64 {
         let canonical = frame.first_seq;
         match self.next_seq {
-            None => self.numbering = Numbering { from: canonical, offset: 0 },
+            None => (self.numbering.from, self.numbering.offset) = (canonical, 0),
             Some(next)
                 if self.renumber && canonical.wrapping_sub(self.numbering.offset) != next =>
             {
-                if self.earlier.len() == KEPT_NUMBERINGS {
-                    self.earlier.remove(0);
-                }
-                self.earlier.push(self.numbering);
-                self.numbering = Numbering { from: next, offset: canonical.wrapping_sub(next) };
+                self.begin(next, canonical);
             }
             Some(_) => {}
         }
@@ -364,21 +409,57 @@ impl SubTrack {
         seq
     }
 
-    /// The canonical number behind a number that was sent to the viewer.
-    fn canonical(&self, seq: u16) -> Option<u64> {
+    /// From the viewer's number `next` on, which is the canonical one `canonical`, a new numbering.
+    fn begin(&mut self, next: u64, canonical: u64) {
+        if self.earlier.len() == KEPT_NUMBERINGS {
+            self.earlier.remove(0);
+        }
+        self.earlier.push(self.numbering);
+        let offset = canonical.wrapping_sub(next);
+        self.numbering = Numbering { from: next, offset, ..self.numbering };
+    }
+
+    /// The track that frames come from.
+    pub(super) fn source(&self) -> TrackIndex {
+        self.numbering.source
+    }
+
+    /// Where a media time of the source lies on the viewer's line.
+    pub(super) fn place(&self, media: MediaTime) -> MediaTime {
+        self.numbering.place(media)
+    }
+
+    /// Goes on with another source from `frame` on, whose line lies `shift` ticks before the
+    /// viewer's. Numbers go on without a gap, and time never runs back.
+    pub(super) fn take_source(&mut self, frame: &Frame, shift: u64) {
+        let media = frame.descriptor.media_time;
+        if let Some(next) = self.next_seq {
+            self.begin(next, frame.first_seq);
+        }
+        self.renumber = false;
+        self.numbering.source = frame.descriptor.track;
+        self.numbering.shift = shift;
+        let place = self.place(media);
+        if self.next_seq.is_some() && place <= self.sent_until {
+            self.numbering.shift = (self.sent_until.0 + 1).wrapping_sub(media.0);
+        }
+    }
+
+    /// The canonical number behind a number that was sent to the viewer, and its numbering.
+    fn canonical(&self, seq: u16) -> Option<(u64, Numbering)> {
         let next = self.next_seq?;
         let seq = extend_seq(next, seq);
         if seq >= next {
             return None;
         }
-        let numbering = std::iter::once(&self.numbering)
+        let numbering = *std::iter::once(&self.numbering)
             .chain(self.earlier.iter().rev())
             .find(|numbering| seq >= numbering.from)?;
-        Some(seq.wrapping_add(numbering.offset))
+        Some((seq.wrapping_add(numbering.offset), numbering))
     }
 
-    fn timestamp(&self, plan: Option<&CatchUp>, media: MediaTime) -> MediaTime {
-        plan.map_or(media, |plan| plan.timestamp(media, self.live_from))
+    fn timestamp(&self, plan: Option<&CatchUp>, place: MediaTime) -> MediaTime {
+        plan.map_or(place, |plan| plan.timestamp(place, self.live_from))
     }
 }
 

@@ -143,6 +143,11 @@ impl Track {
         (resumed || frame.discontinuity) && !frame.keyframe
     }
 
+    /// Media time at the live edge now, learnt from arrivals.
+    pub(super) fn edge(&self, now: Instant) -> Option<MediaTime> {
+        self.arrivals.media_at(now, self.rate())
+    }
+
     /// The publisher's own mapping, moved on to now.
     pub(super) fn reported(&self, now: Instant) -> Option<SenderInfo> {
         let passed = now.saturating_duration_since(self.report_at?);
@@ -154,7 +159,7 @@ impl Track {
 
     /// The mapping learnt from arrivals.
     pub(super) fn arrived(&self, now: Instant, unix_now: Duration) -> Option<SenderInfo> {
-        let media = self.arrivals.media_at(now, self.rate())?;
+        let media = self.edge(now)?;
         Some(SenderInfo { ntp: clock::ntp(unix_now), rtp: media.rtp() })
     }
 

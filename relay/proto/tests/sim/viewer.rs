@@ -14,12 +14,14 @@ pub(crate) struct Got {
     /// Since the start of the simulation.
     pub(crate) at: Duration,
     pub(crate) track: TrackIndex,
+    /// The track that it comes from.
+    pub(crate) source: TrackIndex,
     pub(crate) keyframe: bool,
     pub(crate) seq: u16,
     /// Packets that have come, and whether they are all of the frame.
     pub(crate) packets: u16,
     pub(crate) whole: bool,
-    /// Place on the canonical timeline.
+    /// Place on the canonical timeline of its source.
     pub(crate) media: u64,
     /// Canonical number of the first packet.
     pub(crate) canonical: u64,
@@ -44,6 +46,7 @@ impl Got {
         Self {
             at,
             track: delivery.track,
+            source: delivery.frame.descriptor.track,
             keyframe: delivery.frame.descriptor.keyframe,
             seq: delivery.seq,
             packets: delivery.packets.len() as u16,
@@ -127,7 +130,8 @@ impl Viewer {
                 }
                 expected = got.whole.then(|| got.seq.wrapping_add(got.packets));
             }
-            let mut shown: Vec<_> = self.of(track).collect();
+            // Two tiers have no timeline in common but the viewer's own.
+            let mut shown: Vec<_> = self.of(track).filter(|got| got.source == got.track).collect();
             shown.sort_by_key(|got| got.media);
             for pair in shown.windows(2) {
                 let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp).cast_signed();

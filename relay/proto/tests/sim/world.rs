@@ -213,10 +213,10 @@ impl World {
         let now = self.now();
         while let Some(event) = self.hub.poll_event() {
             match &event {
-                HubEvent::KeyframeNeeded { .. } => {
+                HubEvent::KeyframeNeeded { track, .. } => {
                     self.asked.push(self.at);
                     if let Some(running) = &mut self.camera {
-                        running.camera.ask_keyframe();
+                        running.camera.ask_keyframe(*track);
                     }
                     continue;
                 }
