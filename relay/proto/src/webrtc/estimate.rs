@@ -134,7 +134,8 @@ impl Loss {
         }
         if self.lost * 100 > self.expected * HEAVY_LOSS {
             let Some(sent) = sent else { return };
-            let received = sent - sent * self.lost.min(self.expected) / self.expected;
+            let arrived = u128::from(self.expected.saturating_sub(self.lost));
+            let received = (u128::from(sent) * arrived / u128::from(self.expected)) as u64;
             self.limit = Some(self.limit.unwrap_or(u64::MAX).min(received).max(LOWEST));
         } else if self.lost * 100 < self.expected * LITTLE_LOSS {
             let risen = self.limit.map(|limit| limit + limit * RISE / 100);
@@ -274,6 +275,17 @@ mod tests {
             bench.arrivals(200);
         }
         assert_eq!(bench.estimator.loss.limit, Some(LOWEST));
+    }
+
+    #[test]
+    fn reports_of_absurd_counts_are_survived() {
+        let mut bench = Bench::new();
+        for step in 0..20_u32 {
+            bench.pass(u64::from(u32::MAX));
+            let highest = step.wrapping_mul(i32::MAX.unsigned_abs());
+            bench.estimator.handle_report(bench.now, bench.octets, 255, highest);
+            bench.estimator.handle_remb(bench.now, bench.octets, u64::MAX - u64::from(step));
+        }
     }
 
     #[test]
