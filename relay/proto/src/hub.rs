@@ -31,6 +31,7 @@ mod ceiling;
 mod clock;
 mod flow;
 mod keyframe;
+mod line;
 mod meter;
 mod pace;
 mod quality;

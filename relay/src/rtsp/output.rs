@@ -239,6 +239,23 @@ mod tests {
     }
 
     #[test]
+    fn the_chunks_of_a_frame_are_the_frame() {
+        let fields = TrackFields { payload_type: 96, ssrc: 1 };
+        let mut sink = Vec::new();
+        for packets in [0..70, 70..130] {
+            let chunk = Delivery { packets, ..delivery(130) };
+            let done = FrameWriter::new(chunk, 2, fields).write(|slices| {
+                let before = sink.len();
+                slices.iter().for_each(|slice| sink.extend_from_slice(slice));
+                Ok(sink.len() - before)
+            });
+            assert!(done.unwrap());
+        }
+        let whole = written(130, usize::MAX);
+        assert!(whole.starts_with(&sink) && whole.len() < sink.len() + 30);
+    }
+
+    #[test]
     fn packets_are_framed_numbered_and_only_the_last_is_marked() {
         let bytes = written(10, usize::MAX);
         let mut rest = &bytes[..];

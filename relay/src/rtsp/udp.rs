@@ -236,5 +236,13 @@ mod tests {
                 assert_eq!((len, header.seq, header.marker), (1012, seq + at, at == 2));
             }
         }
+        let chunks =
+            [Delivery { packets: 0..2, ..first.clone() }, Delivery { packets: 2..3, ..first }];
+        for delivery in &chunks {
+            for viewer in &viewers[..2] {
+                udp.push_frame(viewer.local_addr().unwrap(), fields, delivery);
+            }
+        }
+        assert_eq!((udp.media.run_count(), udp.media.len()), (4, 3 * 1012), "each chunk once");
     }
 }

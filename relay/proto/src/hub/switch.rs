@@ -6,9 +6,10 @@
 
 use std::time::Instant;
 
+use super::line::SubTrack;
 use super::quality::{Level, Quality, Rates};
 use super::stream::Stream;
-use super::subscriber::{SubTrack, Subscriber};
+use super::subscriber::Subscriber;
 use crate::frame::Frame;
 use crate::ids::TrackIndex;
 
