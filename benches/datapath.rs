@@ -10,7 +10,7 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sightline_relay_proto::codec::{Codec, TrackInfo};
 use sightline_relay_proto::frame::Protection;
-use sightline_relay_proto::hub::{Hub, Publication, PublisherId, Selection};
+use sightline_relay_proto::hub::{Hub, Pacing, Publication, PublisherId, Selection};
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, TrackIndex};
 use sightline_relay_proto::ingest::TrackIngest;
 use sightline_relay_proto::webrtc::srtp::{Plain, Profile, Sending, Srtp};
@@ -108,7 +108,7 @@ fn fan_out(c: &mut Criterion) {
                 hub.handle_rtp(now, publisher, TRACK, packet);
             }
             for _ in 0..viewers {
-                let selection = Selection { tracks: vec![TRACK] };
+                let selection = Selection { tracks: vec![TRACK], pacing: Pacing::Chunks };
                 hub.subscribe(now, &key, selection).expect("the stream is live");
             }
             let mut number = 0u32;

@@ -4,6 +4,7 @@
 //! connects with that session's server name and proves the key with its client certificate; until
 //! both are checked its streams and datagrams are not read.
 
+mod budget;
 mod driver;
 mod publisher;
 mod sessions;

@@ -282,6 +282,10 @@ impl Session {
                     }
                 }
             }
+            (
+                PeerEvent::Budget { bits_per_second },
+                Role::Viewer { subscriber: Some(subscriber), .. },
+            ) => cx.hub.set_budget(cx.now, *subscriber, bits_per_second),
             (PeerEvent::ReportDue { track }, Role::Viewer { subscriber: Some(subscriber), .. }) => {
                 let unix = unix_now();
                 if let Some(info) = cx.hub.sender_info(cx.now, unix, *subscriber, track) {

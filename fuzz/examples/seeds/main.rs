@@ -16,7 +16,7 @@ use sightline_grant::{
 use sightline_relay_proto::codec::Codec;
 use sightline_relay_proto::hub::SenderInfo;
 use sightline_relay_proto::wire::packetize::packetize;
-use sightline_relay_proto::wire::{aac, rtcp, rtp};
+use sightline_relay_proto::wire::{aac, remb, rtcp, rtp, twcc};
 
 fn main() -> io::Result<()> {
     headers()?;
@@ -59,7 +59,14 @@ fn control() -> io::Result<()> {
     let mut report = Vec::new();
     let block = rtcp::ReceptionReport { ssrc: 9, lost: 5, ..Default::default() };
     rtcp::write_receiver_report(&mut report, 1, Some(block), "viewer");
-    save("rtcp", "receiver-report", &report)
+    save("rtcp", "receiver-report", &report)?;
+    let mut estimate = Vec::new();
+    remb::write(&mut estimate, 1, 4_000_000, &[2, 3]);
+    save("rtcp", "estimate", &estimate)?;
+    let mut feedback = Vec::new();
+    let arrived: Vec<bool> = (0..40).map(|at| at % 3 != 1).collect();
+    twcc::write(&mut feedback, 1, 65_530, &arrived);
+    save("rtcp", "transport-feedback", &feedback)
 }
 
 /// A small and a cut access unit of each video codec, and an AAC unit.

@@ -6,11 +6,16 @@
 //! stream's ring, so a slow one costs its own lag and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+pub use self::pace::{CHUNK_INTERVAL, CHUNK_PACKETS, MAX_STAGGER, PACE_TICK, Pacing};
+pub use self::quality::{
+    BUDGET_LIFE, HEADROOM_PERCENT, KEYFRAME_PATIENCE, MAX_PLENTY, PLENTY, RELAPSE, SHORTAGE,
+};
 use self::random::SplitMix;
 use self::schedule::{Place, Schedule};
 use self::slots::Slots;
@@ -26,12 +31,17 @@ mod ceiling;
 mod clock;
 mod flow;
 mod keyframe;
+mod line;
+mod meter;
+mod pace;
+mod quality;
 mod random;
 mod ring;
 mod schedule;
 mod slots;
 mod stream;
 mod subscriber;
+mod switch;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -89,17 +99,36 @@ pub struct SenderInfo {
     pub rtp: u32,
 }
 
-/// One frame for one subscriber, placed on the subscriber's own timeline.
+/// One frame for one subscriber, or a chunk of it, placed on the subscriber's own timeline.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// The shared frame.
     pub frame: Arc<Frame>,
     /// Track in the stream.
     pub track: TrackIndex,
-    /// RTP sequence number of the first packet for this subscriber.
+    /// RTP sequence number of the frame's first packet for this subscriber; the others count on.
     pub seq: u16,
     /// RTP timestamp for this subscriber.
     pub timestamp: u32,
+    /// The frame's payloads to send now; all of them unless the frame is paced.
+    pub packets: Range<usize>,
+}
+
+impl Delivery {
+    /// The payloads to send now, each with its place in the frame.
+    pub fn payloads(&self) -> impl Iterator<Item = (usize, &Bytes)> {
+        self.packets.clone().zip(self.frame.payloads.get(self.packets.clone()).unwrap_or_default())
+    }
+
+    /// Payload bytes to send now.
+    pub fn bytes(&self) -> usize {
+        self.payloads().map(|(_, payload)| payload.len()).sum()
+    }
+
+    /// Whether the frame is out with this.
+    pub fn ends_frame(&self) -> bool {
+        self.packets.end == self.frame.payloads.len()
+    }
 }
 
 /// One packet of an earlier delivery, for a retransmission.
@@ -153,11 +182,13 @@ pub enum HubEvent {
     },
 }
 
-/// Which tracks a subscriber wants, by index; at least one.
+/// What a subscriber wants, and how.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Selection {
-    /// Tracks to deliver.
+    /// Tracks to deliver, by index; at least one.
     pub tracks: Vec<TrackIndex>,
+    /// How its transport takes frames.
+    pub pacing: Pacing,
 }
 
 /// Plain counters, exported by the shell.
@@ -182,6 +213,10 @@ pub struct HubStats {
     pub frames_lost: u64,
     /// Times a slow subscriber skipped to a keyframe.
     pub skips: u64,
+    /// Times a viewer was given less, since its way carried less than its stream.
+    pub lowered: u64,
+    /// Times a viewer was given more again.
+    pub raised: u64,
     /// Bytes held in rings.
     pub cached_bytes: u64,
 }
@@ -348,9 +383,8 @@ impl Hub {
     ) -> Result<SubscriberId, SubscribeError> {
         let &id = self.by_key.get(key).ok_or(SubscribeError::NotLive)?;
         let stream = self.streams.get_mut(id).ok_or(SubscribeError::NotLive)?;
-        let selected = selection.tracks.into_iter();
         let (subscriber, waits_for) =
-            Subscriber::join(now, id, stream, selected).ok_or(SubscribeError::NoTrack)?;
+            Subscriber::join(now, id, stream, selection).ok_or(SubscribeError::NoTrack)?;
         let subscriber_id = SubscriberId(self.subscribers.insert(subscriber));
         stream.subscribers.insert(subscriber_id);
         if let Some(track) = waits_for {
@@ -391,13 +425,18 @@ impl Hub {
         None
     }
 
-    /// The next due frame of a subscriber, skipping to a keyframe if it lags too far.
+    /// The next due frame of a subscriber, or chunk of one, skipping to a keyframe if it lags too
+    /// far.
     pub fn poll_delivery(&mut self, now: Instant, subscriber: SubscriberId) -> Option<Delivery> {
         let entry = self.subscribers.get(subscriber.0)?;
         if entry.place == Place::Idle {
             return None;
         }
+        let limited = entry.quality.is_some();
         self.skip_if_late(now, subscriber);
+        if limited {
+            self.adapt(now, subscriber);
+        }
         let entry = self.subscribers.get_mut(subscriber.0)?;
         let stream = self.streams.get_mut(entry.stream)?;
         let Some(frame) = entry.head(stream) else {
@@ -411,8 +450,8 @@ impl Hub {
         }
         self.schedule.set(subscriber, &mut entry.place, Place::Named);
         let frame = Arc::clone(frame);
-        let delivery = entry.deliver(&frame);
-        self.counters.frames_out += u64::from(delivery.is_some());
+        let delivery = entry.deliver(now, self.schedule.epoch(now), stream, &frame);
+        self.counters.frames_out += u64::from(delivery.as_ref().is_some_and(Delivery::ends_frame));
         delivery
     }
 
@@ -422,6 +461,18 @@ impl Hub {
         let entry = self.subscribers.get(subscriber.0);
         if entry.is_some_and(|entry| entry.place == Place::Named) {
             self.settle(now, subscriber);
+        }
+        self.check_invariants();
+    }
+
+    /// What a subscriber's way carries, bits per second, as its feedback or its transport tells;
+    /// `None`: no limit is known. Told again at least every [`BUDGET_LIFE`] while it stands. A viewer
+    /// whose budget stays too low gets the lower tier, or keyframes, until there is plenty again.
+    pub fn set_budget(&mut self, now: Instant, subscriber: SubscriberId, bits: Option<u64>) {
+        let Some(entry) = self.subscribers.get_mut(subscriber.0) else { return };
+        let Some(stream) = self.streams.get(entry.stream) else { return };
+        if entry.set_budget(now, stream, bits) {
+            self.assess(now, subscriber);
         }
         self.check_invariants();
     }
@@ -458,7 +509,7 @@ impl Hub {
     pub fn request_keyframe(&mut self, now: Instant, subscriber: SubscriberId, track: TrackIndex) {
         let Some(entry) = self.subscribers.get(subscriber.0) else { return };
         let id = entry.stream;
-        if entry.selected().any(|selected| selected == track) {
+        if let Some(track) = entry.source_of(track) {
             self.ask_keyframe(now, id, track, false);
             self.reschedule(id);
         }

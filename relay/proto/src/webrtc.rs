@@ -10,6 +10,7 @@
 
 pub mod answer;
 mod dtls;
+mod estimate;
 pub mod fragment;
 mod ice;
 pub mod negotiate;

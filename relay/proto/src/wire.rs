@@ -9,6 +9,8 @@ pub mod h264;
 pub mod h265;
 pub mod nal;
 pub mod packetize;
+pub mod remb;
 pub mod rtcp;
 pub mod rtp;
+pub mod twcc;
 pub mod varint;

@@ -13,8 +13,12 @@ mod keyframes;
 mod late_viewer;
 #[path = "sim/link.rs"]
 mod link;
+#[path = "sim/pacing.rs"]
+mod pacing;
 #[path = "sim/publishers.rs"]
 mod publishers;
+#[path = "sim/quality.rs"]
+mod quality;
 #[path = "sim/random.rs"]
 mod random;
 #[path = "sim/slow_viewer.rs"]

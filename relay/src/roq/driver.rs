@@ -7,7 +7,7 @@ use quinn_proto::{
     Connection, ConnectionHandle, DatagramEvent, Dir, Event, Incoming, StreamEvent, VarInt,
 };
 use sightline_relay_proto::frame::Protection;
-use sightline_relay_proto::hub::{Publication, Selection};
+use sightline_relay_proto::hub::{Pacing, Publication, Selection};
 use sightline_relay_proto::ids::{StreamKey, TrackIndex};
 use sightline_relay_proto::limits::PUBLISHER_RESUME;
 use sightline_relay_proto::roq::Code;
@@ -414,7 +414,8 @@ impl RoqPort {
         let indexed = tracks.iter().enumerate().filter(|(_, track)| watched(&track.info));
         let chosen: Vec<(TrackIndex, RoqTrack)> =
             indexed.map(|(at, track)| (TrackIndex(at as u8), track.clone())).collect();
-        let selection = Selection { tracks: chosen.iter().map(|(index, _)| *index).collect() };
+        let tracks = chosen.iter().map(|(index, _)| *index).collect();
+        let selection = Selection { tracks, pacing: Pacing::Whole };
         let subscriber =
             cx.hub.subscribe(cx.now, key, selection).map_err(|_| "the camera is not live")?;
         cx.directory.subscribers.insert(subscriber, (PortKind::Roq, session));

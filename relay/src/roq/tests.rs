@@ -6,7 +6,7 @@ use bytes::Bytes;
 use quinn_proto::{TransportConfig, VarInt};
 use sightline_relay_proto::codec::{Codec, TrackInfo};
 use sightline_relay_proto::frame::Protection;
-use sightline_relay_proto::hub::{Publication, PublisherId, Selection};
+use sightline_relay_proto::hub::{Pacing, Publication, PublisherId, Selection};
 use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::limits::MAX_LAG;
 use sightline_relay_proto::roq::write;
@@ -337,7 +337,7 @@ fn a_publisher_may_mix_split_streams_datagrams_and_packets_of_a_mebibyte() {
     }
     rig.until(&mut camera, "the frame in datagrams", |rig, _| rig.hub.stats().frames_in == 2);
     let now = rig.now();
-    let selection = Selection { tracks: vec![VIDEO] };
+    let selection = Selection { tracks: vec![VIDEO], pacing: Pacing::Whole };
     let subscriber = rig.hub.subscribe(now, &stream_key(), selection).expect("live");
     let mut slice = vec![0x41, 0x9a];
     slice.resize(1 << 20, 0x33);

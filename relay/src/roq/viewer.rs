@@ -1,7 +1,7 @@
 //! The sending half: one uni stream a video frame, audio in datagrams.
 
 use std::collections::VecDeque;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use quinn_proto::{Connection, Dir, StreamId, VarInt};
@@ -14,11 +14,14 @@ use sightline_relay_proto::report_clock::ReportClock;
 use sightline_relay_proto::roq::{Code, Receiver, write};
 use sightline_relay_proto::wire::{rtcp, rtp, varint};
 
+use super::budget::budget;
 use crate::api::RoqTrack;
 
 /// Streams of one viewer that are not wholly acknowledged, at most; then the hub is not asked for
 /// more until some are.
 pub(super) const MAX_OPEN_STREAMS: usize = 128;
+/// Time between two looks at what a connection carries.
+const BUDGET_INTERVAL: Duration = Duration::from_secs(1);
 /// CNAME of our sender reports.
 const CNAME: &str = "sightline";
 
@@ -33,6 +36,10 @@ pub(super) struct Viewer {
     /// Rises at each keyframe: a newer group of pictures overtakes an older one.
     priority: i32,
     reports: ReportClock,
+    /// When the hub is told again what the connection carries.
+    next_budget: Instant,
+    /// The hub was told of a limit last.
+    limited: bool,
     /// The hub was left unpolled because the connection was full.
     stalled: bool,
     /// RTCP from the viewer.
@@ -88,6 +95,8 @@ impl Viewer {
             open: VecDeque::new(),
             priority: 0,
             reports,
+            next_budget: now + BUDGET_INTERVAL,
+            limited: false,
             stalled: false,
             receiver: Receiver::new(tracks.iter().map(|(track, roq)| (roq.flow, *track))),
         }
@@ -95,6 +104,7 @@ impl Viewer {
 
     /// Sends what is due, until nothing is or the connection is full.
     pub(super) fn deliver(&mut self, now: Instant, hub: &mut Hub, quic: &mut Connection) {
+        self.tell_budget(now, hub, quic);
         self.write_pending(quic);
         loop {
             if self.is_full() {
@@ -131,9 +141,7 @@ impl Viewer {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let oldest = self.open.front().map(|open| open.since);
-        let waiting = self.pending.as_ref().map(|pending| pending.since);
-        let stale = if self.stalled { oldest.into_iter().chain(waiting).min() } else { None };
+        let stale = self.oldest().filter(|_| self.stalled);
         self.reports.due().into_iter().chain(stale.map(|since| since + MAX_LAG)).min()
     }
 
@@ -145,6 +153,26 @@ impl Viewer {
         if self.reports.take(now) {
             self.report(now, hub, quic);
         }
+        self.tell_budget(now, hub, quic);
+    }
+
+    /// Tells the hub what the connection carries, if that is a limit or was one.
+    fn tell_budget(&mut self, now: Instant, hub: &mut Hub, quic: &Connection) {
+        if now < self.next_budget {
+            return;
+        }
+        self.next_budget = now + BUDGET_INTERVAL;
+        let budget = budget(now, self.oldest(), quic);
+        if std::mem::replace(&mut self.limited, budget.is_some()) || budget.is_some() {
+            hub.set_budget(now, self.subscriber, budget);
+        }
+    }
+
+    /// When the oldest frame that is not wholly acknowledged was handed over.
+    fn oldest(&self) -> Option<Instant> {
+        let oldest = self.open.front().map(|open| open.since);
+        let waiting = self.pending.as_ref().map(|pending| pending.since);
+        oldest.into_iter().chain(waiting).min()
     }
 
     fn is_full(&self) -> bool {

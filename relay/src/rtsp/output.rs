@@ -35,7 +35,7 @@ impl TrackFields {
     }
 }
 
-/// A frame on its way through an interleaved channel. The payloads stay shared; a partial write is
+/// A frame, or a chunk of one, on its way through an interleaved channel. The payloads stay shared; a partial write is
 /// remembered as a place, not as a copy.
 pub(super) struct FrameWriter {
     delivery: Delivery,
@@ -48,7 +48,8 @@ pub(super) struct FrameWriter {
 
 impl FrameWriter {
     pub(super) fn new(delivery: Delivery, channel: u8, fields: TrackFields) -> Self {
-        Self { delivery, channel, fields, packet: 0, offset: 0 }
+        let packet = delivery.packets.start;
+        Self { delivery, channel, fields, packet, offset: 0 }
     }
 
     /// Writes on; `true` when the frame is out.
@@ -57,8 +58,8 @@ impl FrameWriter {
         mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         let frame = std::sync::Arc::clone(&self.delivery.frame);
-        while self.packet < frame.payloads.len() {
-            let end = frame.payloads.len().min(self.packet + PACKETS_PER_WRITE);
+        while self.packet < self.delivery.packets.end {
+            let end = self.delivery.packets.end.min(self.packet + PACKETS_PER_WRITE);
             let batch = &frame.payloads[self.packet..end];
             let heads: SmallVec<[[u8; HEAD]; PACKETS_PER_WRITE]> =
                 (self.packet..end).map(|index| self.head(index)).collect();
@@ -235,6 +236,23 @@ mod tests {
         for chunk in [1, 3, 4, 15, 16, 17, 1200, 1216, 5000] {
             assert_eq!(written(130, chunk), whole, "{chunk}");
         }
+    }
+
+    #[test]
+    fn the_chunks_of_a_frame_are_the_frame() {
+        let fields = TrackFields { payload_type: 96, ssrc: 1 };
+        let mut sink = Vec::new();
+        for packets in [0..70, 70..130] {
+            let chunk = Delivery { packets, ..delivery(130) };
+            let done = FrameWriter::new(chunk, 2, fields).write(|slices| {
+                let before = sink.len();
+                slices.iter().for_each(|slice| sink.extend_from_slice(slice));
+                Ok(sink.len() - before)
+            });
+            assert!(done.unwrap());
+        }
+        let whole = written(130, usize::MAX);
+        assert!(whole.starts_with(&sink) && whole.len() < sink.len() + 30);
     }
 
     #[test]

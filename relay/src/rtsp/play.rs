@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sightline_relay_proto::frame::Protection;
-use sightline_relay_proto::hub::{Delivery, Selection, SubscriberId};
+use sightline_relay_proto::hub::{Delivery, Pacing, Selection, SubscriberId};
 use sightline_relay_proto::ids::{StreamKey, TrackIndex};
 use sightline_relay_proto::report_clock::ReportClock;
 use sightline_relay_proto::rtsp::{Lower, Refusal, StreamPath};
@@ -173,8 +173,11 @@ impl Peer {
             Track { index, fields, lower: setup.lower, packets: 0, octets: 0 }
         });
         viewer.tracks = tracks.collect();
-        let selection =
-            Selection { tracks: viewer.tracks.iter().map(|track| track.index).collect() };
+        let udp = viewer.tracks.iter().any(|track| matches!(track.lower, Lower::Udp { .. }));
+        let selection = Selection {
+            tracks: viewer.tracks.iter().map(|track| track.index).collect(),
+            pacing: if udp { Pacing::Chunks } else { Pacing::Whole },
+        };
         viewer.leave(cx);
         let subscriber = cx.hub.subscribe(cx.now, &viewer.key, selection);
         let subscriber = subscriber.map_err(|error| Refusal::new(404, error.to_string()))?;
@@ -224,8 +227,8 @@ impl Peer {
     fn send(&mut self, shared: &mut Shared, delivery: Delivery) {
         let Who::Viewer(viewer) = &mut self.who else { return };
         let Some(track) = viewer.track(delivery.track) else { return };
-        track.packets = track.packets.wrapping_add(delivery.frame.payloads.len() as u32);
-        track.octets = track.octets.wrapping_add(delivery.frame.bytes() as u32);
+        track.packets = track.packets.wrapping_add(delivery.packets.len() as u32);
+        track.octets = track.octets.wrapping_add(delivery.bytes() as u32);
         match track.lower {
             Lower::Interleaved { rtp, .. } => {
                 self.output.set_frame(FrameWriter::new(delivery, rtp, track.fields));

@@ -211,8 +211,9 @@ pub(super) fn delivery(seq: u16, timestamp: u32, payloads: Vec<Bytes>) -> Delive
         capture: None,
         arrival: ArrivalTime(Instant::now()),
     };
+    let packets = 0..payloads.len();
     let frame = Frame { descriptor, first_seq: 0, payloads: payloads.into_boxed_slice() };
-    Delivery { frame: Arc::new(frame), track: TrackIndex(0), seq, timestamp }
+    Delivery { frame: Arc::new(frame), track: TrackIndex(0), seq, timestamp, packets }
 }
 
 pub(super) fn key() -> StreamKey {

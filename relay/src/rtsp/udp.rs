@@ -65,6 +65,7 @@ impl Pushed {
     fn is_for(&self, fields: TrackFields, delivery: &Delivery) -> bool {
         Arc::ptr_eq(&self.delivery.frame, &delivery.frame)
             && (self.delivery.seq, self.delivery.timestamp) == (delivery.seq, delivery.timestamp)
+            && self.delivery.packets == delivery.packets
             && self.fields == fields
     }
 }
@@ -143,7 +144,7 @@ impl Udp {
         }
     }
 
-    /// Puts a frame into the arena of media, for one viewer. Viewers with the same headers share
+    /// Puts a frame, or a chunk of one, into the arena of media, for one viewer. Viewers with the same headers share
     /// the bytes of the one before.
     pub(super) fn push_frame(&mut self, to: SocketAddr, fields: TrackFields, delivery: &Delivery) {
         match &self.last {
@@ -152,7 +153,7 @@ impl Udp {
             }
             _ => {
                 let first = self.media.begin_group();
-                for (index, payload) in delivery.frame.payloads.iter().enumerate() {
+                for (index, payload) in delivery.payloads() {
                     let header = fields.header(delivery, index);
                     self.media.push_with(to, |out| {
                         out.extend_from_slice(&header);
@@ -236,5 +237,13 @@ mod tests {
                 assert_eq!((len, header.seq, header.marker), (1012, seq + at, at == 2));
             }
         }
+        let chunks =
+            [Delivery { packets: 0..2, ..first.clone() }, Delivery { packets: 2..3, ..first }];
+        for delivery in &chunks {
+            for viewer in &viewers[..2] {
+                udp.push_frame(viewer.local_addr().unwrap(), fields, delivery);
+            }
+        }
+        assert_eq!((udp.media.run_count(), udp.media.len()), (4, 3 * 1012), "each chunk once");
     }
 }

@@ -1,6 +1,6 @@
 //! What the rest of the process asks of the port: sessions begin, restart and end here.
 
-use sightline_relay_proto::hub::Selection;
+use sightline_relay_proto::hub::{Pacing, Selection};
 use sightline_relay_proto::webrtc::answer::{self, Server, Sources};
 use sightline_relay_proto::webrtc::fragment::{self, Fragment};
 use sightline_relay_proto::webrtc::sdp::Offer;
@@ -70,8 +70,8 @@ impl WebRtcPort {
         let peer = self.sessions.next_peer();
         let lease = cx.leases.open(cx.now, admitted.terms)?;
         cx.directory.leases.insert(lease, (PortKind::WebRtc, peer));
-        let selection =
-            Selection { tracks: plan.agreed.iter().map(|agreed| agreed.track).collect() };
+        let tracks = plan.agreed.iter().map(|agreed| agreed.track).collect();
+        let selection = Selection { tracks, pacing: Pacing::Chunks };
         let role = Role::Viewer { key: admitted.key, selection, lease, subscriber: None };
         let session = Session::new(id, rtc, role, etag.clone(), head(&offer, &plan.agreed));
         self.sessions.insert(peer, session);

@@ -218,6 +218,28 @@ impl Hub {
         self.counters.skips += 1;
     }
 
+    /// Weighs a limited viewer's budget, and asks for the keyframe that its next level begins at.
+    pub(super) fn assess(&mut self, now: Instant, id: SubscriberId) {
+        let Some(subscriber) = self.subscribers.get_mut(id.0) else { return };
+        let stream_id = subscriber.stream;
+        let Some(stream) = self.streams.get(stream_id) else { return };
+        let Some(assessed) = subscriber.assess(now, stream) else { return };
+        self.counters.lowered += u64::from(assessed.lowered);
+        self.counters.raised += u64::from(assessed.raised);
+        if let Some(track) = assessed.wants_keyframe {
+            self.ask_keyframe(now, stream_id, track, false);
+            self.reschedule(stream_id);
+        }
+    }
+
+    /// Brings what a limited viewer gets up to date with its budget, between two frames.
+    pub(super) fn adapt(&mut self, now: Instant, id: SubscriberId) {
+        self.assess(now, id);
+        if let Some(subscriber) = self.subscribers.get_mut(id.0) {
+            subscriber.adapt(now);
+        }
+    }
+
     /// Asks the publisher of a stream for a keyframe, merged with earlier requests.
     pub(super) fn ask_keyframe(&mut self, now: Instant, id: u64, track: TrackIndex, insist: bool) {
         let Some(stream) = self.streams.get_mut(id) else { return };

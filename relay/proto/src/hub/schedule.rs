@@ -28,6 +28,7 @@ pub(super) struct Schedule {
     ready: VecDeque<SubscriberId>,
     timed: BTreeSet<(Instant, SubscriberId)>,
     streams: BTreeSet<(Instant, u64)>,
+    epoch: Option<Instant>,
 }
 
 impl Schedule {
@@ -85,6 +86,11 @@ impl Schedule {
     /// Streams whose deadline has come.
     pub(super) fn due_streams(&self, now: Instant) -> Vec<u64> {
         self.streams.iter().take_while(|(due, _)| *due <= now).map(|(_, id)| *id).collect()
+    }
+
+    /// The moment that ticks are counted from.
+    pub(super) fn epoch(&mut self, now: Instant) -> Instant {
+        *self.epoch.get_or_insert(now)
     }
 
     /// The earliest deadline of all.

@@ -10,7 +10,7 @@ use super::track::Track;
 use super::{PublisherId, SenderInfo, SubscriberId};
 use crate::codec::TrackInfo;
 use crate::frame::{Frame, Protection};
-use crate::ids::{StreamKey, TrackIndex};
+use crate::ids::{StreamKey, Tier, TrackIndex};
 use crate::limits::{MAX_CATCH_UP, MAX_LAG};
 
 /// Frames younger than this stay in the ring whatever keyframe came after them: cursors that lag
@@ -94,12 +94,28 @@ impl Stream {
             && self.infos.iter().zip(tracks).all(same)
     }
 
+    /// The lower tier of a main picture: another track that one decoder takes in its place.
+    pub(super) fn lower_tier(&self, main: TrackIndex) -> Option<TrackIndex> {
+        let main = &self.track(main).filter(|track| track.is_video())?.info;
+        let fits = |info: &TrackInfo| {
+            (main.tier, info.tier) == (Tier::Main, Tier::Sub)
+                && (info.codec, info.clock_rate) == (main.codec, main.clock_rate)
+        };
+        let (index, _) = (0..).zip(&self.infos).find(|(_, info)| fits(info))?;
+        Some(TrackIndex(index))
+    }
+
+    /// Bits per second that a track carries.
+    pub(super) fn rate(&self, track: TrackIndex) -> u64 {
+        self.track(track).map_or(0, |track| track.meter.bits_per_second())
+    }
+
     /// Stores a frame and returns its index. Frames that nobody can need any more go.
     pub(super) fn push_frame(&mut self, frame: Arc<Frame>) -> u64 {
         let descriptor = frame.descriptor;
-        let index = self.ring.push(frame);
+        let index = self.ring.push(Arc::clone(&frame));
         if let Some(track) = self.track_mut(descriptor.track) {
-            track.stored(index, &descriptor);
+            track.stored(index, &frame);
         }
         self.forget_trimmed();
         self.trim(descriptor.arrival.0);

@@ -7,60 +7,42 @@ use smallvec::SmallVec;
 
 use super::catch_up::CatchUp;
 use super::clock::ticks;
+use super::line::SubTrack;
+use super::pace::Pace;
+use super::quality::Quality;
 use super::schedule::Place;
 use super::stream::Stream;
 use super::track::{Keyframe, Track};
-use super::{Delivery, Resend};
+use super::{Delivery, Resend, Selection};
 use crate::frame::{Frame, MediaTime};
 use crate::ids::TrackIndex;
 use crate::limits::MAX_LAG;
-use crate::wire::rtp::extend_seq;
 
 /// Age up to which a sent packet is sent again.
 pub(super) const RESEND_WINDOW: Duration = Duration::from_millis(1000);
 /// Frames looked through for one packet to send again.
 const MAX_RESEND_SCAN: usize = 512;
-/// Earlier numberings kept per track.
-const KEPT_NUMBERINGS: usize = 3;
 
 /// A viewer's place in one stream.
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub(super) stream: u64,
     pub(super) place: Place,
-    /// Set of selected tracks, a bit each.
+    /// Set of tracks whose frames it looks at, a bit each. Changes only while it is not idle: the
+    /// streams list their idle subscribers by it.
     pub(super) mask: u8,
     /// Ring index of the next frame to look at.
     pub(super) cursor: u64,
-    tracks: SmallVec<[SubTrack; 2]>,
+    pub(super) tracks: SmallVec<[SubTrack; 2]>,
+    pub(super) quality: Option<Box<Quality>>,
+    /// Pictures only as far as they are keyframes.
+    pub(super) keyframes_only: bool,
+    /// The track that its picture comes from, from that track's next keyframe on.
+    pub(super) switches_to: Option<TrackIndex>,
     plan: Option<CatchUp>,
+    pub(super) pace: Pace,
     /// Audio that arrived before this is not sent: it belongs to the time being caught up.
     audio_from: Option<Instant>,
-}
-
-/// One selected track of a subscriber.
-#[derive(Debug)]
-struct SubTrack {
-    track: TrackIndex,
-    video: bool,
-    /// Nothing is sent until a keyframe, or until the live edge for sound.
-    awaiting: bool,
-    /// Frames were passed over: the next one continues the viewer's numbering.
-    renumber: bool,
-    rate: u32,
-    /// Media time from which on the timeline is the canonical one.
-    live_from: MediaTime,
-    /// The viewer's next sequence number, extended; `None` before the first frame.
-    next_seq: Option<u64>,
-    numbering: Numbering,
-    earlier: SmallVec<[Numbering; KEPT_NUMBERINGS]>,
-}
-
-/// From the viewer's number `from` on, canonical number = viewer's number + `offset`.
-#[derive(Clone, Copy, Default, Debug)]
-struct Numbering {
-    from: u64,
-    offset: u64,
 }
 
 /// What a lagging viewer's skip came to.
@@ -81,11 +63,11 @@ impl Subscriber {
         now: Instant,
         id: u64,
         stream: &Stream,
-        selected: impl Iterator<Item = TrackIndex>,
+        selection: Selection,
     ) -> Option<(Self, Option<TrackIndex>)> {
         let mut mask = 0;
         let mut tracks = SmallVec::new();
-        for index in selected {
+        for index in selection.tracks {
             let Some(track) = stream.track(index) else { continue };
             let bit = 1_u8 << index.0;
             if mask & bit == 0 {
@@ -102,7 +84,11 @@ impl Subscriber {
             mask,
             cursor: stream.ring.end(),
             tracks,
+            quality: None,
+            keyframes_only: false,
+            switches_to: None,
             plan: None,
+            pace: Pace::new(selection.pacing),
             audio_from: None,
         };
         let Some((anchor, track)) = this.anchor(stream) else { return Some((this, None)) };
@@ -119,19 +105,22 @@ impl Subscriber {
     /// Whether this frame is to be sent when the cursor comes to it.
     pub(super) fn wants(&self, frame: &Frame) -> bool {
         let descriptor = &frame.descriptor;
-        self.sub_track(descriptor.track).is_some_and(|track| {
-            let starts = if track.video {
-                descriptor.keyframe
-            } else {
-                self.audio_from.is_none_or(|from| descriptor.arrival.0 >= from)
-            };
-            !track.awaiting || starts
-        })
+        let Some(track) = self.fed_by(descriptor.track) else {
+            return self.switches_to == Some(descriptor.track) && descriptor.keyframe;
+        };
+        if track.video {
+            descriptor.keyframe || !(track.awaiting || self.keyframes_only)
+        } else {
+            !track.awaiting || self.audio_from.is_none_or(|from| descriptor.arrival.0 >= from)
+        }
     }
 
     /// The next wanted frame; moves the cursor to it, or to the ring's end.
     pub(super) fn head<'a>(&mut self, stream: &'a Stream) -> Option<&'a Arc<Frame>> {
-        self.cursor = self.cursor.max(stream.ring.start());
+        if self.cursor < stream.ring.start() {
+            self.cursor = stream.ring.start();
+            self.pace.abandon();
+        }
         while let Some(frame) = stream.ring.get(self.cursor) {
             if self.wants(frame) {
                 return Some(frame);
@@ -141,26 +130,55 @@ impl Subscriber {
         None
     }
 
-    /// When a frame is due: `None` is at once. A frame waits for those before it in the ring, so
-    /// that one whose own time is earlier (a B-frame) goes right after them.
+    /// When the next packets of a frame are due: `None` is at once.
     pub(super) fn due(&self, frame: &Frame) -> Option<Instant> {
-        let track = self.sub_track(frame.descriptor.track)?;
-        self.raw_due(track, frame.descriptor.media_time)
+        self.planned_due(frame).max(self.pace.due())
     }
 
-    /// Places the frame under the cursor on the viewer's timeline and moves on.
-    pub(super) fn deliver(&mut self, frame: &Arc<Frame>) -> Option<Delivery> {
-        self.cursor += 1;
+    /// When a plan wants a frame. A frame waits for those before it in the ring, so that one whose
+    /// own time is earlier (a B-frame) goes right after them.
+    fn planned_due(&self, frame: &Frame) -> Option<Instant> {
+        let track = self.fed_by(frame.descriptor.track)?;
+        self.raw_due(track, track.place(frame.descriptor.media_time))
+    }
+
+    /// Places what is due of the frame under the cursor on the viewer's timeline, and moves on when
+    /// all of it is.
+    pub(super) fn deliver(
+        &mut self,
+        now: Instant,
+        epoch: Instant,
+        stream: &Stream,
+        frame: &Arc<Frame>,
+    ) -> Option<Delivery> {
+        let meter = stream.track(frame.descriptor.track).map(|track| &track.meter);
+        let packets = self.pace.take(now, epoch, frame, meter);
+        self.cursor += u64::from(packets.end == frame.payloads.len());
         let plan = self.plan;
-        let track = self.tracks.iter_mut().find(|sub| sub.track == frame.descriptor.track)?;
+        let source = frame.descriptor.track;
+        if self.switches_to == Some(source) {
+            self.switch(now, stream, frame);
+        }
+        let track = self.tracks.iter_mut().find(|sub| sub.source() == source)?;
         track.awaiting = false;
+        track.renumber |= self.keyframes_only && track.video && packets.start == 0;
         let seq = track.number(frame);
-        let timestamp = track.timestamp(plan.as_ref(), frame.descriptor.media_time);
+        let place = track.place(frame.descriptor.media_time);
+        let timestamp = track.timestamp(plan.as_ref(), place);
+        if let Some(quality) = &mut self.quality
+            && track.video
+        {
+            track.sent_until = track.sent_until.max(place);
+            if frame.descriptor.keyframe {
+                quality.keyframe_at = now;
+            }
+        }
         Some(Delivery {
             frame: Arc::clone(frame),
-            track: frame.descriptor.track,
+            track: track.track,
             seq: seq as u16,
             timestamp: timestamp.rtp(),
+            packets,
         })
     }
 
@@ -169,8 +187,11 @@ impl Subscriber {
         if self.cursor < stream.ring.start() {
             return true;
         }
+        if self.pace.sent() > 0 {
+            return false;
+        }
         let Some(head) = self.head(stream) else { return false };
-        if let Some(due) = self.due(head) {
+        if let Some(due) = self.planned_due(head) {
             // Within a planned catch-up lag is lateness, and worth a skip only if that gains time.
             let newer = self.anchor(stream).and_then(|(_, track)| track.newest_keyframe());
             return now.saturating_duration_since(due) > MAX_LAG
@@ -199,6 +220,7 @@ impl Subscriber {
         };
         let fallen_out = self.cursor < stream.ring.start();
         let newest = track.newest.map_or(keyframe.media, |newest| newest.media);
+        let newest = self.fed_by(anchor).map_or(newest, |sub| sub.place(newest));
         match self.planned(anchor, keyframe.media) {
             None if track.backlog(keyframe) > ticks(MAX_LAG, track.rate()) => {
                 self.plan_from(now, stream, track, keyframe);
@@ -222,40 +244,44 @@ impl Subscriber {
         track: TrackIndex,
         seq: u16,
     ) -> Option<Resend> {
-        let sub = self.sub_track(track)?;
-        let canonical = sub.canonical(seq)?;
+        let sub = self.tracks.iter().find(|sub| sub.track == track)?;
+        let (canonical, numbering) = sub.canonical(seq)?;
         let oldest = self.plan.map_or(0, |plan| plan.from);
-        let sent = (stream.ring.start().max(oldest)..self.cursor).rev().take(MAX_RESEND_SCAN);
+        let begun = self.cursor + u64::from(self.pace.sent() > 0);
+        let sent = (stream.ring.start().max(oldest)..begun).rev().take(MAX_RESEND_SCAN);
         for index in sent {
             let frame = stream.ring.get(index)?;
-            if frame.descriptor.track != track || frame.first_seq > canonical {
+            if frame.descriptor.track != numbering.source || frame.first_seq > canonical {
                 continue;
             }
             let arrival = frame.descriptor.arrival.0;
-            let sent_at = self
-                .raw_due(sub, frame.descriptor.media_time)
-                .map_or(arrival, |due| due.max(arrival));
+            let place = numbering.place(frame.descriptor.media_time);
+            let sent_at = self.raw_due(sub, place).map_or(arrival, |due| due.max(arrival));
             if now.saturating_duration_since(sent_at) > RESEND_WINDOW {
                 return None;
             }
             let at = usize::try_from(canonical - frame.first_seq).ok()?;
+            if index == self.cursor && at >= self.pace.sent() {
+                return None;
+            }
             let payload = frame.payloads.get(at)?.clone();
-            let timestamp = sub.timestamp(self.plan.as_ref(), frame.descriptor.media_time);
+            let timestamp = sub.timestamp(self.plan.as_ref(), place);
             let marker = frame.marker(at);
             return Some(Resend { payload, timestamp: timestamp.rtp(), marker });
         }
         None
     }
 
-    /// The first selected video track.
+    /// The track that the first selected picture comes from.
     fn anchor<'a>(&self, stream: &'a Stream) -> Option<(TrackIndex, &'a Track)> {
-        let anchor = self.tracks.iter().find(|track| track.video)?.track;
+        let anchor = self.tracks.iter().find(|track| track.video)?.source();
         Some((anchor, stream.track(anchor)?))
     }
 
     /// Goes on at `index`: pictures from their next keyframe on.
     fn jump(&mut self, index: u64) {
         self.cursor = index;
+        self.pace.abandon();
         for track in &mut self.tracks {
             track.awaiting |= track.video;
             track.renumber = true;
@@ -273,8 +299,8 @@ impl Subscriber {
         for sub in &mut self.tracks {
             sub.awaiting = true;
             if sub.video {
-                let newest = stream.track(sub.track).and_then(|track| track.newest);
-                let newest = newest.map_or(MediaTime(0), |newest| newest.media);
+                let newest = stream.track(sub.source()).and_then(|track| track.newest);
+                let newest = newest.map_or(MediaTime(0), |newest| sub.place(newest.media));
                 sub.live_from = MediaTime(newest.0 + ticks(plan.ahead(rate), sub.rate));
             }
         }
@@ -284,72 +310,29 @@ impl Subscriber {
 
     /// Timestamp that the running plan gives a frame; `None` beyond the plan.
     fn planned(&self, track: TrackIndex, media: MediaTime) -> Option<MediaTime> {
-        let sub = self.sub_track(track)?;
-        self.raw_due(sub, media)?;
-        Some(sub.timestamp(self.plan.as_ref(), media))
+        let sub = self.fed_by(track)?;
+        let place = sub.place(media);
+        self.raw_due(sub, place)?;
+        Some(sub.timestamp(self.plan.as_ref(), place))
     }
 
-    fn raw_due(&self, sub: &SubTrack, media: MediaTime) -> Option<Instant> {
-        self.plan.as_ref()?.due(media, sub.live_from, sub.rate)
+    fn raw_due(&self, sub: &SubTrack, place: MediaTime) -> Option<Instant> {
+        self.plan.as_ref()?.due(place, sub.live_from, sub.rate)
     }
 
-    fn sub_track(&self, track: TrackIndex) -> Option<&SubTrack> {
-        self.tracks.iter().find(|sub| sub.track == track)
-    }
-}
-
-impl SubTrack {
-    fn new(index: TrackIndex, track: &Track) -> Self {
-        Self {
-            track: index,
-            video: track.is_video(),
-            awaiting: track.is_video(),
-            renumber: false,
-            rate: track.rate(),
-            live_from: MediaTime(0),
-            next_seq: None,
-            numbering: Numbering::default(),
-            earlier: SmallVec::new(),
-        }
+    /// The selected track that gets the frames of `source`.
+    pub(super) fn fed_by(&self, source: TrackIndex) -> Option<&SubTrack> {
+        self.tracks.iter().find(|sub| sub.source() == source)
     }
 
-    /// The viewer's number of a frame's first packet.
-    fn number(&mut self, frame: &Frame) -> u64 {
-        let canonical = frame.first_seq;
-        match self.next_seq {
-            None => self.numbering = Numbering { from: canonical, offset: 0 },
-            Some(next)
-                if self.renumber && canonical.wrapping_sub(self.numbering.offset) != next =>
-            {
-                if self.earlier.len() == KEPT_NUMBERINGS {
-                    self.earlier.remove(0);
-                }
-                self.earlier.push(self.numbering);
-                self.numbering = Numbering { from: next, offset: canonical.wrapping_sub(next) };
-            }
-            Some(_) => {}
-        }
-        self.renumber = false;
-        let seq = canonical.wrapping_sub(self.numbering.offset);
-        self.next_seq = Some(seq + frame.payloads.len() as u64);
-        seq
+    /// The track that the frames of a selected one come from.
+    pub(super) fn source_of(&self, selected: TrackIndex) -> Option<TrackIndex> {
+        self.tracks.iter().find(|sub| sub.track == selected).map(SubTrack::source)
     }
 
-    /// The canonical number behind a number that was sent to the viewer.
-    fn canonical(&self, seq: u16) -> Option<u64> {
-        let next = self.next_seq?;
-        let seq = extend_seq(next, seq);
-        if seq >= next {
-            return None;
-        }
-        let numbering = std::iter::once(&self.numbering)
-            .chain(self.earlier.iter().rev())
-            .find(|numbering| seq >= numbering.from)?;
-        Some(seq.wrapping_add(numbering.offset))
-    }
-
-    fn timestamp(&self, plan: Option<&CatchUp>, media: MediaTime) -> MediaTime {
-        plan.map_or(media, |plan| plan.timestamp(media, self.live_from))
+    /// Whether it still catches up with the live edge.
+    pub(super) fn catches_up(&self, now: Instant) -> bool {
+        self.plan.is_some_and(|plan| plan.end > now)
     }
 }
 

@@ -41,7 +41,7 @@ fn publication(tracks: &[TrackInfo]) -> Publication {
 }
 
 fn selection(tracks: &[u8]) -> Selection {
-    Selection { tracks: tracks.iter().copied().map(TrackIndex).collect() }
+    Selection { tracks: tracks.iter().copied().map(TrackIndex).collect(), pacing: Pacing::Chunks }
 }
 
 fn video() -> TrackInfo {

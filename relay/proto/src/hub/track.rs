@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::SenderInfo;
 use super::clock::{self, ArrivalClock};
 use super::keyframe::KeyframeAsk;
+use super::meter::Meter;
 use crate::codec::{MediaKind, TrackInfo};
-use crate::frame::{Descriptor, MediaTime};
+use crate::frame::{Descriptor, Frame, MediaTime};
 use crate::ingest::TrackIngest;
 
 /// A sender report older than this says nothing: clocks drift apart.
@@ -38,6 +39,7 @@ pub(super) struct Track {
     pub(super) ssrc: u32,
     pub(super) ask: KeyframeAsk,
     pub(super) newest: Option<Newest>,
+    pub(super) meter: Meter,
     /// Video keyframes in the ring, oldest first.
     keyframes: VecDeque<Keyframe>,
     /// Frames after the newest keyframe.
@@ -58,6 +60,7 @@ impl Track {
             ssrc,
             ask: KeyframeAsk::default(),
             newest: None,
+            meter: Meter::default(),
             keyframes: VecDeque::new(),
             since_keyframe: 0,
             arrivals: ArrivalClock::default(),
@@ -77,7 +80,9 @@ impl Track {
     }
 
     /// A frame of this track is in the ring under `index`.
-    pub(super) fn stored(&mut self, index: u64, frame: &Descriptor) {
+    pub(super) fn stored(&mut self, index: u64, frame: &Frame) {
+        self.meter.observe(frame.descriptor.arrival.0, frame.bytes(), frame.payloads.len());
+        let frame = &frame.descriptor;
         let arrival = frame.arrival.0;
         self.arrivals.observe(frame.media_time, arrival, self.rate());
         let media =
@@ -138,6 +143,11 @@ impl Track {
         (resumed || frame.discontinuity) && !frame.keyframe
     }
 
+    /// Media time at the live edge now, learnt from arrivals.
+    pub(super) fn edge(&self, now: Instant) -> Option<MediaTime> {
+        self.arrivals.media_at(now, self.rate())
+    }
+
     /// The publisher's own mapping, moved on to now.
     pub(super) fn reported(&self, now: Instant) -> Option<SenderInfo> {
         let passed = now.saturating_duration_since(self.report_at?);
@@ -149,7 +159,7 @@ impl Track {
 
     /// The mapping learnt from arrivals.
     pub(super) fn arrived(&self, now: Instant, unix_now: Duration) -> Option<SenderInfo> {
-        let media = self.arrivals.media_at(now, self.rate())?;
+        let media = self.edge(now)?;
         Some(SenderInfo { ntp: clock::ntp(unix_now), rtp: media.rtp() })
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::ice::Credentials;
-use super::negotiate::{ABS_CAPTURE_TIME, Agreed, PLAYOUT_DELAY};
+use super::negotiate::{ABS_CAPTURE_TIME, Agreed, PLAYOUT_DELAY, Stamp};
 use super::sdp::{Offer, OfferedCodec, Section, write_digest};
 
 /// Canonical name of everything that we send.
@@ -99,12 +99,11 @@ fn accepted(
     let formats = format!("{}{rtx}", agreed.codec.payload_type);
     let way = if sources.is_some() { "sendonly" } else { "recvonly" };
     transport(out, offer, section, &formats, way, server);
-    for (id, uri) in
-        [(agreed.capture_time, ABS_CAPTURE_TIME), (agreed.playout_delay, PLAYOUT_DELAY)]
-    {
-        if let Some(id) = id {
-            line(out, format_args!("a=extmap:{id} {uri}"));
-        }
+    let capture_time = agreed.capture_time.map(|id| (id, ABS_CAPTURE_TIME));
+    let playout_delay = agreed.playout_delay.map(|id| (id, PLAYOUT_DELAY));
+    let stamp = agreed.stamp.map(Stamp::mapping);
+    for (id, uri) in [capture_time, playout_delay, stamp].into_iter().flatten() {
+        line(out, format_args!("a=extmap:{id} {uri}"));
     }
     codec(out, agreed);
     if let Some(sources) = sources {
@@ -159,9 +158,13 @@ fn codec(out: &mut String, agreed: &Agreed) {
     let (payload_type, clock) = (agreed.codec.payload_type, agreed.codec.clock_rate);
     rtpmap(out, &agreed.codec);
     let feedback = agreed.feedback;
-    for (on, kind) in
-        [(feedback.nack, "nack"), (feedback.pli, "nack pli"), (feedback.fir, "ccm fir")]
-    {
+    for (on, kind) in [
+        (feedback.nack, "nack"),
+        (feedback.pli, "nack pli"),
+        (feedback.fir, "ccm fir"),
+        (feedback.remb, "goog-remb"),
+        (feedback.transport_cc, "transport-cc"),
+    ] {
         if on {
             line(out, format_args!("a=rtcp-fb:{payload_type} {kind}"));
         }

@@ -14,6 +14,11 @@ use crate::limits::MAX_TRACKS;
 pub const ABS_CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 /// URI of the playout-delay header extension.
 pub const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+/// URI of the sending-time header extension, which a receiver's estimator goes by.
+pub const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
+/// URI of the header extension with the transport's own packet counter.
+pub const TRANSPORT_SEQUENCE: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 /// Longest parameter set taken from SDP, bytes.
 pub const MAX_PARAMETER_SET: usize = 4096;
 
@@ -26,6 +31,10 @@ pub struct Feedback {
     pub pli: bool,
     /// Full intra request.
     pub fir: bool,
+    /// Receiver estimated maximum bitrate, towards us.
+    pub remb: bool,
+    /// Transport-wide feedback, towards us; only where there is no REMB, which is far fewer packets.
+    pub transport_cc: bool,
 }
 
 /// One agreed media section.
@@ -45,6 +54,28 @@ pub struct Agreed {
     pub capture_time: Option<u8>,
     /// Id of [`PLAYOUT_DELAY`].
     pub playout_delay: Option<u8>,
+    /// What every packet is stamped with for the viewer's feedback.
+    pub stamp: Option<Stamp>,
+}
+
+/// A header extension of every packet, with its id. Each kind costs 8 bytes, so that packets of a
+/// run stay of one size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stamp {
+    /// [`ABS_SEND_TIME`], for REMB.
+    SendTime(u8),
+    /// [`TRANSPORT_SEQUENCE`], for transport-wide feedback.
+    Sequence(u8),
+}
+
+impl Stamp {
+    /// Id and URI, as an `extmap` line has them.
+    pub(super) fn mapping(self) -> (u8, &'static str) {
+        match self {
+            Self::SendTime(id) => (id, ABS_SEND_TIME),
+            Self::Sequence(id) => (id, TRANSPORT_SEQUENCE),
+        }
+    }
 }
 
 /// What a viewer gets.
@@ -140,10 +171,15 @@ impl PublishPlan {
             };
             let track = TrackIndex(plan.tracks.len() as u8);
             plan.tracks.push(track_info(offered, codec));
+            let agreed = agreed(section, place, track, offered);
+            // Estimates are for what we send.
+            let feedback = Feedback { remb: false, transport_cc: false, ..agreed.feedback };
             plan.agreed.push(Agreed {
+                feedback,
                 capture_time: None,
                 playout_delay: None,
-                ..agreed(section, place, track, offered)
+                stamp: None,
+                ..agreed
             });
         }
         if plan.agreed.is_empty() {
@@ -218,6 +254,10 @@ fn agreed(section: &Section, place: usize, track: TrackIndex, codec: &OfferedCod
     // Without RTX a resent packet must equal the first one byte for byte, or one nonce would
     // cover two packets; so extensions, which a resend cannot reproduce, need RTX.
     let extension = |uri| section.extension(uri).filter(|_| rtx.is_some());
+    let remb = video && codec.has_feedback("goog-remb");
+    let counter = extension(TRANSPORT_SEQUENCE)
+        .filter(|_| video && !remb && codec.has_feedback("transport-cc"));
+    let send_time = extension(ABS_SEND_TIME).filter(|_| remb);
     Agreed {
         section: place,
         track,
@@ -227,9 +267,12 @@ fn agreed(section: &Section, place: usize, track: TrackIndex, codec: &OfferedCod
             nack: video && codec.has_feedback("nack"),
             pli: video && codec.has_feedback("nack pli"),
             fir: video && codec.has_feedback("ccm fir"),
+            remb,
+            transport_cc: counter.is_some(),
         },
         capture_time: extension(ABS_CAPTURE_TIME),
         playout_delay: extension(PLAYOUT_DELAY),
+        stamp: send_time.map(Stamp::SendTime).or(counter.map(Stamp::Sequence)),
     }
 }
 

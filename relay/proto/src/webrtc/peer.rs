@@ -49,6 +49,11 @@ pub enum PeerEvent {
         /// Of which track.
         track: TrackIndex,
     },
+    /// What the viewer's way carries has changed, or is limited still.
+    Budget {
+        /// Bits per second; `None`: no limit is known any more.
+        bits_per_second: Option<u64>,
+    },
     /// A publisher's clock mapping.
     SenderReport {
         /// Of which track.
@@ -116,7 +121,7 @@ impl WebRtcPeer {
         sources: &[Sources],
         setup: PeerSetup<'_>,
     ) -> Self {
-        Self::new(now, Media::Viewer(ViewerMedia::new(&plan.agreed, sources)), setup)
+        Self::new(now, Media::Viewer(ViewerMedia::new(now, &plan.agreed, sources)), setup)
     }
 
     /// A publisher's peer. `ssrc` is ours in reports.
@@ -208,7 +213,7 @@ impl WebRtcPeer {
             // Whole packets before a malformed one still count.
             let _ = rtcp::parse(&compound, |packet| {
                 let event = match &mut self.media {
-                    Media::Viewer(media) => media.handle_rtcp(packet),
+                    Media::Viewer(media) => media.handle_rtcp(now, packet),
                     Media::Publisher(media) => media.handle_rtcp(now, packet),
                 };
                 if self.events.len() < MAX_EVENTS {

@@ -2,5 +2,6 @@
 
 mod attacks;
 pub(super) mod client;
+mod estimates;
 mod negotiation;
 mod sessions;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use super::answer::{CNAME, Sources};
-use super::negotiate::Agreed;
+use super::estimate::Estimator;
+use super::negotiate::{Agreed, Stamp};
 use super::peer::PeerEvent;
 use super::srtp::{OutSource, Plain, Sending, SrtpSender};
 use crate::codec::{Codec, MediaKind};
@@ -26,8 +27,8 @@ const EXTENSION_INTERVAL: Duration = Duration::from_secs(1);
 const PLAYOUT_DELAY: [u8; 3] = [0, 0, 40];
 /// Seconds from 1900 to 1970.
 const NTP_TO_UNIX: u64 = 2_208_988_800;
-/// Header, extension head, capture time, playout delay, padding.
-const MAX_HEADER: usize = rtp::HEADER_LEN + 4 + 9 + 4 + 3;
+/// Header, extension head, capture time, playout delay, stamp, padding.
+const MAX_HEADER: usize = rtp::HEADER_LEN + 4 + 9 + 4 + 4 + 3;
 
 type Header = SmallVec<[u8; MAX_HEADER]>;
 
@@ -36,6 +37,16 @@ pub(super) struct ViewerMedia {
     tracks: SmallVec<[OutTrack; 2]>,
     resends: u32,
     resends_since: Option<Instant>,
+    stamps: Stamps,
+    estimator: Estimator,
+}
+
+/// Where the stamps of a viewer's packets stand.
+struct Stamps {
+    /// Sending times count from here.
+    epoch: Instant,
+    /// The transport's counter of packets.
+    next: u16,
 }
 
 struct OutTrack {
@@ -47,6 +58,7 @@ struct OutTrack {
     rtx: Option<Rtx>,
     capture_time: Option<u8>,
     playout_delay: Option<u8>,
+    stamp: Option<Stamp>,
     extended_at: Option<Instant>,
     packets: u32,
     octets: u32,
@@ -61,7 +73,7 @@ struct Rtx {
 }
 
 impl ViewerMedia {
-    pub(super) fn new(agreed: &[Agreed], sources: &[Sources]) -> Self {
+    pub(super) fn new(now: Instant, agreed: &[Agreed], sources: &[Sources]) -> Self {
         let tracks = agreed.iter().zip(sources).map(|(agreed, sources)| OutTrack {
             track: agreed.track,
             video: Codec::from_rtpmap_name(&agreed.codec.name)
@@ -78,12 +90,19 @@ impl ViewerMedia {
             }),
             capture_time: agreed.capture_time,
             playout_delay: agreed.playout_delay,
+            stamp: agreed.stamp,
             extended_at: None,
             packets: 0,
             octets: 0,
             reports: ReportClock::default(),
         });
-        Self { tracks: tracks.collect(), resends: 0, resends_since: None }
+        Self {
+            tracks: tracks.collect(),
+            resends: 0,
+            resends_since: None,
+            stamps: Stamps { epoch: now, next: 0 },
+            estimator: Estimator::default(),
+        }
     }
 
     /// SRTP is up: registers our sources with it.
@@ -110,7 +129,7 @@ impl ViewerMedia {
         };
         let Some(source) = track.source else { return false };
         let frame = &*delivery.frame;
-        for (at, payload) in frame.payloads.iter().enumerate() {
+        for (at, payload) in delivery.payloads() {
             let seq = delivery.seq.wrapping_add(at as u16);
             let marker = frame.marker(at);
             let mut header = Header::from_slice(&rtp::header(
@@ -120,8 +139,8 @@ impl ViewerMedia {
                 delivery.timestamp,
                 track.ssrc,
             ));
-            if at == 0 {
-                track.extend(now, frame, &mut header);
+            if at == 0 || track.stamp.is_some() {
+                track.extend(now, (at == 0).then_some(frame), &mut self.stamps, &mut header);
             }
             let packet = Plain { header: &header, prefix: &[], payload };
             let len = sender.sealed_len(packet);
@@ -154,6 +173,10 @@ impl ViewerMedia {
                 let own = rtx.seq;
                 rtx.seq = own.wrapping_add(1);
                 let header = rtp::header(rtx.payload_type, marker, own, timestamp, rtx.ssrc);
+                let mut header = Header::from_slice(&header);
+                if let Some(stamp) = track.stamp {
+                    extension(&mut header, |out| self.stamps.write(now, stamp, out));
+                }
                 let original = seq.to_be_bytes();
                 let packet = Plain { header: &header, prefix: &original, payload };
                 let len = sender.sealed_len(packet);
@@ -213,17 +236,33 @@ impl ViewerMedia {
     }
 
     /// Feedback of the viewer.
-    pub(super) fn handle_rtcp(&self, packet: Rtcp) -> Option<PeerEvent> {
-        let of = |ssrc: u32| {
-            let track = self.tracks.iter().find(|track| track.ssrc == ssrc);
-            track.map(|track| track.track)
-        };
+    pub(super) fn handle_rtcp(&mut self, now: Instant, packet: Rtcp) -> Option<PeerEvent> {
+        let tracks = &self.tracks;
+        let find = |ssrc: u32| tracks.iter().find(|track| track.ssrc == ssrc);
+        let of = |ssrc: u32| find(ssrc).map(|track| track.track);
+        let octets = || tracks.iter().fold(0, |sum: u32, track| sum.wrapping_add(track.octets));
+        let counted = tracks.iter().any(|track| matches!(track.stamp, Some(Stamp::Sequence(_))));
+        let budget = |bits_per_second| PeerEvent::Budget { bits_per_second };
         match packet {
             Rtcp::Pli { ssrc } | Rtcp::Fir { ssrc } => {
                 Some(PeerEvent::KeyframeWanted { track: of(ssrc)? })
             }
             Rtcp::Nack { ssrc, seqs } => Some(PeerEvent::Nack { track: of(ssrc)?, seqs }),
-            Rtcp::SenderReport { .. } | Rtcp::Report { .. } | Rtcp::Bye { .. } => None,
+            Rtcp::Remb { bits_per_second } => {
+                self.estimator.handle_remb(now, octets(), bits_per_second).map(budget)
+            }
+            Rtcp::TransportFeedback(seen) if counted => {
+                self.estimator.handle_arrivals(now, octets(), seen).map(budget)
+            }
+            Rtcp::Report { ssrc, fraction_lost, highest_seq, .. } if !counted => {
+                find(ssrc).filter(|track| track.video)?;
+                let estimator = &mut self.estimator;
+                estimator.handle_report(now, octets(), fraction_lost, highest_seq).map(budget)
+            }
+            Rtcp::SenderReport { .. }
+            | Rtcp::Report { .. }
+            | Rtcp::TransportFeedback(_)
+            | Rtcp::Bye { .. } => None,
         }
     }
 
@@ -245,32 +284,73 @@ impl ViewerMedia {
 }
 
 impl OutTrack {
-    /// Adds the agreed header extensions to the first packet of a keyframe, and of some frame at
-    /// least once a second.
-    fn extend(&mut self, now: Instant, frame: &Frame, header: &mut Header) {
+    /// Adds the agreed header extensions: the stamp to every packet; the rest to the first packet
+    /// of a keyframe, and of some frame at least once a second. `first` is the frame that begins
+    /// with this packet.
+    fn extend(
+        &mut self,
+        now: Instant,
+        first: Option<&Frame>,
+        stamps: &mut Stamps,
+        header: &mut Header,
+    ) {
         let recent = |at: Instant| now.saturating_duration_since(at) < EXTENSION_INTERVAL;
-        let wanted =
-            self.video && frame.descriptor.keyframe || !self.extended_at.is_some_and(recent);
-        let capture = self.capture_time.zip(frame.descriptor.capture);
-        if !wanted || (capture.is_none() && self.playout_delay.is_none()) {
-            return;
+        let recently = self.extended_at.is_some_and(recent);
+        let frame = first.filter(|frame| self.video && frame.descriptor.keyframe || !recently);
+        let capture = frame.and_then(|frame| self.capture_time.zip(frame.descriptor.capture));
+        let playout_delay = self.playout_delay.filter(|_| frame.is_some());
+        if capture.is_some() || playout_delay.is_some() {
+            self.extended_at = Some(now);
         }
-        self.extended_at = Some(now);
-        let start = header.len();
-        header.extend_from_slice(&[0xbe, 0xde, 0, 0]);
-        if let Some((id, capture)) = capture {
-            header.push(id << 4 | 7);
-            header.extend_from_slice(&ntp(capture).to_be_bytes());
-        }
-        if let Some(id) = self.playout_delay {
-            header.push(id << 4 | 2);
-            header.extend_from_slice(&PLAYOUT_DELAY);
-        }
-        let words = (header.len() - start - 4).div_ceil(4);
-        header.resize(start + 4 + words * 4, 0);
-        header[start + 3] = words as u8;
-        header[0] |= 0x10;
+        extension(header, |out| {
+            if let Some((id, capture)) = capture {
+                out.push(id << 4 | 7);
+                out.extend_from_slice(&ntp(capture).to_be_bytes());
+            }
+            if let Some(id) = playout_delay {
+                out.push(id << 4 | 2);
+                out.extend_from_slice(&PLAYOUT_DELAY);
+            }
+            if let Some(stamp) = self.stamp {
+                stamps.write(now, stamp, out);
+            }
+        });
     }
+}
+
+impl Stamps {
+    /// Appends the stamp of the next packet, 3 or 4 bytes.
+    fn write(&mut self, now: Instant, stamp: Stamp, out: &mut Header) {
+        match stamp {
+            Stamp::SendTime(id) => {
+                // Seconds as 6.18 bits; only differences count.
+                let passed = now.saturating_duration_since(self.epoch);
+                let time = (passed.as_nanos() << 18) / 1_000_000_000;
+                let [_, high, middle, low] = (time as u32).to_be_bytes();
+                out.extend_from_slice(&[id << 4 | 2, high, middle, low]);
+            }
+            Stamp::Sequence(id) => {
+                let [high, low] = self.next.to_be_bytes();
+                self.next = self.next.wrapping_add(1);
+                out.extend_from_slice(&[id << 4 | 1, high, low]);
+            }
+        }
+    }
+}
+
+/// Appends a block of one-byte header extensions (RFC 8285, 4.2) with what `write` puts into it;
+/// none if that is nothing.
+fn extension(header: &mut Header, write: impl FnOnce(&mut Header)) {
+    let start = header.len();
+    header.extend_from_slice(&[0xbe, 0xde, 0, 0]);
+    write(header);
+    let words = (header.len() - start - 4).div_ceil(4);
+    if words == 0 {
+        return header.truncate(start);
+    }
+    header.resize(start + 4 + words * 4, 0);
+    header[start + 3] = words as u8;
+    header[0] |= 0x10;
 }
 
 /// A capture time as NTP, 32.32 bits.

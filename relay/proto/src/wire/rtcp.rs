@@ -1,8 +1,11 @@
-//! RTCP (RFC 3550, RFC 4585, RFC 5104): what the relay reads and writes.
+//! RTCP (RFC 3550, RFC 4585, RFC 5104): what the relay reads and writes. Bandwidth estimates are in
+//! [`super::remb`] and [`super::twcc`].
 
 use smallvec::SmallVec;
 
+use super::{remb, twcc};
 use crate::hub::SenderInfo;
+use crate::wire::twcc::Arrivals;
 
 /// One RTCP packet of a compound that the relay acts on.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +45,13 @@ pub enum Rtcp {
         /// Missing sequence numbers.
         seqs: SmallVec<[u16; 17]>,
     },
+    /// Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03), for all sources together.
+    Remb {
+        /// Bits per second; saturated.
+        bits_per_second: u64,
+    },
+    /// Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+    TransportFeedback(Arrivals),
     /// A source says goodbye.
     Bye {
         /// Which.
@@ -79,6 +89,16 @@ pub fn parse(mut bytes: &[u8], mut each: impl FnMut(Rtcp)) -> bool {
                 let ssrc = u32_at(body, 4);
                 for pair in body[8..].chunks_exact(4) {
                     each(Rtcp::Nack { ssrc, seqs: nack_seqs(pair) });
+                }
+            }
+            (205, 15) => {
+                if let Some(arrivals) = twcc::parse(body) {
+                    each(Rtcp::TransportFeedback(arrivals));
+                }
+            }
+            (206, 15) => {
+                if let Some(bits_per_second) = remb::parse(body) {
+                    each(Rtcp::Remb { bits_per_second });
                 }
             }
             (206, 1) if body.len() >= 8 => each(Rtcp::Pli { ssrc: u32_at(body, 4) }),

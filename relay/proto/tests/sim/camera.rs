@@ -5,13 +5,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use sightline_relay_proto::codec::{Codec, TrackInfo};
 use sightline_relay_proto::frame::Frame;
-use sightline_relay_proto::ids::TrackIndex;
+use sightline_relay_proto::ids::{Tier, TrackIndex};
 use sightline_relay_proto::wire::rtp;
 
 use crate::link::Random;
 
 pub(crate) const VIDEO: TrackIndex = TrackIndex(0);
 pub(crate) const AUDIO: TrackIndex = TrackIndex(1);
+/// The lower tier of a camera with sound.
+pub(crate) const SUB: TrackIndex = TrackIndex(2);
+/// A picture of the lower tier is sent this long after that of the main one.
+const SUB_DELAY: Duration = Duration::from_millis(4);
+/// Type of a fragment (RFC 6184, 5.8).
+const FRAGMENT: u8 = 28;
+/// Bytes of a parameter set, at most.
+const PARAMETER_SET: usize = 16;
 const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What a camera sends.
@@ -20,7 +28,11 @@ pub(crate) struct Media {
     pub(crate) fps: u32,
     /// Pictures from one keyframe to the next.
     pub(crate) gop: u32,
+    /// Bytes of a keyframe, and of any other picture.
+    pub(crate) sizes: (usize, usize),
     pub(crate) audio: bool,
+    /// Pictures from one keyframe of the lower tier to the next, if there is such a tier.
+    pub(crate) sub_gop: Option<u32>,
     /// Pictures between two references that are sent after the later one.
     pub(crate) b_frames: u32,
     pub(crate) codec: Codec,
@@ -32,7 +44,9 @@ pub(crate) struct Media {
 pub(crate) const LONG_GOP: Media = Media {
     fps: 25,
     gop: 250,
+    sizes: (1100, 700),
     audio: true,
+    sub_gop: None,
     b_frames: 0,
     codec: Codec::H264,
     obeys_requests: false,
@@ -43,6 +57,10 @@ impl Media {
         let mut tracks = vec![TrackInfo::video(self.codec)];
         if self.audio {
             tracks.push(TrackInfo::audio(Codec::Opus, 48_000, 2));
+        }
+        if self.sub_gop.is_some() {
+            assert!(self.audio, "the lower tier is the third track");
+            tracks.push(TrackInfo { tier: Tier::Sub, ..TrackInfo::video(self.codec) });
         }
         tracks
     }
@@ -63,7 +81,10 @@ pub(crate) struct Camera {
     pub(crate) media: Media,
     video: Line,
     audio: Line,
+    sub: Line,
     picture: u32,
+    sub_picture: u32,
+    until_sub_keyframe: u32,
     until_keyframe: u32,
     sound: u32,
     /// Capture time of the camera's start, on the simulation's clock: goes into the payloads.
@@ -97,7 +118,10 @@ impl Camera {
             media,
             video: Line::new(random),
             audio: Line::new(random),
+            sub: Line::new(random),
             picture: 0,
+            sub_picture: 0,
+            until_sub_keyframe: 0,
             until_keyframe: 0,
             sound: 0,
             origin,
@@ -108,12 +132,23 @@ impl Camera {
     pub(crate) fn next_at(&self) -> Duration {
         let video = self.media.frame_interval() * self.picture;
         let audio = AUDIO_INTERVAL * self.sound;
-        if self.media.audio { video.min(audio) } else { video }
+        let rest = if self.media.audio { video.min(audio) } else { video };
+        self.sub_at().map_or(rest, |sub| sub.min(rest))
+    }
+
+    /// When the lower tier's next picture is sent.
+    fn sub_at(&self) -> Option<Duration> {
+        self.media.sub_gop?;
+        Some(self.media.frame_interval() * self.sub_picture + SUB_DELAY)
     }
 
     /// The next picture will be a keyframe.
-    pub(crate) fn ask_keyframe(&mut self) {
-        if self.media.obeys_requests && self.media.b_frames == 0 {
+    pub(crate) fn ask_keyframe(&mut self, track: TrackIndex) {
+        if track == SUB {
+            if self.media.obeys_requests {
+                self.until_sub_keyframe = 0;
+            }
+        } else if self.media.obeys_requests && self.media.b_frames == 0 {
             self.until_keyframe = 0;
         }
     }
@@ -122,6 +157,8 @@ impl Camera {
         let at = self.next_at();
         if self.media.audio && AUDIO_INTERVAL * self.sound <= at {
             self.send_sound(at)
+        } else if self.sub_at().is_some_and(|sub| sub <= at) {
+            self.send_sub()
         } else {
             self.send_picture()
         }
@@ -132,6 +169,20 @@ impl Camera {
         let packet = self.audio.packet(false, u64::from(self.sound) * 960, &payload);
         self.sound += 1;
         Sent { track: AUDIO, packets: vec![packet] }
+    }
+
+    fn send_sub(&mut self) -> Sent {
+        let keyframe = self.until_sub_keyframe == 0;
+        if keyframe {
+            self.until_sub_keyframe = self.media.sub_gop.unwrap_or(1);
+        }
+        let ticks = u64::from(self.sub_picture) * (90_000 / u64::from(self.media.fps));
+        let captured = self.origin + Duration::from_micros(ticks * 100 / 9);
+        self.until_sub_keyframe -= 1;
+        self.sub_picture += 1;
+        let (head, len) = if keyframe { ([0x65, 0x88], 300) } else { ([0x41, 0x9a], 100) };
+        let packets = vec![self.sub.packet(true, ticks, &stamped(&head, captured, len))];
+        Sent { track: SUB, packets }
     }
 
     fn send_picture(&mut self) -> Sent {
@@ -150,7 +201,8 @@ impl Camera {
             packets.push(self.video.packet(false, ticks, &[0x67, 0x42, 0xe0, 0x1f, 0x95]));
             packets.push(self.video.packet(false, ticks, &[0x68, 0xce, 0x3c, 0x80]));
         }
-        let (head, len) = if keyframe { ([0x65, 0x88], 1100) } else { ([0x41, 0x9a], 700) };
+        let (key, other) = self.media.sizes;
+        let (head, len) = if keyframe { ([0x65, 0x88], key) } else { ([0x41, 0x9a], other) };
         packets.push(self.video.packet(true, ticks, &stamped(&head, captured, len)));
         Sent { track: VIDEO, packets }
     }
@@ -176,8 +228,13 @@ fn stamped(head: &[u8], captured: Duration, len: usize) -> Vec<u8> {
 
 /// Capture time that a frame carries.
 pub(crate) fn captured(frame: &Frame, track: TrackIndex) -> Duration {
-    let payload = frame.payloads.last().expect("frames are not empty");
-    let head = if track == VIDEO { 2 } else { 1 };
+    let payload = frame.payloads.iter().find(|payload| payload.len() > PARAMETER_SET);
+    let payload = payload.expect("a picture beside its parameter sets");
+    let head = match track {
+        AUDIO => 1,
+        _ if payload[0] & 0x1f == FRAGMENT => 3,
+        _ => 2,
+    };
     let stamp = &payload[head..head + 8];
     let micros = stamp.iter().fold(0_u64, |sum, byte| sum << 7 | u64::from(byte & 0x7f));
     Duration::from_micros(micros)

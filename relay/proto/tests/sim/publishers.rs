@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sightline_relay_proto::codec::Codec;
-use sightline_relay_proto::hub::Selection;
 use sightline_relay_proto::hub::{EndReason, HubEvent, SubscribeError};
+use sightline_relay_proto::hub::{Pacing, Selection};
 use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::limits::PUBLISHER_RESUME;
 
@@ -64,7 +64,7 @@ fn a_camera_that_stays_away_ends_the_stream_at_the_bound() {
                 let offline = HubEvent::Presence { key: key(), live: false };
                 let events: Vec<_> = world.events[1..].iter().map(|(_, e)| e.clone()).collect();
                 assert_eq!(events, [ended, offline]);
-                let selection = Selection { tracks: vec![VIDEO] };
+                let selection = Selection { tracks: vec![VIDEO], pacing: Pacing::Whole };
                 let refused = world.hub.subscribe(world.now(), &key(), selection);
                 assert_eq!(refused, Err(SubscribeError::NotLive));
                 assert_eq!(world.hub.stats().cached_bytes, 0);
@@ -177,7 +177,8 @@ fn a_camera_that_crashes_again_and_again_keeps_one_timeline() {
             Check("sequence and time run on for the viewer", |world| {
                 assert!(!world.viewers[0].ended);
                 world.viewers[0].check_numbering();
-                let selected = Selection { tracks: vec![TrackIndex(0), TrackIndex(9)] };
+                let selected =
+                    Selection { tracks: vec![TrackIndex(0), TrackIndex(9)], pacing: Pacing::Whole };
                 assert!(world.hub.subscribe(world.now(), &key(), selected).is_ok());
             }),
         ],

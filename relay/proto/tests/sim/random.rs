@@ -16,12 +16,13 @@ const TINY_CACHE: usize = 40_000;
 
 #[test]
 fn random_acts_break_no_line() {
+    let mut lowered = 0;
     for cache in [MAX_CACHE_BYTES, TINY_CACHE] {
         for seed in seeds() {
             println!("random acts: seed {seed}, cache of {cache} bytes");
             let mut random = Random::new(seed ^ 0xac75);
             let mut world = World::new(seed, Hub::with_cache_budget(seed, cache));
-            world.publish(LONG_GOP);
+            world.publish(Media { sub_gop: Some(40), ..LONG_GOP });
             for _ in 0..ACTS {
                 act(&mut world, &mut random);
                 world.run(random.up_to(Duration::from_millis(700)));
@@ -33,14 +34,16 @@ fn random_acts_break_no_line() {
             }
             let got: usize = world.viewers.iter().map(|viewer| viewer.got.len()).sum();
             assert!(got > 1000, "the simulation is alive: {got} frames");
+            lowered += world.hub.stats().lowered;
         }
     }
+    assert!(lowered > 0, "budgets were too low for some viewers");
 }
 
 fn act(world: &mut World, random: &mut Random) {
     let viewers = world.viewers.len() as u64;
     let live = world.hub.tracks(&key()).is_some();
-    match random.next() % 12 {
+    match random.next() % 14 {
         0 => world.publish(some_media(random)),
         1 if random.chance(300) => world.crash(),
         2..=4 if live => world.join(if random.chance(800) { &[0, 1] } else { &[0] }),
@@ -60,7 +63,12 @@ fn act(world: &mut World, random: &mut Random) {
             world.hub.resend(now, id, TrackIndex(0), random.next() as u16);
             world.pump();
         }
-        10 => world.link = if random.chance(500) { LOSSY } else { CLEAN },
+        10 | 11 if viewers > 0 => {
+            let (now, viewer) = (world.now(), (random.next() % viewers) as usize);
+            let budget = random.chance(700).then(|| random.next() % 200_000);
+            world.hub.set_budget(now, world.viewers[viewer].id, budget);
+        }
+        12 => world.link = if random.chance(500) { LOSSY } else { CLEAN },
         _ => world.run(random.up_to(Duration::from_secs(4))),
     }
 }
@@ -69,5 +77,7 @@ fn some_media(random: &mut Random) -> Media {
     let gop = [1, 25, 100, 250][(random.next() % 4) as usize];
     let fps = [5, 25, 30][(random.next() % 3) as usize];
     let b_frames = if gop > 1 && random.chance(300) { 2 } else { 0 };
-    Media { gop, fps, b_frames, obeys_requests: random.chance(500), ..LONG_GOP }
+    let sizes = if random.chance(300) { (25_000, 2_000) } else { LONG_GOP.sizes };
+    let sub_gop = [Some(10), Some(60)][(random.next() % 2) as usize];
+    Media { gop, sizes, sub_gop, fps, b_frames, obeys_requests: random.chance(500), ..LONG_GOP }
 }

@@ -1,5 +1,6 @@
 //! A viewer: takes what the hub hands out, as fast as its network lets it.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use sightline_relay_proto::hub::{Delivery, Hub, SubscriberId};
@@ -13,10 +14,14 @@ pub(crate) struct Got {
     /// Since the start of the simulation.
     pub(crate) at: Duration,
     pub(crate) track: TrackIndex,
+    /// The track that it comes from.
+    pub(crate) source: TrackIndex,
     pub(crate) keyframe: bool,
     pub(crate) seq: u16,
+    /// Packets that have come, and whether they are all of the frame.
     pub(crate) packets: u16,
-    /// Place on the canonical timeline.
+    pub(crate) whole: bool,
+    /// Place on the canonical timeline of its source.
     pub(crate) media: u64,
     /// Canonical number of the first packet.
     pub(crate) canonical: u64,
@@ -25,14 +30,27 @@ pub(crate) struct Got {
     pub(crate) captured: Duration,
 }
 
+/// Packets that the viewer got at once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Chunk {
+    pub(crate) at: Duration,
+    /// Place among everything that the hub handed out.
+    pub(crate) order: u64,
+    pub(crate) packets: Range<usize>,
+    /// Whether the frame is whole with it.
+    pub(crate) ends: bool,
+}
+
 impl Got {
     fn new(at: Duration, delivery: &Delivery) -> Self {
         Self {
             at,
             track: delivery.track,
+            source: delivery.frame.descriptor.track,
             keyframe: delivery.frame.descriptor.keyframe,
             seq: delivery.seq,
-            packets: delivery.frame.payloads.len() as u16,
+            packets: delivery.packets.len() as u16,
+            whole: delivery.ends_frame(),
             media: delivery.frame.descriptor.media_time.0,
             canonical: delivery.frame.first_seq,
             timestamp: delivery.timestamp,
@@ -45,6 +63,7 @@ pub(crate) struct Viewer {
     pub(crate) id: SubscriberId,
     pub(crate) joined: Duration,
     pub(crate) got: Vec<Got>,
+    pub(crate) chunks: Vec<Chunk>,
     /// Its network takes nothing before this time.
     pub(crate) blocked_until: Option<Duration>,
     pub(crate) ended: bool,
@@ -52,17 +71,34 @@ pub(crate) struct Viewer {
 
 impl Viewer {
     pub(crate) fn new(id: SubscriberId, joined: Duration) -> Self {
-        Self { id, joined, got: Vec::new(), blocked_until: None, ended: false }
+        Self { id, joined, got: Vec::new(), chunks: Vec::new(), blocked_until: None, ended: false }
     }
 
     /// The hub has named it.
-    pub(crate) fn pump(&mut self, hub: &mut Hub, now: Instant, at: Duration) {
+    pub(crate) fn pump(&mut self, hub: &mut Hub, now: Instant, at: Duration, sent: &mut u64) {
         if self.blocked_until.is_some_and(|until| at < until) {
             return;
         }
         while let Some(delivery) = hub.poll_delivery(now, self.id) {
-            self.got.push(Got::new(at, &delivery));
+            *sent += 1;
+            let packets = delivery.packets.clone();
+            self.chunks.push(Chunk { at, order: *sent, packets, ends: delivery.ends_frame() });
+            if delivery.packets.start == 0 {
+                self.got.push(Got::new(at, &delivery));
+            } else {
+                self.goes_on(&delivery);
+            }
         }
+    }
+
+    /// A later chunk: of the frame that was begun, and right behind what came of it.
+    fn goes_on(&mut self, delivery: &Delivery) {
+        let begun = self.got.last_mut().expect("a frame begins with its first packet");
+        assert_eq!(begun.canonical, delivery.frame.first_seq, "no frame stands within another");
+        assert_eq!((begun.seq, begun.timestamp), (delivery.seq, delivery.timestamp));
+        assert_eq!(usize::from(begun.packets), delivery.packets.start);
+        begun.packets += delivery.packets.len() as u16;
+        begun.whole = delivery.ends_frame();
     }
 
     pub(crate) fn of(&self, track: TrackIndex) -> impl Iterator<Item = &Got> + Clone {
@@ -83,7 +119,8 @@ impl Viewer {
         }
     }
 
-    /// No gap in the sequence numbers of any track, no timestamp goes back (in order of showing).
+    /// No gap in the sequence numbers of any track but behind a frame that fell out of the ring half
+    /// sent; no timestamp goes back (in order of showing).
     pub(crate) fn check_numbering(&self) {
         for track in [TrackIndex(0), TrackIndex(1)] {
             let mut expected = None;
@@ -91,9 +128,10 @@ impl Viewer {
                 if let Some(expected) = expected {
                     assert_eq!(got.seq, expected, "sequence numbers run on at {got:?}");
                 }
-                expected = Some(got.seq.wrapping_add(got.packets));
+                expected = got.whole.then(|| got.seq.wrapping_add(got.packets));
             }
-            let mut shown: Vec<_> = self.of(track).collect();
+            // Two tiers have no timeline in common but the viewer's own.
+            let mut shown: Vec<_> = self.of(track).filter(|got| got.source == got.track).collect();
             shown.sort_by_key(|got| got.media);
             for pair in shown.windows(2) {
                 let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp).cast_signed();

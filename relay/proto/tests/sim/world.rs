@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sightline_relay_proto::frame::Protection;
-use sightline_relay_proto::hub::{Hub, HubEvent, Publication, PublisherId, Selection};
+use sightline_relay_proto::hub::{Hub, HubEvent, Pacing, Publication, PublisherId, Selection};
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, TrackIndex};
 
 use crate::camera::{Camera, Media, VIDEO};
@@ -42,12 +42,16 @@ pub(crate) struct World {
     pub(crate) asked: Vec<Duration>,
     pub(crate) publishers: Vec<PublisherId>,
     pub(crate) link: Link,
+    /// Times that the hub alone wanted to be woken.
+    pub(crate) hub_wakes: u64,
     start: Instant,
     at: Duration,
     random: Random,
     camera: Option<Running>,
     wire: BTreeMap<(Duration, u64), (PublisherId, TrackIndex, Bytes)>,
     sent: u64,
+    /// Deliveries of the hub to all viewers.
+    handed_out: u64,
     /// Latest arrival on the wire, for links that keep the order.
     latest: Duration,
 }
@@ -72,6 +76,8 @@ impl World {
             asked: Vec::new(),
             publishers: Vec::new(),
             link: CLEAN,
+            hub_wakes: 0,
+            handed_out: 0,
             start: Instant::now(),
             at: Duration::ZERO,
             random: Random::new(seed),
@@ -113,7 +119,8 @@ impl World {
     }
 
     pub(crate) fn join(&mut self, tracks: &[u8]) {
-        let selection = Selection { tracks: tracks.iter().copied().map(TrackIndex).collect() };
+        let tracks = tracks.iter().copied().map(TrackIndex).collect();
+        let selection = Selection { tracks, pacing: Pacing::Chunks };
         let id = self.hub.subscribe(self.now(), &key(), selection).expect("the stream is live");
         self.viewers.push(Viewer::new(id, self.at));
         self.pump();
@@ -129,6 +136,7 @@ impl World {
         let end = self.at + time;
         while let Some(next) = self.next_at().filter(|next| *next <= end) {
             self.at = next.max(self.at);
+            self.hub_wakes += u64::from(self.others_next_at() > Some(next));
             self.send_due();
             self.arrive_due();
             self.hub.handle_timeout(self.now());
@@ -139,12 +147,17 @@ impl World {
     }
 
     fn next_at(&self) -> Option<Duration> {
-        let camera = self.camera.as_ref().map(|running| running.started + running.camera.next_at());
-        let wire = self.wire.first_key_value().map(|((at, _), _)| *at);
         let timeout = self.hub.poll_timeout();
         let hub = timeout.map(|timeout| timeout.saturating_duration_since(self.start));
+        self.others_next_at().into_iter().chain(hub).min()
+    }
+
+    /// When something but the hub has work.
+    fn others_next_at(&self) -> Option<Duration> {
+        let camera = self.camera.as_ref().map(|running| running.started + running.camera.next_at());
+        let wire = self.wire.first_key_value().map(|((at, _), _)| *at);
         let viewers = self.viewers.iter().filter_map(|viewer| viewer.blocked_until);
-        camera.into_iter().chain(wire).chain(hub).chain(viewers).min()
+        camera.into_iter().chain(wire).chain(viewers).min()
     }
 
     fn send_due(&mut self) {
@@ -200,10 +213,10 @@ impl World {
         let now = self.now();
         while let Some(event) = self.hub.poll_event() {
             match &event {
-                HubEvent::KeyframeNeeded { .. } => {
+                HubEvent::KeyframeNeeded { track, .. } => {
                     self.asked.push(self.at);
                     if let Some(running) = &mut self.camera {
-                        running.camera.ask_keyframe();
+                        running.camera.ask_keyframe(*track);
                     }
                     continue;
                 }
@@ -218,7 +231,8 @@ impl World {
         }
         while let Some(id) = self.hub.poll_ready(now) {
             let viewer = self.viewers.iter_mut().find(|viewer| viewer.id == id);
-            viewer.expect("only subscribers are named").pump(&mut self.hub, now, self.at);
+            let viewer = viewer.expect("only subscribers are named");
+            viewer.pump(&mut self.hub, now, self.at, &mut self.handed_out);
         }
     }
 }

@@ -56,6 +56,11 @@ pub(super) fn offer(setup: &str, way: &str, rtx: bool) -> String {
     )
 }
 
+/// A viewer's offer with more lines in its video section.
+pub(super) fn offer_with(lines: &str) -> String {
+    offer("actpass", "recvonly", true).replace("m=audio", &format!("{lines}m=audio"))
+}
+
 pub(super) fn tracks() -> Vec<TrackInfo> {
     vec![TrackInfo::video(Codec::H264), TrackInfo::audio(Codec::Opus, 48_000, 2)]
 }
@@ -88,6 +93,13 @@ pub(super) fn credentials() -> Credentials {
 impl Pair {
     pub(super) fn viewer(setup: &str, rtx: bool) -> Self {
         let offer = Offer::parse(&offer(setup, "recvonly", rtx)).unwrap();
+        let plan = ViewPlan::new(&offer, &tracks()).unwrap();
+        Self::new(&offer, |now, setup| WebRtcPeer::viewer(now, &plan, &[VIDEO, AUDIO], setup))
+    }
+
+    /// A viewer whose offer has these lines in its video section too.
+    pub(super) fn viewer_with(lines: &str) -> Self {
+        let offer = Offer::parse(&offer_with(lines)).unwrap();
         let plan = ViewPlan::new(&offer, &tracks()).unwrap();
         Self::new(&offer, |now, setup| WebRtcPeer::viewer(now, &plan, &[VIDEO, AUDIO], setup))
     }

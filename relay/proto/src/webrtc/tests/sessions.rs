@@ -14,7 +14,7 @@ use crate::webrtc::*;
 use crate::wire::rtcp::{self, Rtcp};
 use crate::wire::rtp;
 
-fn delivery(pair: &Pair, seq: u16, payloads: &[&'static [u8]]) -> Delivery {
+pub(super) fn delivery(pair: &Pair, seq: u16, payloads: &[&'static [u8]]) -> Delivery {
     let descriptor = Descriptor {
         track: TrackIndex(0),
         tier: Tier::Main,
@@ -29,7 +29,8 @@ fn delivery(pair: &Pair, seq: u16, payloads: &[&'static [u8]]) -> Delivery {
     };
     let payloads = payloads.iter().map(|payload| Bytes::from_static(payload)).collect();
     let frame = Arc::new(Frame { descriptor, first_seq: 0, payloads });
-    Delivery { frame, track: TrackIndex(0), seq, timestamp: 777 }
+    let packets = 0..frame.payloads.len();
+    Delivery { frame, track: TrackIndex(0), seq, timestamp: 777, packets }
 }
 
 fn events(pair: &mut Pair) -> Vec<PeerEvent> {
