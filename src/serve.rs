@@ -45,6 +45,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), String> {
     }
     telemetry::start_logging(&raw.log)?;
     let data = DataDir::open(&args.place.data).map_err(|error| error.to_string())?;
+    // One descriptor a TCP connection; what is refused beyond the limit is logged where it happens.
+    crate::files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
