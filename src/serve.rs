@@ -313,7 +313,7 @@ fn render(metrics: &PrometheusHandle, relay: &RelayHandle) -> String {
     ] {
         metrics::counter!(name).absolute(value);
     }
-    metrics.render()
+    metrics.render() + &relay.delays()
 }
 
 async fn rotate_leaves(leaves: Arc<Mutex<WebTransportLeaves>>, stop: CancellationToken) {

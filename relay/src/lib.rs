@@ -9,6 +9,7 @@ pub mod admit;
 mod allocations;
 pub mod api;
 pub mod config;
+mod delay;
 mod feed;
 mod handle;
 pub mod lease;

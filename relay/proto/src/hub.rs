@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use self::handed::HandedOut;
 use self::random::SplitMix;
 use self::schedule::{Place, Schedule};
 use self::slots::Slots;
@@ -25,6 +26,7 @@ mod catch_up;
 mod ceiling;
 mod clock;
 mod flow;
+mod handed;
 mod keyframe;
 mod random;
 mod ring;
@@ -37,6 +39,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod track;
+
+pub use self::handed::Handed;
 
 /// A publisher's place in the hub. Never reused within one hub's life.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -205,6 +209,7 @@ pub struct Hub {
     cache_budget: usize,
     random: SplitMix,
     events: VecDeque<HubEvent>,
+    handed: HandedOut,
     counters: HubStats,
 }
 
@@ -235,6 +240,7 @@ impl Hub {
             cache_budget: bytes,
             random: SplitMix::new(seed),
             events: VecDeque::new(),
+            handed: HandedOut::default(),
             counters: HubStats::default(),
         }
     }
@@ -405,7 +411,8 @@ impl Hub {
             stream.enter_idle(entry.mask, subscriber);
             return None;
         };
-        if let Some(due) = entry.due(frame).filter(|due| *due > now) {
+        let due = entry.due(frame);
+        if let Some(due) = due.filter(|due| *due > now) {
             self.schedule.set(subscriber, &mut entry.place, Place::Timed(due));
             return None;
         }
@@ -413,6 +420,10 @@ impl Hub {
         let frame = Arc::clone(frame);
         let delivery = entry.deliver(&frame);
         self.counters.frames_out += u64::from(delivery.is_some());
+        // Frames with a due time are a late viewer's, and late on purpose.
+        if delivery.is_some() && due.is_none() {
+            self.handed.note(frame.descriptor.arrival.0);
+        }
         delivery
     }
 
@@ -482,6 +493,11 @@ impl Hub {
             self.handle_stream_timeout(now, id);
         }
         self.check_invariants();
+    }
+
+    /// Frames that viewers at the live edge were given since the last call.
+    pub fn handed_out(&mut self) -> std::vec::Drain<'_, Handed> {
+        self.handed.take()
     }
 
     /// Counters.
