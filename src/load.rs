@@ -17,6 +17,7 @@ mod viewer;
 mod whep;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -24,6 +25,7 @@ use sightline_client::api::ApiError;
 
 use self::camera::Picture;
 use self::picture::Sizes;
+use crate::files;
 
 /// Most cameras and viewers of a run.
 const MAX_CAMERAS: usize = 10_000;
@@ -43,10 +45,10 @@ pub(crate) struct LoadArgs {
     /// Number of cameras
     #[arg(long, default_value_t = 1)]
     cameras: usize,
-    /// Number of viewers, spread evenly over the cameras
+    /// Number of viewers, spread evenly over the cameras; 0: cameras alone
     #[arg(long, default_value_t = 1)]
     viewers: usize,
-    /// Ways that viewers watch, spread evenly
+    /// Ways that viewers watch, spread evenly; a way that is named again gets another share
     #[arg(long, value_enum, value_delimiter = ',', default_value = "whep")]
     via: Vec<Egress>,
     /// Bits of RTP a second and camera, headers included; K and M are thousands and millions
@@ -64,6 +66,9 @@ pub(crate) struct LoadArgs {
     /// Measure this long once everybody is connected (else until interrupted)
     #[arg(long)]
     seconds: Option<f64>,
+    /// Our addresses that viewers connect from, in turn; the server limits requests by address
+    #[arg(long, value_delimiter = ',')]
+    from: Vec<IpAddr>,
     /// Viewers keep their sessions alive but do not read media
     #[arg(long)]
     scripted: bool,
@@ -138,17 +143,18 @@ pub(crate) fn run(args: &LoadArgs) -> Result<(), String> {
 
 /// What can be said before anything is started.
 fn check(args: &LoadArgs) -> Result<Picture, String> {
-    if !(1..=MAX_CAMERAS).contains(&args.cameras) || !(1..=MAX_VIEWERS).contains(&args.viewers) {
-        return Err(format!("--cameras is 1 to {MAX_CAMERAS}, --viewers 1 to {MAX_VIEWERS}"));
+    if !(1..=MAX_CAMERAS).contains(&args.cameras) || args.viewers > MAX_VIEWERS {
+        return Err(format!("--cameras is 1 to {MAX_CAMERAS}, --viewers at most {MAX_VIEWERS}"));
     }
     let good = |value: f64| value.is_finite() && value > 0.0;
     if !good(args.gop) || !good(args.keyframe_factor) || !args.seconds.is_none_or(good) {
         return Err("--gop, --keyframe-factor and --seconds are more than 0".into());
     }
-    let needed = files(args);
-    if let Some(limit) = file_limit().filter(|limit| *limit < needed) {
+    let needed = needed_files(args);
+    if let Some(limit) = files::raise_limit().filter(|limit| *limit < needed as u64) {
         return Err(format!(
-            "this run needs about {needed} open files, the limit is {limit}: run `ulimit -n {needed}` first"
+            "this run needs about {needed} open files, the hard limit is {limit}: raise it with \
+             `ulimit -Hn {needed}` as root, or in /etc/security/limits.conf"
         ));
     }
     let sizes = Sizes::new(args.bitrate, args.fps, args.keyframe_factor)?;
@@ -157,7 +163,7 @@ fn check(args: &LoadArgs) -> Result<Picture, String> {
 }
 
 /// Open files that a run needs: sockets of cameras with their API, and of viewers.
-fn files(args: &LoadArgs) -> usize {
+fn needed_files(args: &LoadArgs) -> usize {
     let of = |egress: &Egress| match egress {
         Egress::Whep | Egress::RtspTcp => 1,
         Egress::RtspUdp => 3,
@@ -165,13 +171,6 @@ fn files(args: &LoadArgs) -> usize {
     };
     let viewers = args.viewers.div_ceil(args.via.len()) * args.via.iter().map(of).sum::<usize>();
     args.cameras * 4 + viewers + args.viewers / roq::VIEWERS_PER_SOCKET + OTHER_FILES
-}
-
-/// The soft limit of open files (proc(5)); `None` if the system does not tell.
-fn file_limit() -> Option<usize> {
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Bits a second, with K or M behind.

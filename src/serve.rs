@@ -45,6 +45,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), String> {
     }
     telemetry::start_logging(&raw.log)?;
     let data = DataDir::open(&args.place.data).map_err(|error| error.to_string())?;
+    // One descriptor a TCP connection; what is refused beyond the limit is logged where it happens.
+    crate::files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -311,7 +313,7 @@ fn render(metrics: &PrometheusHandle, relay: &RelayHandle) -> String {
     ] {
         metrics::counter!(name).absolute(value);
     }
-    metrics.render()
+    metrics.render() + &relay.delays()
 }
 
 async fn rotate_leaves(leaves: Arc<Mutex<WebTransportLeaves>>, stop: CancellationToken) {

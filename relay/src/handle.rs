@@ -400,6 +400,11 @@ impl RelayHandle {
         }
     }
 
+    /// Histograms of how long frames stay inside, in the text format of Prometheus.
+    pub fn delays(&self) -> String {
+        self.shared.stats.delays.text()
+    }
+
     fn admit(&self, request: Request<'_>) -> Result<Admitted, AdmitError> {
         self.shared.gate.admit(request, unix_now())
     }

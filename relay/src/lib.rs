@@ -10,6 +10,7 @@ mod allocations;
 pub mod api;
 mod calm;
 pub mod config;
+mod delay;
 mod feed;
 mod handle;
 pub mod lease;

@@ -267,6 +267,11 @@ impl RtspPort {
         self.with_peer(cx, peer, |peer, cx, shared| peer.deliver(cx, shared, subscriber));
     }
 
+    /// Whether no media waits for [`Self::flush`].
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.shared.udp.is_flushed()
+    }
+
     /// All viewers that had frames were served.
     pub(crate) fn flush(&mut self) {
         self.shared.udp.flush_media();

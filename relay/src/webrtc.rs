@@ -192,6 +192,11 @@ impl WebRtcPort {
         }
     }
 
+    /// Whether no media waits for [`Self::flush`].
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.media.is_empty()
+    }
+
     /// All viewers that had frames were served.
     pub(crate) fn flush(&mut self) {
         self.socket.flush(&mut self.media);

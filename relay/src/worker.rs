@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{LeaseTerms, LeaseVerdict};
 use crate::calm::{Calms, REST};
+use crate::delay::Delays;
 use crate::feed::{FeedCommand, FeedPort};
 use crate::lease::{LeaseId, LeaseTable};
 use crate::port::{CloseReason, Cx, Directory, PeerId, PortKind, Questions};
@@ -92,6 +93,7 @@ pub(crate) struct SharedStats {
     pub(crate) skips: AtomicU64,
     pub(crate) cached_bytes: AtomicU64,
     pub(crate) turns: AtomicU64,
+    pub(crate) delays: Delays,
 }
 
 impl SharedStats {
@@ -371,6 +373,7 @@ impl Worker {
     }
 
     fn deliver(&mut self, now: Instant) {
+        let stats = Arc::clone(&self.stats);
         let (ports, mut cx) = self.split(now);
         while let Some(subscriber) = cx.hub.poll_ready(now) {
             match cx.directory.subscribers.get(&subscriber).copied() {
@@ -379,9 +382,13 @@ impl Worker {
                 Some((PortKind::Roq, peer)) => ports.roq.deliver(&mut cx, peer, subscriber),
                 Some((PortKind::Feed, _)) | None => cx.hub.unsubscribe(subscriber),
             }
+            if ports.webrtc.is_flushed() && ports.rtsp.is_flushed() {
+                stats.delays.note(cx.hub.handed_out());
+            }
         }
         ports.webrtc.flush();
         ports.rtsp.flush();
+        stats.delays.note(cx.hub.handed_out());
     }
 
     fn decide(&mut self, now: Instant) {

@@ -16,7 +16,8 @@ use super::gate::{Doors, Owner, Terminal};
 use super::viewer::{Measure, Seen, Watcher};
 use super::{Egress, Failure, roq, rtsp, whep};
 
-/// Most terminals of one owner: together they may ask for as much as the server allows an address.
+/// Most terminals of one owner at each of our addresses: together they may ask for as much as the
+/// server allows an address.
 const MAX_TERMINALS: usize = 12;
 /// Viewers waiting for each terminal of an owner that make it worth while to sign in on another,
 /// which takes two SMS and so some seconds.
@@ -133,6 +134,18 @@ impl Crowd {
         }
     }
 
+    /// Waits until every camera has sent a frame, or those that cannot have had their time.
+    pub(super) async fn await_cameras(&self) {
+        let all = async {
+            for camera in &self.cameras {
+                camera.live().await;
+            }
+        };
+        if tokio::time::timeout(LIVE_LIMIT, all).await.is_err() {
+            eprintln!("load: some cameras cannot publish");
+        }
+    }
+
     /// Everybody leaves; what they saw, in the order of their numbers. Seats whose viewers were
     /// still waiting are left out.
     pub(super) async fn leave(&self) -> Vec<Watched> {
@@ -157,13 +170,13 @@ impl Crowd {
         }
         let owner = Owner::new(self.doors.clone(), here, phone);
         let mut lanes = JoinSet::new();
-        for terminals in 0..MAX_TERMINALS {
+        for terminals in 0..MAX_TERMINALS * self.doors.local.len() {
             if self.left(camera) <= terminals * VIEWERS_PER_TERMINAL {
                 break;
             }
             let opened = {
                 let _permit = self.owners.acquire().await;
-                Terminal::open(owner.clone()).await
+                Terminal::open(owner.clone(), terminals).await
             };
             match opened {
                 Ok(terminal) => {

@@ -36,8 +36,8 @@ pub(super) struct Doors {
     pub(super) roots: Roots,
     /// Address of the media ports.
     pub(super) ip: IpAddr,
-    /// Our own address on the way there.
-    pub(super) local: IpAddr,
+    /// Our own addresses that viewers use, at least one.
+    pub(super) local: Vec<IpAddr>,
     ports: BTreeMap<String, u16>,
     /// Codes that the server sends.
     inbox: Inbox,
@@ -46,8 +46,9 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// Asks the server for its ports. `data` is its data folder.
-    pub(super) async fn open(server: &str, data: &Path) -> Result<Self, String> {
+    /// Asks the server for its ports. `data` is its data folder; `from` are our own addresses, none:
+    /// the one on the way to the server.
+    pub(super) async fn open(server: &str, data: &Path, from: &[IpAddr]) -> Result<Self, String> {
         let roots = read_roots(Some(&data.join("pki/ca.pem")))
             .map_err(|error| format!("{error}; --data is the data folder of the running server"))?
             .expect("a path was given");
@@ -59,7 +60,10 @@ impl Doors {
             return Err("the server sends real SMS; `load` needs development SMS".into());
         }
         let ip = resolve(server, 0).await?.ip();
-        let local = local_address(ip).map_err(|error| format!("{server}: {error}"))?;
+        let mut local = from.to_vec();
+        if local.is_empty() {
+            local.push(local_address(ip).map_err(|error| format!("{server}: {error}"))?);
+        }
         Ok(Self {
             origin: server.to_owned(),
             roots,
@@ -74,6 +78,11 @@ impl Doors {
     /// The API with a key.
     pub(super) fn api(&self, identity: Identity) -> Result<Api, ApiError> {
         Api::new(&self.origin, Some(&self.roots), Arc::new(identity))
+    }
+
+    /// The same from one of our own addresses.
+    fn api_from(&self, identity: Identity, local: IpAddr) -> Result<Api, ApiError> {
+        Api::from_address(&self.origin, Some(&self.roots), Arc::new(identity), Some(local))
     }
 
     /// Address of a door by its name in the configuration.
@@ -165,6 +174,8 @@ impl Owner {
 /// One app of an owner, with its key and login.
 pub(super) struct Terminal {
     owner: Arc<Owner>,
+    /// Our address that it uses.
+    pub(super) local: IpAddr,
     /// Calls with the terminal's key.
     pub(super) api: Api,
     login: Mutex<Option<Tokens>>,
@@ -173,12 +184,14 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// A new app; it signs in and makes every step of the gate.
-    pub(super) async fn open(owner: Arc<Owner>) -> Result<Arc<Self>, Failure> {
+    /// A new app; it signs in and makes every step of the gate. The apps of an owner use our
+    /// addresses in turn, by their `number`.
+    pub(super) async fn open(owner: Arc<Owner>, number: usize) -> Result<Arc<Self>, Failure> {
         let identity = Identity::generate_terminal().map_err(|error| error.to_string())?;
-        let api = owner.doors.api(identity)?;
-        let gate = tokio::sync::Mutex::new(());
-        let terminal = Arc::new(Self { owner, api, login: Mutex::new(None), gate });
+        let local = owner.doors.local[number % owner.doors.local.len()];
+        let api = owner.doors.api_from(identity, local)?;
+        let (login, gate) = (Mutex::new(None), tokio::sync::Mutex::new(()));
+        let terminal = Arc::new(Self { owner, local, api, login, gate });
         terminal.sign_in().await?;
         terminal.pass().await?;
         Ok(terminal)

@@ -1,5 +1,6 @@
 //! Viewers over RTP over QUIC.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -16,21 +17,21 @@ use super::viewer::Watcher;
 /// viewer; with many, the frames that the server sends them at once overflow the kernel's buffer.
 pub(super) const VIEWERS_PER_SOCKET: usize = 8;
 
-/// Sockets for RoQ viewers, each shared by some of them.
+/// Sockets for RoQ viewers by our address, each shared by some of them.
 #[derive(Default)]
-pub(super) struct Sockets(Mutex<Option<(Endpoint, usize)>>);
+pub(super) struct Sockets(Mutex<HashMap<SocketAddr, (Endpoint, usize)>>);
 
 impl Sockets {
     fn next(&self, local: SocketAddr) -> std::io::Result<Endpoint> {
         let mut current = self.0.lock().expect("unpoisoned");
-        if let Some((endpoint, used)) = current.as_mut()
+        if let Some((endpoint, used)) = current.get_mut(&local)
             && *used < VIEWERS_PER_SOCKET
         {
             *used += 1;
             return Ok(endpoint.clone());
         }
         let endpoint = Endpoint::client(local)?;
-        *current = Some((endpoint.clone(), 1));
+        current.insert(local, (endpoint.clone(), 1));
         Ok(endpoint)
     }
 }
@@ -45,7 +46,7 @@ pub(super) async fn connect(
     let serial = &terminal.camera().serial;
     let ask = || terminal.api.roq_session(&grant, serial, 0);
     let (session, asked) = doors.timed(ask).await?;
-    let endpoint = sockets.next((doors.local, 0).into());
+    let endpoint = sockets.next((terminal.local, 0).into());
     let target = SessionTarget {
         server: doors.at("roq")?,
         session,

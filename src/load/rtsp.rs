@@ -1,12 +1,12 @@
 //! Viewers over RTSP: packets inside the connection, or by UDP.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use sightline_client::rtsp::{Item, Lower, Rtsp, UdpPair};
 use sightline_relay_proto::wire::rtcp::{self, ReceptionReport, Rtcp};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -44,11 +44,11 @@ pub(super) async fn connect(terminal: &Terminal, udp: bool) -> Result<(Player, I
     let ask = || terminal.api.rtsp_handle(&grant, serial, 0);
     let (handle, asked) = doors.timed(ask).await?;
     let at = SocketAddr::new(doors.ip, handle.rtsp_port);
-    let stream = TcpStream::connect(at).await.map_err(failed)?;
+    let stream = connect_from(terminal.local, at).await.map_err(failed)?;
     let login = (handle.user, handle.password.into_inner());
     let mut rtsp = Rtsp::new(stream, at, &handle.path, Some(login));
     let pair = match udp {
-        true => Some(UdpPair::bind(doors.local).await.map_err(failed)?),
+        true => Some(UdpPair::bind(terminal.local).await.map_err(failed)?),
         false => None,
     };
     let lower = pair.as_ref().map_or(Lower::Interleaved, Lower::Udp);
@@ -60,6 +60,12 @@ pub(super) async fn connect(terminal: &Terminal, udp: bool) -> Result<(Player, I
         Ok::<_, String>(Udp { pair, reports_to: SocketAddr::new(at.ip(), rtcp) })
     });
     Ok((Player { rtsp, udp: udp.transpose()? }, asked))
+}
+
+async fn connect_from(local: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if local.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind((local, 0).into())?;
+    socket.connect(to).await
 }
 
 impl Player {

@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Adds the cameras, lets everybody publish and watch, and takes the cameras away again.
 pub(super) async fn load(args: &LoadArgs, picture: Picture) -> Result<Report, String> {
-    let doors = Arc::new(Doors::open(&args.server, &args.data).await?);
+    let doors = Arc::new(Doors::open(&args.server, &args.data, &args.from).await?);
     let place = Place { data: args.data.clone(), config: None };
     let control = admin::open(&place).await?;
     let run = u32::from_be_bytes(random()?);
@@ -60,9 +60,9 @@ async fn watch(
     let publishing = publish(doors, cameras, picture, &window, &stop);
     let mut via = args.via.clone();
     via.sort();
-    via.dedup();
     let measure = Measure::new(window.clone());
     let seats = crowd::seats(args.viewers, &via, cameras.len());
+    via.dedup();
     let crowd = Crowd::new(doors.clone(), cameras.to_vec(), measure.clone(), args.scripted, &seats);
     tokio::select! {
         () = measured(args, doors, &crowd, &measure, phones) => {}
@@ -117,6 +117,9 @@ async fn measured(
 ) {
     let telling = tokio::spawn(progress(crowd.clone(), doors.clone(), args.viewers));
     let telling = AbortOnDropHandle::new(telling);
+    if args.viewers == 0 {
+        crowd.await_cameras().await;
+    }
     crowd.connect(phones).await;
     let connected = crowd.counts.connected.load(Ordering::Relaxed);
     if !args.scripted {
@@ -125,7 +128,7 @@ async fn measured(
     drop(telling);
     eprintln!("{}", told(crowd, doors, args.viewers));
     say_ready(connected);
-    if connected == 0 {
+    if connected == 0 && args.viewers > 0 {
         return;
     }
     measure.window.open(args.seconds.map(|seconds| (seconds * 1e6) as u64));

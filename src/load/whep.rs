@@ -14,7 +14,7 @@ use super::viewer::{Watcher, reports};
 pub(super) async fn connect(terminal: &Terminal) -> Result<(WhepViewer, Instant), Failure> {
     let grant = terminal.grant().await?;
     let doors = terminal.doors();
-    let offer = WhepOffer::new((doors.local, 0).into()).await.map_err(failed)?;
+    let offer = WhepOffer::new((terminal.local, 0).into()).await.map_err(failed)?;
     let sdp = offer.sdp().map_err(failed)?;
     let serial = &terminal.camera().serial;
     let ask = || terminal.api.whep(&grant, serial, 0, &sdp);

@@ -105,9 +105,20 @@ impl Api {
         roots: Option<&Roots>,
         identity: Arc<Identity>,
     ) -> Result<Self, ApiError> {
+        Self::from_address(origin, roots, identity, None)
+    }
+
+    /// The same; its connections leave from `local`.
+    pub fn from_address(
+        origin: &str,
+        roots: Option<&Roots>,
+        identity: Arc<Identity>,
+        local: Option<IpAddr>,
+    ) -> Result<Self, ApiError> {
         let url = Url::parse(origin).map_err(|_| ApiError::Address)?;
         let builder = reqwest::Client::builder()
             .no_proxy()
+            .local_address(local)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT);

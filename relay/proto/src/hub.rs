@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use self::handed::HandedOut;
 pub use self::pace::{CHUNK_INTERVAL, CHUNK_PACKETS, MAX_STAGGER, PACE_TICK, Pacing};
 pub use self::quality::{
     BUDGET_LIFE, HEADROOM_PERCENT, KEYFRAME_PATIENCE, MAX_PLENTY, PLENTY, RELAPSE, SHORTAGE,
@@ -30,6 +31,7 @@ mod catch_up;
 mod ceiling;
 mod clock;
 mod flow;
+mod handed;
 mod keyframe;
 mod line;
 mod meter;
@@ -47,6 +49,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod track;
+
+pub use self::handed::Handed;
 
 /// A publisher's place in the hub. Never reused within one hub's life.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -240,6 +244,7 @@ pub struct Hub {
     cache_budget: usize,
     random: SplitMix,
     events: VecDeque<HubEvent>,
+    handed: HandedOut,
     counters: HubStats,
 }
 
@@ -270,6 +275,7 @@ impl Hub {
             cache_budget: bytes,
             random: SplitMix::new(seed),
             events: VecDeque::new(),
+            handed: HandedOut::default(),
             counters: HubStats::default(),
         }
     }
@@ -444,7 +450,8 @@ impl Hub {
             stream.enter_idle(entry.mask, subscriber);
             return None;
         };
-        if let Some(due) = entry.due(frame).filter(|due| *due > now) {
+        let due = entry.due(frame);
+        if let Some(due) = due.filter(|due| *due > now) {
             self.schedule.set(subscriber, &mut entry.place, Place::Timed(due));
             return None;
         }
@@ -452,6 +459,10 @@ impl Hub {
         let frame = Arc::clone(frame);
         let delivery = entry.deliver(now, self.schedule.epoch(now), stream, &frame);
         self.counters.frames_out += u64::from(delivery.as_ref().is_some_and(Delivery::ends_frame));
+        // Frames and chunks with a due time are late on purpose.
+        if delivery.is_some() && due.is_none() {
+            self.handed.note(frame.descriptor.arrival.0);
+        }
         delivery
     }
 
@@ -533,6 +544,11 @@ impl Hub {
             self.handle_stream_timeout(now, id);
         }
         self.check_invariants();
+    }
+
+    /// Frames that viewers at the live edge were given since the last call.
+    pub fn handed_out(&mut self) -> std::vec::Drain<'_, Handed> {
+        self.handed.take()
     }
 
     /// Counters.

@@ -170,6 +170,11 @@ impl Udp {
         }
     }
 
+    /// Whether no media waits.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.media.is_empty()
+    }
+
     /// Sends the media that waits.
     pub(super) fn flush_media(&mut self) {
         self.last = None;

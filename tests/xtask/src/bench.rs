@@ -1,15 +1,21 @@
-//! `cargo xtask bench floor`: what the whole server costs a packet, against a loop that does the
-//! least that any server must do for the same bytes (`benches/floor`).
+//! `cargo xtask bench NAME`. The one whose name is `floor` is here, the others are in their files:
+//! what the whole server costs a packet, against a loop that does the least that any server must do
+//! for the same bytes (`benches/floor`).
 //!
 //! Both send from the same processor through the same cable to the same sink, in turns, so that
 //! what the machine does meanwhile falls on both. `benches/RESULTS.md` says what the figures mean.
 
 mod bare;
 mod child;
+mod crowd;
 mod figures;
+mod latency;
+mod local;
 mod machine;
+mod memory;
 mod network;
 mod options;
+mod page;
 mod path;
 mod plot;
 mod procfs;
@@ -32,8 +38,16 @@ const RECORDED_ROUNDS: usize = 7;
 pub(crate) fn run(words: &[String]) -> Result<(), String> {
     match words.split_first() {
         Some((name, rest)) if name == "floor" => floor(&Options::parse(rest)?),
+        Some((name, rest)) if name == "memory" => memory::run(rest),
+        Some((name, rest)) if name == "crowd" => crowd::run(rest),
+        Some((name, rest)) if name == "latency" => latency::run(rest),
         _ => Err(options::USAGE.to_owned()),
     }
+}
+
+/// The share of `bench crowd` that the suite of benches runs.
+pub(crate) fn short_crowd() -> Result<(), String> {
+    crowd::short()
 }
 
 fn floor(options: &Options) -> Result<(), String> {

@@ -19,6 +19,9 @@ commands:
                     suites: lint tidy unit sim fuzz e2e matrix browser soak bench
   bench floor       cost of the server a packet against the least possible (root, nft);
                     writes benches/RESULTS.md; --help shows the flags
+  bench memory      memory of an idle viewer and an idle camera
+  bench crowd       10 000 viewers of one camera
+  bench latency     how long a frame stays inside the server (root, nft)
   requirements      list the requirements proved by the last runs, and the gaps
   tidy              check dependency edges, file sizes and README paths
   tools             install what the suites need

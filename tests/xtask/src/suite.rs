@@ -20,7 +20,7 @@ enum Kind {
     Programs(fn(&TestBinary) -> bool),
     /// The same, with foreign clients installed.
     Clients(fn(&TestBinary) -> bool),
-    /// Criterion benches, quick.
+    /// Criterion benches, quick, and a small crowd.
     Bench,
 }
 
@@ -128,7 +128,9 @@ impl Run {
             Kind::Fuzz => fuzz(suite),
             Kind::Bench => {
                 let bench = ["bench", "--bench", "datapath", "--locked", "--", "--quick"];
-                Ok(cargo(suite, &bench))
+                let mut outcome = cargo(suite, &bench);
+                outcome.add(Outcome::single(crate::bench::short_crowd()));
+                Ok(outcome)
             }
             Kind::Programs(pick) => self.programs(suite, pick, &[]),
             Kind::Clients(pick) => {

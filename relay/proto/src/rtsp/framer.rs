@@ -93,6 +93,10 @@ impl Framer {
             return Ok(None);
         }
         let message = self.buffer.split_to(total);
+        if self.buffer.is_empty() {
+            // A viewer says nothing more for half a minute: no memory waits for it.
+            self.buffer = BytesMut::new();
+        }
         self.waiting = None;
         self.searched = 0;
         let (head, body) = message.split_at(head);

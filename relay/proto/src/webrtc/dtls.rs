@@ -1,12 +1,15 @@
 //! DTLS of one peer: a thin wrapper around `dimpl` that checks the certificate against the SDP,
 //! exports the SRTP keys, and lets no unauthenticated record end a handshake.
 
+mod farewell;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
 
+use self::farewell::{Farewell, Tap};
 use super::NegotiationError;
 use super::srtp::{Profile, Srtp};
 
@@ -34,7 +37,7 @@ const ECDSA_SUITES: [[u8; 2]; 3] = [[0xc0, 0x2b], [0xc0, 0x2c], [0xcc, 0xa9]];
 /// Our certificate, shared by all peers.
 #[derive(Clone)]
 pub struct DtlsIdentity {
-    certificate: DtlsCertificate,
+    certificate: Arc<DtlsCertificate>,
     fingerprint: [u8; 32],
     config: Arc<Config>,
 }
@@ -44,6 +47,7 @@ impl DtlsIdentity {
     pub fn new(certificate: Vec<u8>, private_key: Vec<u8>) -> Result<Self, NegotiationError> {
         let fingerprint = sha256(&certificate);
         let config = Config::builder()
+            .with_crypto_provider(farewell::provider())
             .mtu(MTU)
             .max_queue_rx(MAX_QUEUED_RECORDS)
             .flight_start_rto(FLIGHT_RTO)
@@ -53,7 +57,7 @@ impl DtlsIdentity {
             .build()
             .map_err(|error| NegotiationError::UnsupportedPeer(error.to_string()))?;
         let certificate = DtlsCertificate { certificate, private_key };
-        Ok(Self { certificate, fingerprint, config: Arc::new(config) })
+        Ok(Self { certificate: Arc::new(certificate), fingerprint, config: Arc::new(config) })
     }
 
     /// SHA-256 of the certificate.
@@ -100,7 +104,14 @@ pub(super) struct DtlsSession {
     identity: DtlsIdentity,
     expected: Vec<[u8; 32]>,
     client: bool,
+    /// The library's instance, until the peer has shown that the handshake is over for it too.
     dtls: Option<Box<Dtls>>,
+    /// Ciphers of the handshake.
+    taps: Option<[Arc<Tap>; 2]>,
+    /// What is left afterwards.
+    farewell: Option<Box<Farewell>>,
+    /// Our last record, to be polled out.
+    parting: Option<Vec<u8>>,
     verified: bool,
     connected: bool,
     restarts: u8,
@@ -117,6 +128,9 @@ impl DtlsSession {
             expected,
             client,
             dtls: None,
+            taps: None,
+            farewell: None,
+            parting: None,
             verified: false,
             connected: false,
             restarts: 0,
@@ -132,7 +146,7 @@ impl DtlsSession {
             return;
         }
         let identity = self.identity.clone();
-        let mut dtls = Dtls::new_12(identity.config, identity.certificate, now);
+        let mut dtls = Dtls::new_12(identity.config, (*identity.certificate).clone(), now);
         dtls.set_active(self.client);
         // Time alone makes a fresh instance ready; its first flight comes with the next poll.
         let _ = dtls.handle_timeout(now);
@@ -144,16 +158,23 @@ impl DtlsSession {
         if !self.connected && !self.inspect(datagram) {
             return None;
         }
+        if let Some(farewell) = &self.farewell {
+            return says_goodbye(farewell, datagram).then_some(DtlsEvent::CloseNotify);
+        }
         let dtls = self.dtls.as_mut()?;
         let outcome = match dtls.handle_timeout(now) {
             Ok(()) => dtls.handle_packet(datagram),
             Err(error) => Err(error),
         };
+        self.taps = farewell::take_made().or(self.taps.take());
         outcome.err().and_then(|_| self.fault(now))
     }
 
     /// The next thing to send (given to `send`) or to act on. Call until `None`.
     pub(super) fn poll(&mut self, mut send: impl FnMut(&[u8])) -> Option<DtlsEvent> {
+        if let Some(parting) = self.parting.take() {
+            send(&parting);
+        }
         let mut buffer = [0; RECORD_BUFFER];
         loop {
             let dtls = self.dtls.as_mut()?;
@@ -202,8 +223,25 @@ impl DtlsSession {
         dtls.handle_timeout(now).err().and_then(|_| self.fault(now))
     }
 
+    /// The peer has sent what only a finished handshake allows, so no flight is needed again: of
+    /// the library's instance only the keys of close_notify stay.
+    pub(super) fn release(&mut self) {
+        let Some(taps) = self.taps.take_if(|_| self.connected) else { return };
+        self.farewell = Farewell::new(&taps, self.client).map(Box::new);
+        if self.farewell.is_some() {
+            self.dtls = None;
+            self.done = true;
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_released(&self) -> bool {
+        self.farewell.is_some() && self.dtls.is_none() && self.taps.is_none()
+    }
+
     /// Queues a close_notify, to be polled out.
     pub(super) fn close(&mut self) {
+        self.parting = self.farewell.as_mut().and_then(|farewell| farewell.close_notify());
         if let Some(dtls) = self.dtls.as_mut().filter(|_| self.connected) {
             // A session that cannot close any more needs no goodbye.
             let _ = dtls.close();
@@ -265,9 +303,23 @@ impl DtlsSession {
     }
 }
 
+/// Whether one of the records is the peer's authentic close_notify.
+fn says_goodbye(farewell: &Farewell, datagram: &[u8]) -> bool {
+    let mut rest = datagram;
+    while let Some((record, after)) = next_record(rest) {
+        if farewell.is_close_notify(&record) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
 struct Record<'a> {
     kind: u8,
     epoch: u16,
+    /// Epoch and sequence number.
+    number: [u8; 8],
     body: &'a [u8],
 }
 
@@ -276,7 +328,10 @@ fn next_record(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
     let head: &[u8; 13] = bytes.first_chunk()?;
     let len = usize::from(u16::from_be_bytes([head[11], head[12]]));
     let (body, rest) = bytes[13..].split_at_checked(len)?;
-    Some((Record { kind: head[0], epoch: u16::from_be_bytes([head[3], head[4]]), body }, rest))
+    let mut number = [0; 8];
+    number.copy_from_slice(&head[3..11]);
+    let epoch = u16::from_be_bytes([head[3], head[4]]);
+    Some((Record { kind: head[0], epoch, number, body }, rest))
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -210,6 +210,7 @@ impl WebRtcPeer {
         let Some(srtp) = self.srtp.as_mut() else { return };
         let mut compound = std::mem::take(&mut self.scratch);
         if srtp.receiver.open_rtcp(datagram, &mut compound) {
+            self.dtls.release();
             // Whole packets before a malformed one still count.
             let _ = rtcp::parse(&compound, |packet| {
                 let event = match &mut self.media {
@@ -399,6 +400,12 @@ impl WebRtcPeer {
     /// The peer's user fragment of now.
     pub fn remote_ufrag(&self) -> &str {
         self.ice.remote_ufrag()
+    }
+
+    /// Whether the state of the handshake is put away.
+    #[cfg(test)]
+    pub(super) fn is_released(&self) -> bool {
+        self.dtls.is_released()
     }
 
     /// Authenticated addresses of the peer.

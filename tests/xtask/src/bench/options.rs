@@ -12,6 +12,8 @@ flags:
   --no-uso             let the kernel cut segments in software, as it does for a network
                        card without UDP segmentation; without TCP paths
   --bare               only the bare loops, without the server
+
+other benches: cargo xtask bench memory, crowd, latency
 ";
 
 /// Most viewers of one case: their ports must fit behind the first.

@@ -197,6 +197,12 @@ impl Pair {
         self.sent();
     }
 
+    /// The client says goodbye.
+    pub(super) fn close_client(&mut self) {
+        self.client.close().unwrap();
+        self.pump_client();
+    }
+
     fn pump_client(&mut self) -> bool {
         let mut moved = false;
         let mut buffer = vec![0; 4096];

@@ -232,6 +232,42 @@ fn closing_says_goodbye_on_both_layers() {
     assert_eq!(pair.peer.poll_timeout(), None);
 }
 
+/// Receives an authentic packet, after which only the keys of the goodbye are kept.
+fn released(setup: &str) -> Pair {
+    let mut pair = Pair::viewer(setup, false);
+    pair.connect();
+    assert!(!pair.peer.is_released());
+    pair.put_rtcp(|out| rtcp::write_pli(out, 1, 1000));
+    assert_eq!(events(&mut pair), [PeerEvent::KeyframeWanted { track: TrackIndex(0) }]);
+    assert!(pair.peer.is_released());
+    pair
+}
+
+#[test]
+fn goodbyes_are_said_and_heard_after_the_handshake_is_put_away() {
+    for setup in ["actpass", "passive"] {
+        let mut pair = released(setup);
+        pair.peer.close(&mut pair.arena);
+        pair.shake_hands();
+        assert!(pair.closed_by_peer, "{setup}");
+
+        let mut pair = released(setup);
+        pair.close_client();
+        assert_eq!(events(&mut pair), [PeerEvent::Closed(CloseCause::PeerClosed)], "{setup}");
+    }
+}
+
+#[test]
+fn a_forged_goodbye_ends_nothing_after_the_handshake_is_put_away() {
+    let mut pair = released("actpass");
+    let head = [21, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 26];
+    for body in [vec![0; 26], vec![1; 26], Vec::new()] {
+        let datagram = [&head[..], &body].concat();
+        assert!(pair.put(&datagram).is_none());
+        assert_eq!(events(&mut pair), []);
+    }
+}
+
 #[test]
 fn consent_ends_after_thirty_silent_seconds_and_not_before() {
     let mut pair = Pair::viewer("actpass", false);
