@@ -22,6 +22,7 @@ use bare::Bare;
 use figures::Spread;
 use network::Network;
 use options::Options;
+use path::Path;
 
 /// Dearest that a bare loop may be, as a share of a loop with one system call a packet.
 const MAX_SHARE: f64 = 0.30;
@@ -42,7 +43,6 @@ fn floor(options: &Options) -> Result<(), String> {
     machine::pin_ourselves()?;
     let network = Network::create(options.software)?;
     println!("{}", machine::describe(&network));
-    network.arm()?;
     let share = check_measure(&network, options)?;
     if options.bare_only {
         return print_bare(&network, options);
@@ -51,7 +51,8 @@ fn floor(options: &Options) -> Result<(), String> {
     for &path in &options.paths {
         for &viewers in &options.viewers {
             println!("== {}, {viewers} viewers", path.name());
-            let case = rounds::Case { path, viewers, share };
+            let rate = options.rate(path, viewers);
+            let case = rounds::Case { path, viewers, rate, share };
             let rounds = rounds::run(&network, options, &case)?;
             println!("{}", results::table(&rounds));
             recorded.extend(rounds);
@@ -67,6 +68,7 @@ fn floor(options: &Options) -> Result<(), String> {
 /// A bare loop that is not far cheaper than the usual way to send is no measure: the run is void.
 /// Where the kernel cuts segments in software the limit cannot be met and is only shown.
 fn check_measure(network: &Network, options: &Options) -> Result<f64, String> {
+    network.arm(Path::Webrtc.sink())?;
     let (mut lean, mut usual) = (Vec::new(), Vec::new());
     for _ in 0..RECORDED_ROUNDS {
         lean.push(Bare::measure().run(network, options.seconds / 2.0)?.ns_per_packet);
@@ -88,9 +90,12 @@ fn check_measure(network: &Network, options: &Options) -> Result<f64, String> {
 /// `--bare`: the loops alone.
 fn print_bare(network: &Network, options: &Options) -> Result<(), String> {
     for &path in &options.paths {
+        network.arm(path.sink())?;
         for &viewers in &options.viewers {
             let bare = Bare::of(path, viewers);
-            for (speed, bare) in [("full speed", bare.clone()), ("30 frames/s", bare.paced())] {
+            let rate = options.rate(path, viewers);
+            let paced = (format!("{rate} frames/s"), bare.paced(rate));
+            for (speed, bare) in [("full speed".to_owned(), bare), paced] {
                 let mut figures = Vec::new();
                 let mut stalls = 0;
                 for _ in 0..options.rounds {

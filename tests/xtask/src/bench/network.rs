@@ -10,12 +10,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::machine::{SENDER_CPU, VIEWER_CPU};
+use super::path::Sink;
 use crate::process::capture;
 
 /// Address of the server.
 pub(super) const SERVER: &str = "10.77.0.1";
 /// Address of all viewers.
 pub(super) const VIEWERS: &str = "10.77.0.2";
+/// Bytes of an IP packet above which it is media, where handshakes must pass.
+const MEDIA: usize = 1000;
+/// Bytes of an IP packet above which it is no acknowledgement or keep-alive of QUIC.
+const CONTROL: usize = 200;
 /// Port of the server's RTSP.
 pub(super) const RTSP_PORT: u16 = 8554;
 /// Port of the bare TCP loop.
@@ -63,8 +68,8 @@ impl Traffic {
     }
 
     /// Bytes above UDP or TCP.
-    pub(super) fn contents(self, tcp: bool) -> u64 {
-        let headers = if tcp { TCP_HEADERS } else { UDP_HEADERS };
+    pub(super) fn contents(self, sink: Sink) -> u64 {
+        let headers = if sink == Sink::Tcp { TCP_HEADERS } else { UDP_HEADERS };
         self.bytes.saturating_sub(self.messages * headers)
     }
 }
@@ -147,12 +152,18 @@ impl Network {
         ip(&format!("-n {} link set dev sl0 gso_max_segs {most}", self.server))
     }
 
-    /// From now on media is counted, and media over UDP goes no further.
-    pub(super) fn arm(&self) -> Result<(), String> {
+    /// From now on media is counted, and goes no further where nobody reads it.
+    pub(super) fn arm(&self, sink: Sink) -> Result<(), String> {
+        let media = match sink {
+            Sink::Dropped => format!("meta l4proto udp meta length > {MEDIA}"),
+            Sink::Read => format!("meta l4proto udp meta length > {CONTROL}"),
+            Sink::Tcp => format!("tcp sport {{ {RTSP_PORT}, {BARE_TCP_PORT} }}"),
+        };
+        let verdict = if sink == Sink::Dropped { "drop" } else { "" };
         self.nft(&format!(
             "flush chain netdev sightline media\n\
-             add rule netdev sightline media meta l4proto udp meta length > 1000 counter name udp_media drop\n\
-             add rule netdev sightline media tcp sport {{ {RTSP_PORT}, {BARE_TCP_PORT} }} counter name tcp_media\n"
+             add rule netdev sightline media {media} counter name {} {verdict}\n",
+            counter(sink)
         ))
     }
 
@@ -162,12 +173,20 @@ impl Network {
     }
 
     /// What was counted so far.
-    pub(super) fn traffic(&self, tcp: bool) -> Result<Traffic, String> {
-        let name = if tcp { "tcp_media" } else { "udp_media" };
+    pub(super) fn traffic(&self, sink: Sink) -> Result<Traffic, String> {
+        let name = counter(sink);
         let space = format!("--net=/run/netns/{}", self.viewers);
         let words = [&space, "nft", "list", "counter", "netdev", "sightline", name];
         let text = capture("nsenter", &words).ok_or("nft does not list its counter")?;
         parse_counter(&text).ok_or_else(|| format!("nft's counter is not understood: {text}"))
+    }
+
+    /// Datagrams that the viewers' sockets had no room for so far.
+    pub(super) fn unread(&self) -> Result<u64, String> {
+        let space = format!("--net=/run/netns/{}", self.viewers);
+        let text = capture("nsenter", &[&space, "cat", "/proc/self/net/snmp"]);
+        let text = text.ok_or("cannot read /proc/self/net/snmp of the viewers")?;
+        parse_unread(&text).ok_or_else(|| "/proc/self/net/snmp has no RcvbufErrors".to_owned())
     }
 
     /// The server's device as ethtool describes it; `None` without ethtool.
@@ -219,10 +238,19 @@ fn hard_open_files(limits: &str) -> Option<&str> {
 fn table() -> String {
     "table netdev sightline {\n\
      counter udp_media { }\n\
+     counter udp_read { }\n\
      counter tcp_media { }\n\
      chain media { type filter hook ingress device \"sl1\" priority 0; policy accept; }\n\
      }\n"
     .to_owned()
+}
+
+fn counter(sink: Sink) -> &'static str {
+    match sink {
+        Sink::Dropped => "udp_media",
+        Sink::Read => "udp_read",
+        Sink::Tcp => "tcp_media",
+    }
 }
 
 fn ip(words: &str) -> Result<(), String> {
@@ -242,6 +270,13 @@ fn parse_counter(text: &str) -> Option<Traffic> {
     Some(Traffic { messages, bytes })
 }
 
+/// The column `RcvbufErrors` of the line `Udp:`.
+fn parse_unread(snmp: &str) -> Option<u64> {
+    let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let at = lines.next()?.split(' ').position(|name| name == "RcvbufErrors")?;
+    lines.next()?.split(' ').nth(at)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,7 +288,7 @@ mod tests {
     fn the_counter_is_read() {
         let traffic = parse_counter(LISTED).unwrap();
         assert_eq!(traffic, Traffic { messages: 10, bytes: 170_520 });
-        assert_eq!(traffic.contents(false), 10 * 14 * 1216);
+        assert_eq!(traffic.contents(Sink::Dropped), 10 * 14 * 1216);
         assert_eq!(parse_counter("table netdev sightline {}"), None);
     }
 
@@ -266,10 +301,17 @@ mod tests {
     }
 
     #[test]
+    fn what_sockets_had_no_room_for_is_read() {
+        let snmp = "Udp: InDatagrams RcvbufErrors SndbufErrors\nUdp: 900 17 0\nUdpLite: a\n";
+        assert_eq!(parse_unread(snmp), Some(17));
+        assert_eq!(parse_unread("Udp: InDatagrams\nUdp: 1\n"), None);
+    }
+
+    #[test]
     fn traffic_is_counted_from_a_point() {
         let before = Traffic { messages: 3, bytes: 300 };
         let after = Traffic { messages: 5, bytes: 504 };
         assert_eq!(after.since(before), Traffic { messages: 2, bytes: 204 });
-        assert_eq!(after.since(before).contents(true), 100);
+        assert_eq!(after.since(before).contents(Sink::Tcp), 100);
     }
 }

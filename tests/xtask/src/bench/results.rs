@@ -76,8 +76,9 @@ fn key(round: &Round) -> (bool, super::path::Path, std::cmp::Reverse<usize>) {
 pub(super) fn table(rounds: &[Round]) -> String {
     let mut out = String::from(
         "| path | viewers | segments cut by | R min / median / max | goal | R at camera's rate | \
-         server ns | bare ns | bare ns at camera's rate | wakes a frame | packets a frame | run |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         server ns | bare ns | bare ns at camera's rate | wakes a frame | packets a frame | frames/s | \
+         unread by viewers | run |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let mut rest = rounds;
     while let Some(first) = rest.first() {
@@ -100,7 +101,7 @@ fn row(first: &Round, case: &[Round]) -> String {
         (false, false) => format!("{goal:.2} **missed**"),
     };
     format!(
-        "| {} | {} | {} | {ratio:.2} | {verdict} | {:.2} | {} | {} | {} | {:.2} | {:.1} | {} |",
+        "| {} | {} | {} | {ratio:.2} | {verdict} | {:.2} | {} | {} | {} | {:.2} | {:.1} | {} | {:.1} % | {} |",
         first.path.name(),
         first.viewers,
         if first.software { "kernel" } else { "device" },
@@ -110,6 +111,8 @@ fn row(first: &Round, case: &[Round]) -> String {
         Spread::over(case, |round| round.paced_ns),
         Spread::over(case, |round| round.wakes_per_frame).median,
         Spread::over(case, |round| round.packets_per_frame).median,
+        first.frames_per_second,
+        Spread::over(case, |round| round.unread).median * 100.0,
         first.run
     )
 }
