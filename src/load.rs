@@ -21,6 +21,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sightline_client::api::ApiError;
+use sightline_client::whep::SrtpOffer;
 
 use self::camera::Picture;
 use self::picture::Sizes;
@@ -49,6 +50,9 @@ pub(crate) struct LoadArgs {
     /// Ways that viewers watch, spread evenly
     #[arg(long, value_enum, value_delimiter = ',', default_value = "whep")]
     via: Vec<Egress>,
+    /// SRTP profiles that WHEP viewers offer
+    #[arg(long, value_enum, default_value_t = Srtp::All)]
+    srtp: Srtp,
     /// Bits of RTP a second and camera, headers included; K and M are thousands and millions
     #[arg(long, default_value = "4M", value_parser = parse_bitrate)]
     bitrate: u64,
@@ -73,6 +77,24 @@ pub(crate) struct LoadArgs {
     /// Print the report as one line of JSON
     #[arg(long)]
     json: bool,
+}
+
+/// SRTP profiles of an offer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Srtp {
+    All,
+    Aes128Gcm,
+    Aes128CmSha1_80,
+}
+
+impl From<Srtp> for SrtpOffer {
+    fn from(srtp: Srtp) -> Self {
+        match srtp {
+            Srtp::All => Self::All,
+            Srtp::Aes128Gcm => Self::Aes128Gcm,
+            Srtp::Aes128CmSha1_80 => Self::Aes128CmSha1,
+        }
+    }
 }
 
 /// A way out of the server.
@@ -199,6 +221,15 @@ mod tests {
             assert_eq!(parse_bitrate(text), Ok(bits));
         }
         assert!(["", "M", "-1", "0", "4G", "nan"].iter().all(|text| parse_bitrate(text).is_err()));
+    }
+
+    #[test]
+    fn srtp_profiles_have_their_names() {
+        let names: Vec<_> = Srtp::value_variants()
+            .iter()
+            .map(|srtp| srtp.to_possible_value().unwrap().get_name().to_owned())
+            .collect();
+        assert_eq!(names, ["all", "aes128-gcm", "aes128-cm-sha1-80"]);
     }
 
     #[test]

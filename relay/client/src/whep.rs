@@ -4,6 +4,7 @@
 //! ICE's consent fresh, which is what a measuring client wants; players use their own WebRTC stack.
 
 mod feedback;
+mod profiles;
 mod sdp;
 
 use std::net::SocketAddr;
@@ -13,12 +14,13 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use bytes::Bytes;
-use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
+use dimpl::{Dtls, DtlsCertificate, Output, SrtpProfile};
 use sightline_grant::Redacted;
 use sightline_relay_proto::webrtc::srtp::{Profile, Srtp};
 use sightline_relay_proto::wire::rtp;
 use tokio::net::UdpSocket;
 
+pub use self::profiles::SrtpOffer;
 use self::sdp::Remote;
 use crate::api::{Api, ApiError, WhepAnswer};
 
@@ -73,6 +75,7 @@ pub struct WhepOffer {
     certificate: DtlsCertificate,
     ufrag: String,
     password: String,
+    srtp: SrtpOffer,
 }
 
 /// One WHEP session.
@@ -86,6 +89,7 @@ pub struct WhepViewer {
     dtls_due: Option<Instant>,
     next_check: Instant,
     verified: bool,
+    offered: SrtpOffer,
     srtp: Option<Box<Srtp>>,
     closed: bool,
     /// Datagrams taken since the last wait.
@@ -106,7 +110,13 @@ impl WhepOffer {
             private_key: key.serialize_der(),
         };
         let socket = UdpSocket::bind(local).await?;
-        Ok(Self { socket, certificate, ufrag: random_text(4)?, password: random_text(16)? })
+        let (ufrag, password) = (random_text(4)?, random_text(16)?);
+        Ok(Self { socket, certificate, ufrag, password, srtp: SrtpOffer::All })
+    }
+
+    /// Offers these SRTP profiles.
+    pub fn with_srtp(self, srtp: SrtpOffer) -> Self {
+        Self { srtp, ..self }
     }
 
     /// The socket; nothing but the session's packets may come to it.
@@ -137,7 +147,7 @@ impl WhepOffer {
     pub async fn connect(self, api: &Api, answer: WhepAnswer) -> Result<WhepViewer, WhepError> {
         let remote = sdp::parse_answer(&answer.sdp)?;
         let now = Instant::now();
-        let mut dtls = Dtls::new_12(Arc::new(Config::default()), self.certificate, now);
+        let mut dtls = Dtls::new_12(Arc::new(self.srtp.config()?), self.certificate, now);
         dtls.set_active(remote.we_are_client);
         dtls.handle_timeout(now).map_err(failed)?;
         let mut viewer = WhepViewer {
@@ -150,6 +160,7 @@ impl WhepOffer {
             dtls_due: None,
             next_check: now,
             verified: false,
+            offered: self.srtp,
             srtp: None,
             closed: false,
             run: 0,
@@ -254,6 +265,12 @@ impl WhepViewer {
         loop {
             match self.dtls.poll_output(&mut buffer) {
                 Output::Packet(packet) => {
+                    // Only a ClientHello has the extension; once there are keys all is sealed.
+                    let narrowed = match self.srtp {
+                        None => self.offered.on_the_wire(packet),
+                        Some(_) => None,
+                    };
+                    let packet = narrowed.as_deref().unwrap_or(packet);
                     self.socket.send_to(packet, self.remote.address).await?;
                 }
                 Output::PeerCert(certificate) => {
