@@ -12,6 +12,7 @@ mod report;
 mod roq;
 mod rtsp;
 mod run;
+mod sound;
 mod stamp;
 mod viewer;
 mod whep;
@@ -59,6 +60,10 @@ pub(crate) struct LoadArgs {
     /// Frames a second
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=240))]
     fps: u32,
+    /// Cameras send sound too: an Opus packet of 64 kbit/s every 20 ms. Only for viewers that do not
+    /// read, since they check pictures
+    #[arg(long, requires = "scripted")]
+    audio: bool,
     /// Seconds from one keyframe to the next
     #[arg(long, default_value_t = 2.0)]
     gop: f64,
@@ -175,7 +180,7 @@ fn check(args: &LoadArgs) -> Result<Picture, String> {
     }
     let sizes = Sizes::new(args.bitrate, args.fps, args.keyframe_factor)?;
     let gop = (args.gop * f64::from(args.fps)).round().max(1.0) as u64;
-    Ok(Picture { sizes, fps: args.fps, gop })
+    Ok(Picture { sizes, fps: args.fps, gop, sound: args.audio })
 }
 
 /// Open files that a run needs: sockets of cameras with their API, and of viewers.

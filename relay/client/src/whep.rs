@@ -80,11 +80,13 @@ pub struct WhepOffer {
 
 /// One WHEP session.
 pub struct WhepViewer {
-    api: Api,
-    location: Redacted<String>,
+    /// Where the session is ended; `None`: wherever it was made.
+    resource: Option<(Api, Redacted<String>)>,
     socket: UdpSocket,
     remote: Remote,
     username: String,
+    /// Ours, by which the server's checks are verified.
+    password: String,
     dtls: Dtls,
     dtls_due: Option<Instant>,
     next_check: Instant,
@@ -131,6 +133,13 @@ impl WhepOffer {
         Ok(sdp::offer(&self.ufrag, &self.password, &fingerprint, local))
     }
 
+    /// The answer to the offer of another server that sends one picture track.
+    pub fn answer(&self, offer: &str) -> Result<String, WhepError> {
+        let fingerprint = sha256(&self.certificate.certificate);
+        let local = self.socket.local_addr()?;
+        sdp::answer(offer, &self.ufrag, &self.password, &fingerprint, local)
+    }
+
     /// Asks for the stream and connects.
     pub async fn watch(
         self,
@@ -145,17 +154,31 @@ impl WhepOffer {
 
     /// Connects with the server's answer to [`Self::sdp`].
     pub async fn connect(self, api: &Api, answer: WhepAnswer) -> Result<WhepViewer, WhepError> {
-        let remote = sdp::parse_answer(&answer.sdp)?;
+        let resource = Some((api.clone(), answer.location));
+        self.enter(&answer.sdp, resource).await
+    }
+
+    /// Connects to the server whose offer was answered with [`Self::answer`].
+    pub async fn join(self, offer: &str) -> Result<WhepViewer, WhepError> {
+        self.enter(offer, None).await
+    }
+
+    async fn enter(
+        self,
+        remote: &str,
+        resource: Option<(Api, Redacted<String>)>,
+    ) -> Result<WhepViewer, WhepError> {
+        let remote = sdp::parse_remote(remote)?;
         let now = Instant::now();
         let mut dtls = Dtls::new_12(Arc::new(self.srtp.config()?), self.certificate, now);
         dtls.set_active(remote.we_are_client);
         dtls.handle_timeout(now).map_err(failed)?;
         let mut viewer = WhepViewer {
-            api: api.clone(),
-            location: answer.location,
+            resource,
             socket: self.socket,
             username: format!("{}:{}", remote.ufrag, self.ufrag),
             remote,
+            password: self.password,
             dtls,
             dtls_due: None,
             next_check: now,
@@ -204,7 +227,10 @@ impl WhepViewer {
 
     /// Ends the session.
     pub async fn close(self) -> Result<(), WhepError> {
-        Ok(self.api.end_whep(&self.location).await?)
+        match &self.resource {
+            Some((api, location)) => Ok(api.end_whep(location).await?),
+            None => self.leave().await,
+        }
     }
 
     /// Sends what is due, then waits for one datagram or deadline. `true`: there is a packet in
@@ -245,7 +271,12 @@ impl WhepViewer {
             return Ok(false);
         }
         match datagram.first() {
-            // DTLS (RFC 7983).
+            // STUN (RFC 7983): a server that is no lite agent asks too.
+            Some(0..=3) => {
+                self.answer_check(len);
+                Ok(false)
+            }
+            // DTLS.
             Some(20..=63) => {
                 let now = Instant::now();
                 self.dtls.handle_timeout(now).map_err(failed)?;

@@ -6,6 +6,7 @@
 
 mod bare;
 mod child;
+mod compare;
 mod figures;
 mod machine;
 mod network;
@@ -16,6 +17,7 @@ mod procfs;
 mod results;
 mod rounds;
 mod server;
+mod subject;
 
 use crate::binaries;
 use bare::Bare;
@@ -33,6 +35,7 @@ const RECORDED_ROUNDS: usize = 7;
 pub(crate) fn run(words: &[String]) -> Result<(), String> {
     match words.split_first() {
         Some((name, rest)) if name == "floor" => floor(&Options::parse(rest)?),
+        Some((name, rest)) if name == "compare" => compare::run(rest),
         _ => Err(options::USAGE.to_owned()),
     }
 }
@@ -40,6 +43,7 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
 fn floor(options: &Options) -> Result<(), String> {
     machine::ensure_fit()?;
     binaries::build_workspace()?;
+    Bare::ensure_built(&options.paths)?;
     machine::pin_ourselves()?;
     let network = Network::create(options.software)?;
     println!("{}", machine::describe(&network));

@@ -1,5 +1,5 @@
 //! The project's chores: `cargo xtask test [suite...]`, `cargo xtask bench floor`,
-//! `cargo xtask requirements`, `cargo xtask tidy`.
+//! `cargo xtask bench compare`, `cargo xtask requirements`, `cargo xtask tidy`.
 
 mod bench;
 mod binaries;
@@ -19,6 +19,7 @@ commands:
                     suites: lint tidy unit sim fuzz e2e matrix browser soak bench
   bench floor       cost of the server a packet against the least possible (root, nft);
                     writes benches/RESULTS.md; --help shows the flags
+  bench compare     the same of Janus and of GStreamer's RTSP server, against ours
   requirements      list the requirements proved by the last runs, and the gaps
   tidy              check dependency edges, file sizes and README paths
   tools             install what the suites need

@@ -1,5 +1,6 @@
 //! Running the bare loops of `benches/floor`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::child::Running;
@@ -46,6 +47,19 @@ impl Bare {
         Self::of(Path::Webrtc, 1000)
     }
 
+    /// An error if the loop of a path is not there.
+    pub(super) fn ensure_built(paths: &[Path]) -> Result<(), String> {
+        let missing = |path: &&Path| !program(path.program()).is_file();
+        match paths.iter().find(missing) {
+            None => Ok(()),
+            Some(path) => Err(format!(
+                "{} has no bare loop: {} was not built",
+                path.name(),
+                program(path.program()).display()
+            )),
+        }
+    }
+
     pub(super) fn of(path: Path, viewers: usize) -> Self {
         Self { path, viewers, packets: PACKETS, payload: PAYLOAD, per_packet: false, rate: None }
     }
@@ -90,8 +104,7 @@ impl Bare {
 
     fn cost(&self, network: &Network, seconds: f64) -> Result<Cost, String> {
         let limit = Duration::from_secs_f64(seconds) + GRACE;
-        let program = crate::target().join("release").join(self.path.program());
-        let mut command = network.command(Side::Server, &program);
+        let mut command = network.command(Side::Server, &program(self.path.program()));
         command.args(self.flags(seconds));
         // Readers of UDP are there before anything is sent; those of TCP come to who listens.
         let readers = self.udp_readers(network)?;
@@ -106,8 +119,7 @@ impl Bare {
         if self.path.sink() != Sink::Tcp {
             return Ok(None);
         }
-        let program = crate::target().join("release/tcp_drain");
-        let mut command = network.command(Side::Viewers, &program);
+        let mut command = network.command(Side::Viewers, &program("tcp_drain"));
         command.args(["--connect", &tcp_address(), "--count", &self.viewers.to_string()]);
         Running::start("tcp_drain", &mut command).map(Some)
     }
@@ -116,8 +128,7 @@ impl Bare {
         if self.path.sink() != Sink::Read {
             return Ok(None);
         }
-        let program = crate::target().join("release/udp_drain");
-        let mut command = network.command(Side::Viewers, &program);
+        let mut command = network.command(Side::Viewers, &program("udp_drain"));
         command.args(["--on", VIEWERS, "--ports", &self.ports()]);
         let mut readers = Running::start("udp_drain", &mut command)?;
         readers.wait_until("its sockets were open", GRACE, |said| said.contains("ready"))?;
@@ -160,6 +171,11 @@ impl Bare {
         }
         words
     }
+}
+
+/// Where a program of `benches/floor` is once it is built.
+pub(super) fn program(name: &str) -> PathBuf {
+    crate::target().join("release").join(name)
 }
 
 fn tcp_address() -> String {

@@ -21,6 +21,11 @@ pub(super) const VIEWERS: &str = "10.77.0.2";
 const MEDIA: usize = 1000;
 /// Bytes of an IP packet above which it is no acknowledgement or keep-alive of QUIC.
 const CONTROL: usize = 200;
+/// Counts and drops what is RTP by its first byte and not RTCP by its second (RFC 7983, RFC 5761),
+/// and is not media by its length.
+const SOUND: &str = "add rule netdev sightline media meta l4proto udp @th,64,2 2 @th,72,8 != 192-223 \
+     counter name udp_sound drop\n";
+const SOUND_COUNTER: &str = "udp_sound";
 /// Port of the server's RTSP.
 pub(super) const RTSP_PORT: u16 = 8554;
 /// Port of the bare TCP loop.
@@ -155,14 +160,18 @@ impl Network {
     /// From now on media is counted, and goes no further where nobody reads it.
     pub(super) fn arm(&self, sink: Sink) -> Result<(), String> {
         let media = match sink {
-            Sink::Dropped => format!("meta l4proto udp meta length > {MEDIA}"),
+            Sink::Dropped | Sink::DroppedWithSound => {
+                format!("meta l4proto udp meta length > {MEDIA}")
+            }
             Sink::Read => format!("meta l4proto udp meta length > {CONTROL}"),
             Sink::Tcp => format!("tcp sport {{ {RTSP_PORT}, {BARE_TCP_PORT} }}"),
         };
-        let verdict = if sink == Sink::Dropped { "drop" } else { "" };
+        let read = matches!(sink, Sink::Read | Sink::Tcp);
+        let verdict = if read { "" } else { "drop" };
+        let sound = if sink == Sink::DroppedWithSound { SOUND } else { "" };
         self.nft(&format!(
             "flush chain netdev sightline media\n\
-             add rule netdev sightline media {media} counter name {} {verdict}\n",
+             add rule netdev sightline media {media} counter name {} {verdict}\n{sound}",
             counter(sink)
         ))
     }
@@ -174,7 +183,15 @@ impl Network {
 
     /// What was counted so far.
     pub(super) fn traffic(&self, sink: Sink) -> Result<Traffic, String> {
-        let name = counter(sink);
+        self.counted(counter(sink))
+    }
+
+    /// Packets of sound that were counted apart so far.
+    pub(super) fn sound(&self) -> Result<u64, String> {
+        Ok(self.counted(SOUND_COUNTER)?.messages)
+    }
+
+    fn counted(&self, name: &str) -> Result<Traffic, String> {
         let space = format!("--net=/run/netns/{}", self.viewers);
         let words = [&space, "nft", "list", "counter", "netdev", "sightline", name];
         let text = capture("nsenter", &words).ok_or("nft does not list its counter")?;
@@ -239,6 +256,7 @@ fn table() -> String {
     "table netdev sightline {\n\
      counter udp_media { }\n\
      counter udp_read { }\n\
+     counter udp_sound { }\n\
      counter tcp_media { }\n\
      chain media { type filter hook ingress device \"sl1\" priority 0; policy accept; }\n\
      }\n"
@@ -247,7 +265,7 @@ fn table() -> String {
 
 fn counter(sink: Sink) -> &'static str {
     match sink {
-        Sink::Dropped => "udp_media",
+        Sink::Dropped | Sink::DroppedWithSound => "udp_media",
         Sink::Read => "udp_read",
         Sink::Tcp => "tcp_media",
     }

@@ -5,9 +5,10 @@ use super::path::Path;
 pub(super) const USAGE: &str = "usage: cargo xtask bench floor [flags]
 
 flags:
-  --path NAME          webrtc, rtp, rtsp-tcp or roq; may be repeated (all of them)
+  --path NAME          webrtc, rtp, rtsp-tcp, roq, srtp-sha1 or webrtc-audio; may be repeated
+                       (all of them)
   --viewers N[,N...]   viewers of one camera (1000,100)
-  --fps N              frames a second of the camera (30, or 10 for 1000 viewers over QUIC,
+  --fps N              frames a second of the camera (30, or 8 for 1000 viewers over QUIC,
                        whose processor can read no more)
   --rounds N           rounds of each case; fewer than 7 are not recorded (7)
   --seconds S          time of each half of a round (2)
@@ -64,7 +65,9 @@ impl Options {
             options.paths = Path::ALL.into_iter().filter(fits).collect();
         }
         if options.software && options.paths.iter().any(|path| path.is_read()) {
-            return Err("--no-uso is about UDP that nobody reads: webrtc and rtp".to_owned());
+            return Err(
+                "--no-uso is about UDP that nobody reads: leave rtsp-tcp and roq out".to_owned()
+            );
         }
         Ok(options)
     }
@@ -115,7 +118,10 @@ mod tests {
         let options = parse("").unwrap();
         assert_eq!(options.paths, Path::ALL);
         assert_eq!((options.viewers, options.rounds), (vec![1000, 100], 7));
-        assert_eq!(parse("--no-uso").unwrap().paths, [Path::Webrtc, Path::Rtp]);
+        assert_eq!(
+            parse("--no-uso").unwrap().paths,
+            [Path::Webrtc, Path::Rtp, Path::SrtpSha1, Path::WebrtcAudio]
+        );
     }
 
     #[test]

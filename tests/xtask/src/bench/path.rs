@@ -7,7 +7,7 @@ const FEW_VIEWERS_FACTOR: f64 = 1.2;
 /// Rate of the camera of the goals, frames a second.
 const CAMERA_RATE: u32 = 30;
 /// Rate at which one processor still reads what a thousand viewers over QUIC get.
-const MANY_QUIC_RATE: u32 = 10;
+const MANY_QUIC_RATE: u32 = 8;
 
 /// A way to a viewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +20,10 @@ pub(super) enum Path {
     RtspTcp,
     /// RTP over QUIC.
     Roq,
+    /// SRTP with AES-128 in counter mode and HMAC-SHA1.
+    SrtpSha1,
+    /// Like [`Self::Webrtc`], and sound beside the picture.
+    WebrtcAudio,
 }
 
 /// What becomes of the media at the viewers' end.
@@ -27,6 +31,8 @@ pub(super) enum Path {
 pub(super) enum Sink {
     /// UDP that is counted and freed before any socket.
     Dropped,
+    /// The same; sound, which is short, is counted apart.
+    DroppedWithSound,
     /// UDP that is counted and read: who sends needs acknowledgements.
     Read,
     /// TCP that is counted and read.
@@ -45,24 +51,25 @@ struct Facts {
     overhead: usize,
     /// Bytes of the camera's packet above UDP or TCP, where messages do not show packets.
     packet: Option<f64>,
-    /// Largest ratio to the bare loop that is good enough.
-    goal: f64,
+    /// Largest ratio to the bare loop that is good enough; `None`: there is no goal.
+    goal: Option<f64>,
 }
 
 impl Path {
-    pub(super) const ALL: [Self; 4] = [Self::Webrtc, Self::Rtp, Self::RtspTcp, Self::Roq];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Webrtc, Self::Rtp, Self::RtspTcp, Self::Roq, Self::SrtpSha1, Self::WebrtcAudio];
 
     const fn facts(self) -> Facts {
         match self {
             Self::Webrtc => Facts {
                 name: "webrtc",
-                load: &["--via", "whep"],
+                load: &["--via", "whep", "--srtp", "aes128-gcm"],
                 program: "srtp_gcm",
                 sink: Sink::Dropped,
                 // RTP header and tag.
                 overhead: 12 + 16,
                 packet: None,
-                goal: 1.30,
+                goal: Some(1.30),
             },
             Self::Rtp => Facts {
                 name: "rtp",
@@ -71,7 +78,7 @@ impl Path {
                 sink: Sink::Dropped,
                 overhead: 12,
                 packet: None,
-                goal: 1.50,
+                goal: Some(1.50),
             },
             Self::RtspTcp => Facts {
                 name: "rtsp-tcp",
@@ -81,7 +88,7 @@ impl Path {
                 // RTP header and interleaving.
                 overhead: 12 + 4,
                 packet: Some(CAMERA_PACKET + 4.0),
-                goal: 1.30,
+                goal: Some(1.30),
             },
             Self::Roq => Facts {
                 name: "roq",
@@ -90,7 +97,24 @@ impl Path {
                 sink: Sink::Read,
                 overhead: 12 + QUIC,
                 packet: Some(CAMERA_PACKET + QUIC as f64),
-                goal: 3.50,
+                goal: Some(3.50),
+            },
+            Self::SrtpSha1 => Facts {
+                name: "srtp-sha1",
+                load: &["--via", "whep", "--srtp", "aes128-cm-sha1-80"],
+                program: "srtp_sha1",
+                sink: Sink::Dropped,
+                // RTP header and tag.
+                overhead: 12 + 10,
+                packet: None,
+                goal: Some(2.50),
+            },
+            Self::WebrtcAudio => Facts {
+                name: "webrtc-audio",
+                load: &["--via", "whep", "--srtp", "aes128-gcm", "--audio"],
+                sink: Sink::DroppedWithSound,
+                goal: None,
+                ..Self::Webrtc.facts()
             },
         }
     }
@@ -127,10 +151,10 @@ impl Path {
         self.facts().packet
     }
 
-    /// Largest ratio to the bare loop that is good enough.
-    pub(super) fn goal(self, viewers: usize) -> f64 {
+    /// Largest ratio to the bare loop that is good enough, if anything is said of it.
+    pub(super) fn goal(self, viewers: usize) -> Option<f64> {
         let goal = self.facts().goal;
-        if viewers >= MANY_VIEWERS { goal } else { goal * FEW_VIEWERS_FACTOR }
+        if viewers >= MANY_VIEWERS { goal } else { goal.map(|goal| goal * FEW_VIEWERS_FACTOR) }
     }
 
     /// Frames a second: as many as the camera of the goals has, or as the viewers' processor can
@@ -144,7 +168,7 @@ impl Path {
 
     /// Whether somebody reads what is sent. Then the loop at the camera's rate is the measure.
     pub(super) fn is_read(self) -> bool {
-        self.sink() != Sink::Dropped
+        matches!(self.sink(), Sink::Read | Sink::Tcp)
     }
 }
 
@@ -161,9 +185,10 @@ mod tests {
     fn names_are_unique_and_goals_are_wider_for_few_viewers() {
         for path in Path::ALL {
             assert_eq!(Path::named(path.name()), Some(path));
-            assert!(path.goal(100) > path.goal(1000));
+            assert!(path.goal(100) > path.goal(1000) || path == Path::WebrtcAudio);
         }
-        assert!((Path::Rtp.goal(100) - 1.8).abs() < 1e-9);
+        assert!(Path::Rtp.goal(100).is_some_and(|goal| (goal - 1.8).abs() < 1e-9));
+        assert_eq!(Path::WebrtcAudio.goal(1000), None);
     }
 
     #[test]

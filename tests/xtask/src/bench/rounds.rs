@@ -10,6 +10,7 @@ use super::network::Network;
 use super::options::Options;
 use super::path::Path;
 use super::server::{Loaded, Span};
+use super::subject::Subject;
 
 /// How long a fresh or resumed load may take to run evenly.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -145,7 +146,8 @@ fn round(
         software: network.software(),
         number,
         packets_per_frame: shape.packets_per_frame,
-        server_ns: span.used as f64 / shape.packets.max(1.0),
+        sound_per_frame: span.sound as f64 / shape.frames / case.viewers as f64,
+        server_ns: span.used as f64 / (shape.packets + span.sound as f64).max(1.0),
         bare_ns: *bare_ns,
         paced_ns: *paced_ns,
         wakes_per_frame: span.sleeps as f64 / shape.frames,

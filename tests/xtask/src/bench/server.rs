@@ -7,6 +7,7 @@ use super::child::Running;
 use super::network::{Network, RTSP_PORT, SERVER, Side, Traffic};
 use super::path::Path;
 use super::procfs::{self, Threads};
+use super::subject::Subject;
 
 /// How long the server may take to listen.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -41,6 +42,7 @@ pub(super) struct Sample {
     sleeps: u64,
     traffic: Traffic,
     unread: u64,
+    sound: u64,
 }
 
 /// What happened between two looks.
@@ -54,6 +56,8 @@ pub(super) struct Span {
     pub(super) traffic: Traffic,
     /// Messages that the viewers' sockets had no room for.
     pub(super) unread: u64,
+    /// Packets of sound, where they are counted.
+    pub(super) sound: u64,
 }
 
 impl<'a> Loaded<'a> {
@@ -102,7 +106,8 @@ impl<'a> Loaded<'a> {
             if late || procfs::used(&before, &threads) <= self.calm {
                 let sleeps = procfs::sleeps(id, WORKER)?;
                 let unread = self.network.unread()?;
-                return Ok(Sample { at, threads, sleeps, traffic, unread });
+                let sound = self.network.sound()?;
+                return Ok(Sample { at, threads, sleeps, traffic, unread, sound });
             }
         }
     }
@@ -114,20 +119,24 @@ impl<'a> Loaded<'a> {
         Ok(self.look()?.since(&before))
     }
 
-    /// Stops camera and viewers where they are.
-    pub(super) fn pause(&self) {
-        self.load.pause();
-    }
-
-    /// Lets them go on.
-    pub(super) fn resume(&self) {
-        self.load.resume();
-    }
-
     /// Ends both as a user would.
     pub(super) fn end(mut self) {
         self.load.interrupt();
         self.server.interrupt();
+    }
+}
+
+impl Subject for Loaded<'_> {
+    fn process(&self) -> u32 {
+        self.server.id()
+    }
+
+    fn pause(&self) {
+        self.load.pause();
+    }
+
+    fn resume(&self) {
+        self.load.resume();
     }
 }
 
@@ -139,6 +148,7 @@ impl Sample {
             sleeps: self.sleeps.saturating_sub(earlier.sleeps),
             traffic: self.traffic.since(earlier.traffic),
             unread: self.unread.saturating_sub(earlier.unread),
+            sound: self.sound.saturating_sub(earlier.sound),
         }
     }
 }
