@@ -8,12 +8,16 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use sightline_client::whep::{SrtpOffer, WhepOffer, WhepViewer};
 use sightline_relay_proto::wire::rtcp::ReceptionReport;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// Viewers that connect at once.
+const AT_ONCE: usize = 16;
 /// Time between receiver reports, like those of `sightline load`.
 const REPORTS: Duration = Duration::from_secs(1);
 
@@ -110,13 +114,11 @@ async fn run() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let arguments = parse(&words)?;
     let http = reqwest::Client::builder().build()?;
-    let mut holding = Vec::with_capacity(arguments.count);
-    for _ in 0..arguments.count {
-        let viewer = connect(&http, &arguments).await?;
-        holding.push(Box::pin(hold(viewer)));
-    }
-    println!("ready {}", holding.len());
-    futures_util::future::try_join_all(holding).await?;
+    let connecting = (0..arguments.count).map(|_| connect(&http, &arguments));
+    let connected = stream::iter(connecting).buffer_unordered(AT_ONCE);
+    let viewers: Vec<WhepViewer> = connected.try_collect().await?;
+    println!("ready {}", viewers.len());
+    try_join_all(viewers.into_iter().map(hold)).await?;
     Ok(())
 }
 

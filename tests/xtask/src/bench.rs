@@ -36,7 +36,7 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     match words.split_first() {
         Some((name, rest)) if name == "floor" => floor(&Options::parse(rest)?),
         Some((name, rest)) if name == "compare" => compare::run(rest),
-        _ => Err(options::USAGE.to_owned()),
+        _ => Err(format!("{}\n{}", options::USAGE, compare::USAGE)),
     }
 }
 

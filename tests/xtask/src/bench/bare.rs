@@ -89,9 +89,9 @@ impl Bare {
     /// Runs it and compares what it says with what the counter saw.
     pub(super) fn run(&self, network: &Network, seconds: f64) -> Result<Cost, String> {
         let sink = self.path.sink();
-        let before = network.traffic(sink)?;
+        let before = network.bare_traffic(sink)?;
         let cost = self.cost(network, seconds)?;
-        let counted = network.traffic(sink)?.since(before).contents(sink) as f64;
+        let counted = network.bare_traffic(sink)?.since(before).contents(sink) as f64;
         let said = cost.packets as f64 * self.packet_bytes() as f64;
         if cost.packets == 0 || (counted / said - 1.0).abs() > COUNT_TOLERANCE {
             return Err(format!(

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use self::figures::Row;
 use self::options::Options;
+pub(super) use self::options::USAGE;
 use self::rival::{Contest, Rival};
 use super::machine;
 use super::network::Network;

@@ -26,6 +26,9 @@ const CONTROL: usize = 200;
 const SOUND: &str = "add rule netdev sightline media meta l4proto udp @th,64,2 2 @th,72,8 != 192-223 \
      counter name udp_sound drop\n";
 const SOUND_COUNTER: &str = "udp_sound";
+const BARE_COUNTER: &str = "udp_bare";
+/// Port of the server's RTP over QUIC.
+pub(super) const ROQ_PORT: u16 = 8444;
 /// Port of the server's RTSP.
 pub(super) const RTSP_PORT: u16 = 8554;
 /// Port of the bare TCP loop.
@@ -163,15 +166,21 @@ impl Network {
             Sink::Dropped | Sink::DroppedWithSound => {
                 format!("meta l4proto udp meta length > {MEDIA}")
             }
-            Sink::Read => format!("meta l4proto udp meta length > {CONTROL}"),
+            Sink::Read => format!("udp sport {ROQ_PORT} meta length > {CONTROL}"),
             Sink::Tcp => format!("tcp sport {{ {RTSP_PORT}, {BARE_TCP_PORT} }}"),
         };
         let read = matches!(sink, Sink::Read | Sink::Tcp);
         let verdict = if read { "" } else { "drop" };
-        let sound = if sink == Sink::DroppedWithSound { SOUND } else { "" };
+        let more = match sink {
+            Sink::DroppedWithSound => SOUND.to_owned(),
+            Sink::Read => format!(
+                "add rule netdev sightline media udp sport != {ROQ_PORT} counter name {BARE_COUNTER}\n"
+            ),
+            Sink::Dropped | Sink::Tcp => String::new(),
+        };
         self.nft(&format!(
             "flush chain netdev sightline media\n\
-             add rule netdev sightline media {media} counter name {} {verdict}\n{sound}",
+             add rule netdev sightline media {media} counter name {} {verdict}\n{more}",
             counter(sink)
         ))
     }
@@ -184,6 +193,12 @@ impl Network {
     /// What was counted so far.
     pub(super) fn traffic(&self, sink: Sink) -> Result<Traffic, String> {
         self.counted(counter(sink))
+    }
+
+    /// The same of a bare loop. Where viewers read, a server whose viewers are stopped goes on
+    /// asking them for acknowledgements, so the loop is counted apart.
+    pub(super) fn bare_traffic(&self, sink: Sink) -> Result<Traffic, String> {
+        self.counted(if sink == Sink::Read { BARE_COUNTER } else { counter(sink) })
     }
 
     /// Packets of sound that were counted apart so far.
@@ -256,6 +271,7 @@ fn table() -> String {
     "table netdev sightline {\n\
      counter udp_media { }\n\
      counter udp_read { }\n\
+     counter udp_bare { }\n\
      counter udp_sound { }\n\
      counter tcp_media { }\n\
      chain media { type filter hook ingress device \"sl1\" priority 0; policy accept; }\n\

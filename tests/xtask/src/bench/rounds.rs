@@ -134,8 +134,9 @@ fn round(
     if busy > SATURATED {
         println!("   the server has no processor time left: it sends less than it should");
     }
-    // Messages that are freed before any socket are in no socket's way.
-    let unread = span.unread as f64 / span.traffic.messages.max(1) as f64;
+    // Where nobody reads it is control packets that sockets have no room for.
+    let unread = if case.path.is_read() { span.unread } else { 0 };
+    let unread = unread as f64 / span.traffic.messages.max(1) as f64;
     if unread > MAX_UNREAD {
         println!("   the viewers lose {:.1} %: their processor cannot keep up", unread * 100.0);
     }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::child::Running;
-use super::network::{Network, RTSP_PORT, SERVER, Side, Traffic};
+use super::network::{Network, ROQ_PORT, RTSP_PORT, SERVER, Side, Traffic};
 use super::path::Path;
 use super::procfs::{self, Threads};
 use super::subject::Subject;
@@ -155,12 +155,12 @@ impl Sample {
 
 /// Doors at the cable's end; what is for the operator alone stays on loopback.
 fn server_flags() -> Vec<String> {
-    let rtsp = RTSP_PORT.to_string();
+    let (rtsp, roq) = (RTSP_PORT.to_string(), ROQ_PORT.to_string());
     let doors = [
         ("http", "127.0.0.1", "8080"),
         ("metrics", "127.0.0.1", "9464"),
         ("https", SERVER, "8443"),
-        ("roq", SERVER, "8444"),
+        ("roq", SERVER, &roq),
         ("webrtc", SERVER, "8189"),
         ("rtsp", SERVER, &rtsp),
         ("rtsps", SERVER, "8322"),

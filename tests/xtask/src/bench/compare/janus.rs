@@ -18,7 +18,7 @@ const API_PORT: u16 = 8088;
 const MOUNTPOINT: &str = "1";
 
 pub(super) fn is_installed() -> bool {
-    capture("janus", &["--version"]).is_some()
+    capture("janus", &["--help"]).is_some()
 }
 
 /// The server with a configuration of its own: nothing that the load does not need is loaded.

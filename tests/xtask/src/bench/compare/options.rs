@@ -2,7 +2,7 @@
 
 use super::rival::Contest;
 
-const USAGE: &str = "usage: cargo xtask bench compare [flags]
+pub(in crate::bench) const USAGE: &str = "usage: cargo xtask bench compare [flags]
 
 flags:
   --with NAME          janus or gstreamer; may be repeated (both)
