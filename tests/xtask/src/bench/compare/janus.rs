@@ -14,6 +14,9 @@ pub(super) const READY: &str = "HTTP webserver started";
 
 /// Port of its HTTP API.
 const API_PORT: u16 = 8088;
+/// Threads that send to viewers: one, as there is one processor. Without the setting each viewer
+/// has a thread of its own, which costs more.
+const EVENT_LOOPS: usize = 1;
 /// Number of the mountpoint.
 const MOUNTPOINT: &str = "1";
 
@@ -60,7 +63,8 @@ fn core(folder: &str) -> String {
     ];
     let transports = ["mqtt", "nanomsg", "pfunix", "rabbitmq", "websockets"];
     format!(
-        "general: {{ configs_folder = \"{folder}\" debug_level = 4 session_timeout = 0 }}\n\
+        "general: {{ configs_folder = \"{folder}\" debug_level = 4 session_timeout = 0 \
+         event_loops = {EVENT_LOOPS} }}\n\
          media: {{ rtp_port_range = \"20000-40000\" }}\n\
          nat: {{ ice_lite = true }}\n\
          plugins: {{ disable = \"{}\" }}\n\
