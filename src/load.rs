@@ -12,6 +12,7 @@ mod report;
 mod roq;
 mod rtsp;
 mod run;
+mod sound;
 mod stamp;
 mod viewer;
 mod whep;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sightline_client::api::ApiError;
+use sightline_client::whep::SrtpOffer;
 
 use self::camera::Picture;
 use self::picture::Sizes;
@@ -51,12 +53,19 @@ pub(crate) struct LoadArgs {
     /// Ways that viewers watch, spread evenly; a way that is named again gets another share
     #[arg(long, value_enum, value_delimiter = ',', default_value = "whep")]
     via: Vec<Egress>,
+    /// SRTP profiles that WHEP viewers offer
+    #[arg(long, value_enum, default_value_t = Srtp::All)]
+    srtp: Srtp,
     /// Bits of RTP a second and camera, headers included; K and M are thousands and millions
     #[arg(long, default_value = "4M", value_parser = parse_bitrate)]
     bitrate: u64,
     /// Frames a second
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=240))]
     fps: u32,
+    /// Cameras send sound too: an Opus packet of 64 kbit/s every 20 ms. Only for viewers that do not
+    /// read, since they check pictures
+    #[arg(long, requires = "scripted")]
+    audio: bool,
     /// Seconds from one keyframe to the next
     #[arg(long, default_value_t = 2.0)]
     gop: f64,
@@ -78,6 +87,24 @@ pub(crate) struct LoadArgs {
     /// Print the report as one line of JSON
     #[arg(long)]
     json: bool,
+}
+
+/// SRTP profiles of an offer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Srtp {
+    All,
+    Aes128Gcm,
+    Aes128CmSha1_80,
+}
+
+impl From<Srtp> for SrtpOffer {
+    fn from(srtp: Srtp) -> Self {
+        match srtp {
+            Srtp::All => Self::All,
+            Srtp::Aes128Gcm => Self::Aes128Gcm,
+            Srtp::Aes128CmSha1_80 => Self::Aes128CmSha1,
+        }
+    }
 }
 
 /// A way out of the server.
@@ -159,7 +186,7 @@ fn check(args: &LoadArgs) -> Result<Picture, String> {
     }
     let sizes = Sizes::new(args.bitrate, args.fps, args.keyframe_factor)?;
     let gop = (args.gop * f64::from(args.fps)).round().max(1.0) as u64;
-    Ok(Picture { sizes, fps: args.fps, gop })
+    Ok(Picture { sizes, fps: args.fps, gop, sound: args.audio })
 }
 
 /// Open files that a run needs: sockets of cameras with their API, and of viewers.
@@ -198,6 +225,15 @@ mod tests {
             assert_eq!(parse_bitrate(text), Ok(bits));
         }
         assert!(["", "M", "-1", "0", "4G", "nan"].iter().all(|text| parse_bitrate(text).is_err()));
+    }
+
+    #[test]
+    fn srtp_profiles_have_their_names() {
+        let names: Vec<_> = Srtp::value_variants()
+            .iter()
+            .map(|srtp| srtp.to_possible_value().unwrap().get_name().to_owned())
+            .collect();
+        assert_eq!(names, ["all", "aes128-gcm", "aes128-cm-sha1-80"]);
     }
 
     #[test]

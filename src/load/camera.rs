@@ -22,6 +22,7 @@ use super::Failure;
 use super::clock::{Window, now};
 use super::gate::Doors;
 use super::picture::Sizes;
+use super::sound::{self, Sound};
 use super::stamp::Stamp;
 
 /// Ticks of the video clock in a second.
@@ -36,6 +37,8 @@ pub(super) struct Picture {
     pub(super) fps: u32,
     /// Frames from one keyframe to the next.
     pub(super) gop: u64,
+    /// There is sound too.
+    pub(super) sound: bool,
 }
 
 /// What became of a camera's frames.
@@ -127,7 +130,7 @@ impl Camera {
         let mut backoff = Backoff::default();
         loop {
             let session = async {
-                match self.connect(&doors).await {
+                match self.connect(&doors, picture.sound).await {
                     Ok(publisher) => {
                         backoff.reset();
                         self.send_frames(publisher, picture, &window, start).await;
@@ -143,8 +146,9 @@ impl Camera {
         }
     }
 
-    async fn connect(&self, doors: &Doors) -> Result<Publisher, String> {
-        let tracks = [RoqTrack::announce(&TrackInfo::video(Codec::H264))];
+    async fn connect(&self, doors: &Doors, sound: bool) -> Result<Publisher, String> {
+        let mut tracks = vec![RoqTrack::announce(&TrackInfo::video(Codec::H264))];
+        tracks.extend(sound.then(|| RoqTrack::announce(&sound::track())));
         let session = doors.patiently(|| self.api.roq_publish(0, &tracks)).await;
         let target = SessionTarget {
             server: doors.at("roq").map_err(|failure| failure.to_string())?,
@@ -167,9 +171,16 @@ impl Camera {
     ) {
         let mut wanted = publisher.keyframe_requests();
         let mut ticks = Ticks::new(start, picture.fps);
+        let mut sound = picture.sound.then(Sound::new);
         let mut keyframe_due = true;
         loop {
-            let (number, skipped) = ticks.next().await;
+            let (number, skipped) = ticks.take();
+            if let Some(sound) = &mut sound
+                && sound.send_until(ticks.due(number), &mut publisher).await.is_none()
+            {
+                return;
+            }
+            tokio::time::sleep_until(ticks.due(number).into()).await;
             self.counters.skipped.fetch_add(skipped, Ordering::Relaxed);
             let captured = now();
             if window.is_over(captured) {
@@ -216,11 +227,11 @@ impl Ticks {
         Self { start, fps, last: None }
     }
 
-    /// Waits for the next tick that is not over: its number, and how many were missed before it.
-    async fn next(&mut self) -> (u64, u64) {
+    /// The next tick that is not over, to be waited for: its number, and how many were missed
+    /// before it.
+    fn take(&mut self) -> (u64, u64) {
         let (number, skipped) = self.coming(Instant::now());
         self.last = Some(number);
-        tokio::time::sleep_until(self.due(number).into()).await;
         (number, skipped)
     }
 

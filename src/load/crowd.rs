@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sightline_client::watch::PacketReader;
-use sightline_client::whep::WhepViewer;
+use sightline_client::whep::{SrtpOffer, WhepViewer};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -70,12 +70,21 @@ enum Session {
     Roq(Box<PacketReader>),
 }
 
+/// How viewers watch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Viewing {
+    /// They keep their sessions alive but do not read.
+    pub(super) scripted: bool,
+    /// What those over WHEP offer.
+    pub(super) srtp: SrtpOffer,
+}
+
 /// The viewers.
 pub(super) struct Crowd {
     doors: Arc<Doors>,
     cameras: Vec<Arc<Camera>>,
     measure: Arc<Measure>,
-    scripted: bool,
+    viewing: Viewing,
     /// Seats whose viewers have not connected, by camera.
     waiting: Vec<Mutex<VecDeque<Seat>>>,
     sockets: roq::Sockets,
@@ -103,7 +112,7 @@ impl Crowd {
         doors: Arc<Doors>,
         cameras: Vec<Arc<Camera>>,
         measure: Arc<Measure>,
-        scripted: bool,
+        viewing: Viewing,
         seats: &[Seat],
     ) -> Arc<Self> {
         let mut waiting = vec![VecDeque::new(); cameras.len()];
@@ -112,7 +121,7 @@ impl Crowd {
             doors,
             cameras,
             measure,
-            scripted,
+            viewing,
             waiting: waiting.into_iter().map(Mutex::new).collect(),
             sockets: roq::Sockets::default(),
             owners: Semaphore::new(OWNERS_AT_ONCE),
@@ -218,7 +227,7 @@ impl Crowd {
     ) -> Result<(Session, Instant), Failure> {
         Ok(match egress {
             Egress::Whep => {
-                let (viewer, asked) = whep::connect(terminal).await?;
+                let (viewer, asked) = whep::connect(terminal, self.viewing.srtp).await?;
                 (Session::Whep(Box::new(viewer)), asked)
             }
             Egress::RtspTcp | Egress::RtspUdp => {
@@ -238,7 +247,7 @@ impl Crowd {
         self.counts.connected.fetch_add(1, Ordering::Relaxed);
         let serial = self.cameras[seat.camera].serial.clone();
         let mut watcher = Watcher::new(self.measure.clone(), seat.egress, serial, asked);
-        let (scripted, stop) = (self.scripted, self.stop.child_token());
+        let (scripted, stop) = (self.viewing.scripted, self.stop.child_token());
         let task = tokio::spawn(async move {
             let ended = match (session, scripted) {
                 (Session::Whep(viewer), false) => whep::watch(*viewer, &mut watcher, &stop).await,

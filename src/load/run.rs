@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::LoadArgs;
 use super::camera::{Camera, Counters, Picture};
 use super::clock::Window;
-use super::crowd::{self, Crowd};
+use super::crowd::{self, Crowd, Viewing};
 use super::gate::Doors;
 use super::report::{Cameras, Facts, Report};
 use super::viewer::Measure;
@@ -63,7 +63,8 @@ async fn watch(
     let measure = Measure::new(window.clone());
     let seats = crowd::seats(args.viewers, &via, cameras.len());
     via.dedup();
-    let crowd = Crowd::new(doors.clone(), cameras.to_vec(), measure.clone(), args.scripted, &seats);
+    let viewing = Viewing { scripted: args.scripted, srtp: args.srtp.into() };
+    let crowd = Crowd::new(doors.clone(), cameras.to_vec(), measure.clone(), viewing, &seats);
     tokio::select! {
         () = measured(args, doors, &crowd, &measure, phones) => {}
         _ = tokio::signal::ctrl_c() => {}

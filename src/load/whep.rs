@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sightline_client::whep::{WhepError, WhepOffer, WhepViewer};
+use sightline_client::whep::{SrtpOffer, WhepError, WhepOffer, WhepViewer};
 use sightline_relay_proto::wire::rtcp::ReceptionReport;
 use tokio_util::sync::CancellationToken;
 
@@ -11,10 +11,13 @@ use super::gate::Terminal;
 use super::viewer::{Watcher, reports};
 
 /// Connects with full handshakes; also when the session was asked for.
-pub(super) async fn connect(terminal: &Terminal) -> Result<(WhepViewer, Instant), Failure> {
+pub(super) async fn connect(
+    terminal: &Terminal,
+    srtp: SrtpOffer,
+) -> Result<(WhepViewer, Instant), Failure> {
     let grant = terminal.grant().await?;
     let doors = terminal.doors();
-    let offer = WhepOffer::new((terminal.local, 0).into()).await.map_err(failed)?;
+    let offer = WhepOffer::new((terminal.local, 0).into()).await.map_err(failed)?.with_srtp(srtp);
     let sdp = offer.sdp().map_err(failed)?;
     let serial = &terminal.camera().serial;
     let ask = || terminal.api.whep(&grant, serial, 0, &sdp);

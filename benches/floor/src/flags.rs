@@ -8,7 +8,8 @@ use std::time::Duration;
 pub const USAGE: &str = "flags:
   --from IP            address to send from (127.0.0.1)
   --to IP              address of the viewers (127.0.0.1)
-  --ports FIRST..END   one viewer on each port of the range (20000..21000)
+  --ports FIRST..END   ports of the viewers (20000..21000)
+  --share N            viewers on each of these ports (1)
   --listen ADDRESS     where viewers connect, for TCP (127.0.0.1:8999)
   --viewers N          viewers to wait for, for TCP (1000)
   --packets K          packets of a frame (14)
@@ -22,6 +23,9 @@ pub const USAGE: &str = "flags:
 const MAX_PACKETS: usize = 40;
 /// Largest payload, bytes, so that a packet with all its headers fits an MTU of 1500.
 const MAX_PAYLOAD: usize = 1400;
+
+/// Most viewers on a port.
+const MAX_SHARE: usize = 1000;
 
 /// When a loop ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +43,10 @@ pub struct Flags {
     pub from: Ipv4Addr,
     /// Address of the viewers.
     pub to: Ipv4Addr,
-    /// A UDP viewer on each of these ports.
+    /// UDP viewers are on these ports.
     pub ports: Range<u16>,
+    /// Viewers on each port.
+    pub share: usize,
     /// Where TCP viewers connect.
     pub listen: SocketAddrV4,
     /// Number of TCP viewers.
@@ -63,6 +69,7 @@ impl Default for Flags {
             from: Ipv4Addr::LOCALHOST,
             to: Ipv4Addr::LOCALHOST,
             ports: 20_000..21_000,
+            share: 1,
             listen: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8999),
             viewers: 1000,
             packets: 14,
@@ -102,6 +109,7 @@ impl Flags {
             "--from" => self.from = value.parse().ok()?,
             "--to" => self.to = value.parse().ok()?,
             "--ports" => self.ports = ports(value)?,
+            "--share" => self.share = at_least_one(value, MAX_SHARE)?,
             "--listen" => self.listen = value.parse().ok()?,
             "--viewers" => self.viewers = at_least_one(value, usize::MAX)?,
             "--packets" => self.packets = at_least_one(value, MAX_PACKETS)?,
@@ -115,7 +123,8 @@ impl Flags {
     }
 }
 
-fn ports(text: &str) -> Option<Range<u16>> {
+/// `FIRST..END` as ports, at least one.
+pub fn ports(text: &str) -> Option<Range<u16>> {
     let (first, end) = text.split_once("..")?;
     let range = first.parse().ok()?..end.parse().ok()?;
     (!range.is_empty()).then_some(range)
@@ -146,11 +155,19 @@ mod tests {
         assert_eq!(flags.period, Some(Duration::from_millis(40)));
         assert_eq!((flags.packets, flags.payload, flags.per_packet), (14, 1188, false));
         assert!(parse("--per-packet --frames 3").unwrap().per_packet);
+        assert_eq!((flags.share, parse("--share 8").unwrap().share), (1, 8));
     }
 
     #[test]
     fn what_cannot_be_is_refused_by_name() {
-        for line in ["--ports 9..9", "--packets 0", "--payload 9000", "--fps 0", "--colour red"] {
+        for line in [
+            "--ports 9..9",
+            "--share 0",
+            "--packets 0",
+            "--payload 9000",
+            "--fps 0",
+            "--colour red",
+        ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(line), "{error}");
         }

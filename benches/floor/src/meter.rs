@@ -14,13 +14,19 @@ pub struct Meter {
     length: Length,
     period: Option<Duration>,
     frames: u64,
+    /// When the frame of number 0 would have been due.
+    paced_from: Instant,
 }
+
+/// How late a frame may be; a loop that was stopped for longer goes on without a burst.
+const MAX_LATE: Duration = Duration::from_millis(200);
 
 impl Meter {
     /// Starts measuring; everything that is done once must be behind the loop by now.
     pub fn start(flags: &Flags) -> Self {
         let Flags { length, period, .. } = *flags;
-        Self { started: Instant::now(), cpu: cpu_time(), length, period, frames: 0 }
+        let started = Instant::now();
+        Self { started, cpu: cpu_time(), length, period, frames: 0, paced_from: started }
     }
 
     /// Whether to send another frame; its number if so. Sleeps until its time when frames have a
@@ -28,7 +34,11 @@ impl Meter {
     pub fn next_frame(&mut self) -> Option<u64> {
         if let Some(period) = self.period {
             let due = period.mul_f64(self.frames as f64);
-            thread::sleep(due.saturating_sub(self.started.elapsed()));
+            let elapsed = self.paced_from.elapsed();
+            if elapsed > due + MAX_LATE {
+                self.paced_from += elapsed - due;
+            }
+            thread::sleep(due.saturating_sub(elapsed));
         }
         let more = match self.length {
             Length::Time(time) => self.started.elapsed() < time,
@@ -69,6 +79,17 @@ mod tests {
     fn the_line_is_json_with_the_mean() {
         let text = line(2000, Duration::from_micros(608), 3);
         assert_eq!(text, r#"{"packets":2000,"cpu_ns":608000,"ns_per_packet":304.0,"stalls":3}"#);
+    }
+
+    #[test]
+    fn a_loop_that_was_stopped_goes_on_without_a_burst() {
+        let period = Some(Duration::from_millis(1));
+        let flags = Flags { period, length: Length::Frames(u64::MAX), ..Flags::default() };
+        let mut meter = Meter::start(&flags);
+        meter.paced_from -= Duration::from_secs(10);
+        assert_eq!(meter.next_frame(), Some(0));
+        let due = meter.paced_from + Duration::from_millis(1);
+        assert!(due + MAX_LATE > Instant::now(), "the next frame is not long overdue");
     }
 
     #[test]

@@ -28,8 +28,9 @@ impl Sender {
         if !flags.per_packet {
             setsockopt(&socket, UdpGsoSegment, &i32::try_from(segment).unwrap_or(i32::MAX))?;
         }
-        let viewers = flags.ports.clone();
-        let viewers = viewers.map(|port| SocketAddrV4::new(flags.to, port).as_any()).collect();
+        let address = |port| SocketAddrV4::new(flags.to, port).as_any();
+        let ports = flags.ports.clone().flat_map(|port| std::iter::repeat_n(port, flags.share));
+        let viewers = ports.map(address).collect();
         Ok(Self { socket, viewers })
     }
 

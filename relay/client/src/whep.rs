@@ -4,6 +4,7 @@
 //! ICE's consent fresh, which is what a measuring client wants; players use their own WebRTC stack.
 
 mod feedback;
+mod profiles;
 mod sdp;
 
 use std::net::SocketAddr;
@@ -13,12 +14,13 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use bytes::Bytes;
-use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
+use dimpl::{Dtls, DtlsCertificate, Output, SrtpProfile};
 use sightline_grant::Redacted;
 use sightline_relay_proto::webrtc::srtp::{Profile, Srtp};
 use sightline_relay_proto::wire::rtp;
 use tokio::net::UdpSocket;
 
+pub use self::profiles::SrtpOffer;
 use self::sdp::Remote;
 use crate::api::{Api, ApiError, WhepAnswer};
 
@@ -73,19 +75,23 @@ pub struct WhepOffer {
     certificate: DtlsCertificate,
     ufrag: String,
     password: String,
+    srtp: SrtpOffer,
 }
 
 /// One WHEP session.
 pub struct WhepViewer {
-    api: Api,
-    location: Redacted<String>,
+    /// Where the session is ended; `None`: wherever it was made.
+    resource: Option<(Api, Redacted<String>)>,
     socket: UdpSocket,
     remote: Remote,
     username: String,
+    /// Ours, by which the server's checks are verified.
+    password: String,
     dtls: Dtls,
     dtls_due: Option<Instant>,
     next_check: Instant,
     verified: bool,
+    offered: SrtpOffer,
     srtp: Option<Box<Srtp>>,
     closed: bool,
     /// Datagrams taken since the last wait.
@@ -106,7 +112,13 @@ impl WhepOffer {
             private_key: key.serialize_der(),
         };
         let socket = UdpSocket::bind(local).await?;
-        Ok(Self { socket, certificate, ufrag: random_text(4)?, password: random_text(16)? })
+        let (ufrag, password) = (random_text(4)?, random_text(16)?);
+        Ok(Self { socket, certificate, ufrag, password, srtp: SrtpOffer::All })
+    }
+
+    /// Offers these SRTP profiles.
+    pub fn with_srtp(self, srtp: SrtpOffer) -> Self {
+        Self { srtp, ..self }
     }
 
     /// The socket; nothing but the session's packets may come to it.
@@ -119,6 +131,13 @@ impl WhepOffer {
         let fingerprint = sha256(&self.certificate.certificate);
         let local = self.socket.local_addr()?;
         Ok(sdp::offer(&self.ufrag, &self.password, &fingerprint, local))
+    }
+
+    /// The answer to the offer of another server that sends one picture track.
+    pub fn answer(&self, offer: &str) -> Result<String, WhepError> {
+        let fingerprint = sha256(&self.certificate.certificate);
+        let local = self.socket.local_addr()?;
+        sdp::answer(offer, &self.ufrag, &self.password, &fingerprint, local)
     }
 
     /// Asks for the stream and connects.
@@ -135,21 +154,36 @@ impl WhepOffer {
 
     /// Connects with the server's answer to [`Self::sdp`].
     pub async fn connect(self, api: &Api, answer: WhepAnswer) -> Result<WhepViewer, WhepError> {
-        let remote = sdp::parse_answer(&answer.sdp)?;
+        let resource = Some((api.clone(), answer.location));
+        self.enter(&answer.sdp, resource).await
+    }
+
+    /// Connects to the server whose offer was answered with [`Self::answer`].
+    pub async fn join(self, offer: &str) -> Result<WhepViewer, WhepError> {
+        self.enter(offer, None).await
+    }
+
+    async fn enter(
+        self,
+        remote: &str,
+        resource: Option<(Api, Redacted<String>)>,
+    ) -> Result<WhepViewer, WhepError> {
+        let remote = sdp::parse_remote(remote)?;
         let now = Instant::now();
-        let mut dtls = Dtls::new_12(Arc::new(Config::default()), self.certificate, now);
+        let mut dtls = Dtls::new_12(Arc::new(self.srtp.config()?), self.certificate, now);
         dtls.set_active(remote.we_are_client);
         dtls.handle_timeout(now).map_err(failed)?;
         let mut viewer = WhepViewer {
-            api: api.clone(),
-            location: answer.location,
+            resource,
             socket: self.socket,
             username: format!("{}:{}", remote.ufrag, self.ufrag),
             remote,
+            password: self.password,
             dtls,
             dtls_due: None,
             next_check: now,
             verified: false,
+            offered: self.srtp,
             srtp: None,
             closed: false,
             run: 0,
@@ -193,7 +227,10 @@ impl WhepViewer {
 
     /// Ends the session.
     pub async fn close(self) -> Result<(), WhepError> {
-        Ok(self.api.end_whep(&self.location).await?)
+        match &self.resource {
+            Some((api, location)) => Ok(api.end_whep(location).await?),
+            None => self.leave().await,
+        }
     }
 
     /// Sends what is due, then waits for one datagram or deadline. `true`: there is a packet in
@@ -234,7 +271,12 @@ impl WhepViewer {
             return Ok(false);
         }
         match datagram.first() {
-            // DTLS (RFC 7983).
+            // STUN (RFC 7983): a server that is no lite agent asks too.
+            Some(0..=3) => {
+                self.answer_check(len);
+                Ok(false)
+            }
+            // DTLS.
             Some(20..=63) => {
                 let now = Instant::now();
                 self.dtls.handle_timeout(now).map_err(failed)?;
@@ -254,6 +296,12 @@ impl WhepViewer {
         loop {
             match self.dtls.poll_output(&mut buffer) {
                 Output::Packet(packet) => {
+                    // Only a ClientHello has the extension; once there are keys all is sealed.
+                    let narrowed = match self.srtp {
+                        None => self.offered.on_the_wire(packet),
+                        Some(_) => None,
+                    };
+                    let packet = narrowed.as_deref().unwrap_or(packet);
                     self.socket.send_to(packet, self.remote.address).await?;
                 }
                 Output::PeerCert(certificate) => {

@@ -7,6 +7,7 @@
 
 mod bare;
 mod child;
+mod compare;
 mod crowd;
 mod figures;
 mod latency;
@@ -22,12 +23,14 @@ mod procfs;
 mod results;
 mod rounds;
 mod server;
+mod subject;
 
 use crate::binaries;
 use bare::Bare;
 use figures::Spread;
 use network::Network;
 use options::Options;
+use path::Path;
 
 /// Dearest that a bare loop may be, as a share of a loop with one system call a packet.
 const MAX_SHARE: f64 = 0.30;
@@ -41,7 +44,8 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
         Some((name, rest)) if name == "memory" => memory::run(rest),
         Some((name, rest)) if name == "crowd" => crowd::run(rest),
         Some((name, rest)) if name == "latency" => latency::run(rest),
-        _ => Err(options::USAGE.to_owned()),
+        Some((name, rest)) if name == "compare" => compare::run(rest),
+        _ => Err(format!("{}\n{}", options::USAGE, compare::USAGE)),
     }
 }
 
@@ -53,10 +57,10 @@ pub(crate) fn short_crowd() -> Result<(), String> {
 fn floor(options: &Options) -> Result<(), String> {
     machine::ensure_fit()?;
     binaries::build_workspace()?;
+    Bare::ensure_built(&options.paths)?;
     machine::pin_ourselves()?;
     let network = Network::create(options.software)?;
     println!("{}", machine::describe(&network));
-    network.arm()?;
     let share = check_measure(&network, options)?;
     if options.bare_only {
         return print_bare(&network, options);
@@ -65,7 +69,8 @@ fn floor(options: &Options) -> Result<(), String> {
     for &path in &options.paths {
         for &viewers in &options.viewers {
             println!("== {}, {viewers} viewers", path.name());
-            let case = rounds::Case { path, viewers, share };
+            let rate = options.rate(path, viewers);
+            let case = rounds::Case { path, viewers, rate, share };
             let rounds = rounds::run(&network, options, &case)?;
             println!("{}", results::table(&rounds));
             recorded.extend(rounds);
@@ -81,6 +86,7 @@ fn floor(options: &Options) -> Result<(), String> {
 /// A bare loop that is not far cheaper than the usual way to send is no measure: the run is void.
 /// Where the kernel cuts segments in software the limit cannot be met and is only shown.
 fn check_measure(network: &Network, options: &Options) -> Result<f64, String> {
+    network.arm(Path::Webrtc.sink())?;
     let (mut lean, mut usual) = (Vec::new(), Vec::new());
     for _ in 0..RECORDED_ROUNDS {
         lean.push(Bare::measure().run(network, options.seconds / 2.0)?.ns_per_packet);
@@ -102,9 +108,12 @@ fn check_measure(network: &Network, options: &Options) -> Result<f64, String> {
 /// `--bare`: the loops alone.
 fn print_bare(network: &Network, options: &Options) -> Result<(), String> {
     for &path in &options.paths {
+        network.arm(path.sink())?;
         for &viewers in &options.viewers {
             let bare = Bare::of(path, viewers);
-            for (speed, bare) in [("full speed", bare.clone()), ("30 frames/s", bare.paced())] {
+            let rate = options.rate(path, viewers);
+            let paced = (format!("{rate} frames/s"), bare.paced(rate));
+            for (speed, bare) in [("full speed".to_owned(), bare), paced] {
                 let mut figures = Vec::new();
                 let mut stalls = 0;
                 for _ in 0..options.rounds {

@@ -28,6 +28,12 @@ pub(crate) fn build_workspace() -> Result<(), String> {
     cargo(&["build", "--release", "--workspace", "--locked"], "build").map(drop)
 }
 
+/// The examples, of the same selection of packages so that nothing else is built anew.
+pub(crate) fn build_examples() -> Result<(), String> {
+    let arguments = ["build", "--release", "--workspace", "--locked", "--examples"];
+    cargo(&arguments, "build-examples").map(drop)
+}
+
 /// The workspace, then the test programs of the same profile.
 pub(crate) fn build() -> Result<Vec<TestBinary>, String> {
     build_workspace()?;

@@ -1,5 +1,5 @@
 //! The project's chores: `cargo xtask test [suite...]`, `cargo xtask bench floor`,
-//! `cargo xtask requirements`, `cargo xtask tidy`.
+//! `cargo xtask bench compare`, `cargo xtask requirements`, `cargo xtask tidy`.
 
 mod bench;
 mod binaries;
@@ -22,6 +22,7 @@ commands:
   bench memory      memory of an idle viewer and an idle camera
   bench crowd       10 000 viewers of one camera
   bench latency     how long a frame stays inside the server (root, nft)
+  bench compare     the same of Janus and of GStreamer's RTSP server, against ours
   requirements      list the requirements proved by the last runs, and the gaps
   tidy              check dependency edges, file sizes and README paths
   tools             install what the suites need

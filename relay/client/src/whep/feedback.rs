@@ -40,13 +40,28 @@ impl WhepViewer {
         Ok(())
     }
 
+    /// Answers a connectivity check of the server that lies at the front of the buffer. An answer
+    /// that does not fit the socket now is lost: the server asks again.
+    pub(super) fn answer_check(&self, len: usize) {
+        let Ok(check) = StunMessage::parse(&self.buffer[..len]) else { return };
+        let password = self.password.as_bytes();
+        if !check.is_binding_request() || !check.verify(password, hmac_sha1) {
+            return;
+        }
+        let reply = StunMessage::binding_reply(check.trans_id(), self.remote.address);
+        let mut buffer = [0; 256];
+        if let Ok(len) = reply.to_bytes(Some(password), &mut buffer, hmac_sha1) {
+            let _ = self.socket.try_send_to(&buffer[..len], self.remote.address);
+        }
+    }
+
     /// For whoever does not read: takes some of what waits on the socket and heeds the server's
     /// goodbye. Media among it is dropped sealed. Behind a socket full of media the goodbye may be
     /// lost.
     pub async fn glance(&mut self) -> Result<(), WhepError> {
         for _ in 0..GLANCE {
             let Ok((len, from)) = self.socket.try_recv_from(&mut self.buffer) else { break };
-            if matches!(self.buffer[..len].first(), Some(20..=63)) {
+            if matches!(self.buffer[..len].first(), Some(0..=3 | 20..=63)) {
                 self.take_in(len, from)?;
                 self.pump_dtls().await?;
             }

@@ -1,10 +1,10 @@
-//! The offer that is sent, and what is read from the answer.
+//! The offer or answer that is sent, and what is read from the server's.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::WhepError;
 
-/// Transport of the answer.
+/// Transport of the server.
 #[derive(Debug)]
 pub(super) struct Remote {
     pub(super) address: SocketAddr,
@@ -24,15 +24,9 @@ pub(super) fn offer(
     fingerprint: &[u8; 32],
     local: SocketAddr,
 ) -> String {
-    let family = if local.is_ipv4() { 4 } else { 6 };
+    let family = family(local);
     let (ip, port) = (local.ip(), local.port());
-    let digest: Vec<_> = fingerprint.iter().map(|byte| format!("{byte:02X}")).collect();
-    let digest = digest.join(":");
-    let transport = format!(
-        "c=IN IP{family} {ip}\r\na=recvonly\r\na=rtcp-mux\r\na=ice-ufrag:{ufrag}\r\n\
-         a=ice-pwd:{password}\r\na=fingerprint:sha-256 {digest}\r\na=setup:actpass\r\n\
-         a=candidate:1 1 udp 2113937151 {ip} {port} typ host\r\na=end-of-candidates\r\n"
-    );
+    let transport = transport(ufrag, password, fingerprint, local, "actpass");
     format!(
         "v=0\r\no=- 1 1 IN IP{family} {ip}\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n\
          m=video {port} UDP/TLS/RTP/SAVPF 96 98 100\r\na=mid:0\r\n{transport}\
@@ -44,8 +38,55 @@ pub(super) fn offer(
     )
 }
 
-/// Reads the answer; the first attribute of each kind counts, as all are bundled.
-pub(super) fn parse_answer(text: &str) -> Result<Remote, WhepError> {
+/// The answer to an offer of one video section, whose first format is taken.
+pub(super) fn answer(
+    offer: &str,
+    ufrag: &str,
+    password: &str,
+    fingerprint: &[u8; 32],
+    local: SocketAddr,
+) -> Result<String, WhepError> {
+    let find = |name: &'static str| {
+        let line = offer.lines().find_map(|line| line.trim_end().strip_prefix(name));
+        line.ok_or(WhepError::Answer(name))
+    };
+    let mid = find("a=mid:")?;
+    let formats = find("m=video ")?;
+    let format = formats.split(' ').nth(2).ok_or(WhepError::Answer("a format"))?;
+    let codec = offer.lines().find(|line| line.starts_with(&format!("a=rtpmap:{format} ")));
+    let codec = codec.ok_or(WhepError::Answer("a codec"))?.trim_end();
+    let (family, ip, port) = (family(local), local.ip(), local.port());
+    let transport = transport(ufrag, password, fingerprint, local, "active");
+    Ok(format!(
+        "v=0\r\no=- 1 1 IN IP{family} {ip}\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mid}\r\n\
+         m=video {port} UDP/TLS/RTP/SAVPF {format}\r\na=mid:{mid}\r\n{transport}{codec}\r\n"
+    ))
+}
+
+fn family(local: SocketAddr) -> u8 {
+    if local.is_ipv4() { 4 } else { 6 }
+}
+
+/// Lines of a section about how to reach us.
+fn transport(
+    ufrag: &str,
+    password: &str,
+    fingerprint: &[u8; 32],
+    local: SocketAddr,
+    setup: &str,
+) -> String {
+    let (family, ip, port) = (family(local), local.ip(), local.port());
+    let digest: Vec<_> = fingerprint.iter().map(|byte| format!("{byte:02X}")).collect();
+    let digest = digest.join(":");
+    format!(
+        "c=IN IP{family} {ip}\r\na=recvonly\r\na=rtcp-mux\r\na=ice-ufrag:{ufrag}\r\n\
+         a=ice-pwd:{password}\r\na=fingerprint:sha-256 {digest}\r\na=setup:{setup}\r\n\
+         a=candidate:1 1 udp 2113937151 {ip} {port} typ host\r\na=end-of-candidates\r\n"
+    )
+}
+
+/// Reads what the server says; the first attribute of each kind counts, as all are bundled.
+pub(super) fn parse_remote(text: &str) -> Result<Remote, WhepError> {
     let all = |name: &'static str| {
         text.lines().filter_map(move |line| line.trim_end().strip_prefix(name))
     };
@@ -57,7 +98,8 @@ pub(super) fn parse_answer(text: &str) -> Result<Remote, WhepError> {
         ufrag: first("a=ice-ufrag:")?.to_owned(),
         password: first("a=ice-pwd:")?.to_owned(),
         fingerprint: fingerprint(digest).ok_or(WhepError::Answer("a fingerprint"))?,
-        we_are_client: first("a=setup:")? == "passive",
+        // Whoever is offered both sides takes the client's (RFC 8842, 5.3).
+        we_are_client: first("a=setup:")? != "active",
         video_ssrc: all("a=ssrc:").next().and_then(ssrc),
     })
 }
@@ -102,6 +144,25 @@ mod tests {
     }
 
     #[test]
+    fn an_offer_is_answered_with_its_names_and_our_transport() {
+        let theirs = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:v\r\na=setup:actpass\r\n\
+                      a=rtpmap:96 H264/90000\r\na=rtpmap:97 rtx/90000\r\n";
+        let local = "192.0.2.1:5000".parse().expect("an address");
+        let text = answer(theirs, "them", &"p".repeat(32), &[7; 32], local).expect("an answer");
+        for line in [
+            "m=video 5000 UDP/TLS/RTP/SAVPF 96",
+            "a=mid:v",
+            "a=setup:active",
+            "a=rtpmap:96 H264/90000",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} in {text}");
+        }
+        assert!(!text.contains("rtx"));
+        let none = answer("v=0\r\na=mid:v\r\n", "them", "p", &[7; 32], local);
+        assert!(matches!(none, Err(WhepError::Answer(_))));
+    }
+
+    #[test]
     fn an_answer_gives_its_transport_and_names_what_it_lacks() {
         let digest = ["AB"; 32].join(":");
         let lines = [
@@ -112,14 +173,14 @@ mod tests {
             "a=candidate:1 1 udp 1 127.0.0.1 8189 typ host".to_owned(),
         ];
         let with_ssrc = format!("{}\r\na=ssrc:77 cname:x", lines.join("\r\n"));
-        let remote = parse_answer(&with_ssrc).expect("complete");
+        let remote = parse_remote(&with_ssrc).expect("complete");
         assert_eq!(remote.video_ssrc, Some(77));
         assert_eq!(remote.address, "127.0.0.1:8189".parse().expect("an address"));
         assert!(remote.we_are_client && remote.fingerprint == [0xab; 32]);
         for missing in 0..lines.len() {
             let mut fewer = lines.to_vec();
             fewer.remove(missing);
-            assert!(matches!(parse_answer(&fewer.join("\n")), Err(WhepError::Answer(_))));
+            assert!(matches!(parse_remote(&fewer.join("\n")), Err(WhepError::Answer(_))));
         }
     }
 }

@@ -1,17 +1,19 @@
 //! Running the bare loops of `benches/floor`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::child::Running;
 use super::network::{BARE_TCP_PORT, Network, SERVER, Side, VIEWERS};
-use super::path::Path;
-use super::rounds::FRAMES_PER_SECOND;
+use super::path::{Path, Sink};
 
 /// Packets of a frame of 4 Mbit/s at 30 frames a second.
 const PACKETS: usize = 14;
 /// Payload of a packet of 1200 bytes with its RTP header, bytes.
 const PAYLOAD: usize = 1188;
-/// First port of the UDP viewers; nothing listens there.
+/// Viewers over QUIC that share a socket, as those of `sightline load` do.
+const QUIC_VIEWERS_PER_SOCKET: usize = 8;
+/// First port of the UDP viewers; where nobody reads, nothing listens there.
 const FIRST_PORT: usize = 20_000;
 /// How long a loop may take above its time.
 const GRACE: Duration = Duration::from_secs(20);
@@ -26,7 +28,8 @@ pub(super) struct Bare {
     packets: usize,
     payload: usize,
     per_packet: bool,
-    paced: bool,
+    /// Frames a second; `None`: full speed.
+    rate: Option<u32>,
 }
 
 /// What a loop said.
@@ -44,8 +47,21 @@ impl Bare {
         Self::of(Path::Webrtc, 1000)
     }
 
+    /// An error if the loop of a path is not there.
+    pub(super) fn ensure_built(paths: &[Path]) -> Result<(), String> {
+        let missing = |path: &&Path| !program(path.program()).is_file();
+        match paths.iter().find(missing) {
+            None => Ok(()),
+            Some(path) => Err(format!(
+                "{} has no bare loop: {} was not built",
+                path.name(),
+                program(path.program()).display()
+            )),
+        }
+    }
+
     pub(super) fn of(path: Path, viewers: usize) -> Self {
-        Self { path, viewers, packets: PACKETS, payload: PAYLOAD, per_packet: false, paced: false }
+        Self { path, viewers, packets: PACKETS, payload: PAYLOAD, per_packet: false, rate: None }
     }
 
     /// With the server's frames: packets each and bytes above UDP or TCP of one packet.
@@ -56,8 +72,8 @@ impl Bare {
     }
 
     /// At the camera's rate instead of full speed.
-    pub(super) fn paced(&self) -> Self {
-        Self { paced: true, ..self.clone() }
+    pub(super) fn paced(&self, rate: u32) -> Self {
+        Self { rate: Some(rate), ..self.clone() }
     }
 
     /// One system call a packet.
@@ -72,10 +88,10 @@ impl Bare {
 
     /// Runs it and compares what it says with what the counter saw.
     pub(super) fn run(&self, network: &Network, seconds: f64) -> Result<Cost, String> {
-        let tcp = self.path.is_tcp();
-        let before = network.traffic(tcp)?;
+        let sink = self.path.sink();
+        let before = network.bare_traffic(sink)?;
         let cost = self.cost(network, seconds)?;
-        let counted = network.traffic(tcp)?.since(before).contents(tcp) as f64;
+        let counted = network.bare_traffic(sink)?.since(before).contents(sink) as f64;
         let said = cost.packets as f64 * self.packet_bytes() as f64;
         if cost.packets == 0 || (counted / said - 1.0).abs() > COUNT_TOLERANCE {
             return Err(format!(
@@ -88,21 +104,46 @@ impl Bare {
 
     fn cost(&self, network: &Network, seconds: f64) -> Result<Cost, String> {
         let limit = Duration::from_secs_f64(seconds) + GRACE;
-        let program = crate::target().join("release").join(self.path.program());
-        let mut command = network.command(Side::Server, &program);
+        let mut command = network.command(Side::Server, &program(self.path.program()));
         command.args(self.flags(seconds));
+        // Readers of UDP are there before anything is sent; those of TCP come to who listens.
+        let readers = self.udp_readers(network)?;
         let mut sender = Running::start(self.path.program(), &mut command)?;
-        let receivers = if self.path.is_tcp() {
-            let program = crate::target().join("release/tcp_drain");
-            let mut command = network.command(Side::Viewers, &program);
-            command.args(["--connect", &tcp_address(), "--count", &self.viewers.to_string()]);
-            Some(Running::start("tcp_drain", &mut command)?)
-        } else {
-            None
-        };
+        let connected = self.tcp_readers(network)?;
         let said = sender.finish(limit)?;
-        drop(receivers);
+        drop((readers, connected));
         parse(&said).ok_or_else(|| format!("{} said {said:?}", self.path.program()))
+    }
+
+    fn tcp_readers(&self, network: &Network) -> Result<Option<Running>, String> {
+        if self.path.sink() != Sink::Tcp {
+            return Ok(None);
+        }
+        let mut command = network.command(Side::Viewers, &program("tcp_drain"));
+        command.args(["--connect", &tcp_address(), "--count", &self.viewers.to_string()]);
+        Running::start("tcp_drain", &mut command).map(Some)
+    }
+
+    fn udp_readers(&self, network: &Network) -> Result<Option<Running>, String> {
+        if self.path.sink() != Sink::Read {
+            return Ok(None);
+        }
+        let mut command = network.command(Side::Viewers, &program("udp_drain"));
+        command.args(["--on", VIEWERS, "--ports", &self.ports()]);
+        let mut readers = Running::start("udp_drain", &mut command)?;
+        readers.wait_until("its sockets were open", GRACE, |said| said.contains("ready"))?;
+        Ok(Some(readers))
+    }
+
+    /// Viewers on a port.
+    fn on_a_port(&self) -> usize {
+        // As many share a socket of `sightline load`.
+        if self.path.sink() == Sink::Read { QUIC_VIEWERS_PER_SOCKET } else { 1 }
+    }
+
+    fn ports(&self) -> String {
+        let count = (self.viewers / self.on_a_port()).max(1);
+        format!("{FIRST_PORT}..{}", FIRST_PORT + count)
     }
 
     fn flags(&self, seconds: f64) -> Vec<String> {
@@ -111,16 +152,17 @@ impl Bare {
             ("--payload", self.payload.to_string()),
             ("--seconds", seconds.to_string()),
         ];
-        if self.path.is_tcp() {
+        if self.path.sink() == Sink::Tcp {
             flags.push(("--listen", tcp_address()));
             flags.push(("--viewers", self.viewers.to_string()));
         } else {
             flags.push(("--from", SERVER.to_owned()));
             flags.push(("--to", VIEWERS.to_owned()));
-            flags.push(("--ports", format!("{FIRST_PORT}..{}", FIRST_PORT + self.viewers)));
+            flags.push(("--ports", self.ports()));
+            flags.push(("--share", self.on_a_port().to_string()));
         }
-        if self.paced {
-            flags.push(("--fps", FRAMES_PER_SECOND.to_string()));
+        if let Some(rate) = self.rate {
+            flags.push(("--fps", rate.to_string()));
         }
         let mut words: Vec<String> =
             flags.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
@@ -129,6 +171,11 @@ impl Bare {
         }
         words
     }
+}
+
+/// Where a program of `benches/floor` is once it is built.
+pub(super) fn program(name: &str) -> PathBuf {
+    crate::target().join("release").join(name)
 }
 
 fn tcp_address() -> String {
@@ -161,15 +208,21 @@ mod tests {
     }
 
     #[test]
+    fn viewers_over_quic_share_sockets() {
+        let flags = Bare::of(Path::Roq, 1000).flags(0.5).join(" ");
+        assert!(flags.ends_with("--ports 20000..20125 --share 8"), "{flags}");
+    }
+
+    #[test]
     fn a_loop_takes_the_shape_of_the_servers_frames() {
         let bare = Bare::of(Path::Webrtc, 100);
         assert_eq!(bare.packet_bytes(), 1216);
         let shaped = bare.shaped(13, 1190.4);
         assert_eq!((shaped.packets, shaped.payload, shaped.packet_bytes()), (13, 1162, 1190));
-        assert!(shaped.paced().flags(0.5).join(" ").ends_with("--fps 30"));
+        assert!(shaped.paced(30).flags(0.5).join(" ").ends_with("--fps 30"));
         let flags = shaped.per_packet().flags(0.5).join(" ");
         assert!(
-            flags.contains("--ports 20000..20100") && flags.ends_with("--per-packet"),
+            flags.contains("--ports 20000..20100 --share 1") && flags.ends_with("--per-packet"),
             "{flags}"
         );
     }

@@ -6,7 +6,7 @@ use super::path::Path;
 
 /// Names of the columns.
 pub(super) const COLUMNS: &str = "run,path,viewers,segments_cut_by,round,packets_per_frame,\
-server_ns,bare_ns,bare_at_camera_rate_ns,ratio,ratio_at_camera_rate,wakes_per_frame,server_busy,bare_share_of_per_packet";
+server_ns,bare_ns,bare_at_camera_rate_ns,ratio,ratio_at_camera_rate,wakes_per_frame,server_busy,bare_share_of_per_packet,frames_per_second,unread,sound_per_frame";
 
 /// One round of one case.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,9 @@ pub(super) struct Round {
     pub(super) number: usize,
     /// Packets that a viewer got, a frame.
     pub(super) packets_per_frame: f64,
-    /// Processor time of the whole server a delivered packet, ns.
+    /// Packets of sound that a viewer got, a frame.
+    pub(super) sound_per_frame: f64,
+    /// Processor time of the whole server a delivered packet, sound included, ns.
     pub(super) server_ns: f64,
     /// The same of the bare loop at full speed.
     pub(super) bare_ns: f64,
@@ -32,19 +34,28 @@ pub(super) struct Round {
     pub(super) busy: f64,
     /// Cost of the SRTP loop as a share of one call a packet, in the same run.
     pub(super) share: f64,
+    /// Rate of the camera.
+    pub(super) frames_per_second: u32,
+    /// Share of the messages that the viewers' sockets had no room for.
+    pub(super) unread: f64,
 }
 
 impl Round {
-    /// The server's cost in bare loops, which the goals are about. Over TCP the loop runs at the
-    /// camera's rate: at full speed its receivers never sleep, and waking them is most of the
-    /// difference.
+    /// The server's cost in bare loops, which the goals are about. Where somebody reads, the loop
+    /// runs at the camera's rate: at full speed the receivers never sleep, and waking them is most
+    /// of the difference.
     pub(super) fn ratio(&self) -> f64 {
-        if self.path.is_tcp() { self.paced_ratio() } else { self.server_ns / self.bare_ns }
+        if self.path.is_read() { self.paced_ratio() } else { self.picture_ns() / self.bare_ns }
     }
 
     /// The server's cost in bare loops at the camera's rate.
     pub(super) fn paced_ratio(&self) -> f64 {
-        self.server_ns / self.paced_ns
+        self.picture_ns() / self.paced_ns
+    }
+
+    /// Processor time of the whole server a packet of the picture: sound costs and brings nothing.
+    fn picture_ns(&self) -> f64 {
+        self.server_ns * (1.0 + self.sound_per_frame / self.packets_per_frame.max(1.0))
     }
 
     /// For the terminal.
@@ -64,7 +75,7 @@ impl Round {
     pub(super) fn csv(&self) -> String {
         let cut = if self.software { "kernel" } else { "device" };
         format!(
-            "{},{},{},{cut},{},{:.2},{:.1},{:.1},{:.1},{:.3},{:.3},{:.2},{:.3},{:.3}",
+            "{},{},{},{cut},{},{:.2},{:.1},{:.1},{:.1},{:.3},{:.3},{:.2},{:.3},{:.3},{},{:.4},{:.2}",
             self.run,
             self.path.name(),
             self.viewers,
@@ -77,7 +88,10 @@ impl Round {
             self.paced_ratio(),
             self.wakes_per_frame,
             self.busy,
-            self.share
+            self.share,
+            self.frames_per_second,
+            self.unread,
+            self.sound_per_frame
         )
     }
 
@@ -99,6 +113,9 @@ impl Round {
             wakes,
             busy,
             share,
+            rate,
+            unread,
+            sound,
         ] = cells[..]
         else {
             return None;
@@ -116,6 +133,9 @@ impl Round {
             wakes_per_frame: wakes.parse().ok()?,
             busy: busy.parse().ok()?,
             share: share.parse().ok()?,
+            frames_per_second: rate.parse().ok()?,
+            unread: unread.parse().ok()?,
+            sound_per_frame: sound.parse().ok()?,
         })
     }
 }
@@ -169,12 +189,15 @@ pub(super) fn sample(path: Path, viewers: usize, number: usize, ratio: f64) -> R
         software: false,
         number,
         packets_per_frame: 14.0,
+        sound_per_frame: 0.0,
         server_ns: 300.0 * ratio,
         bare_ns: 300.0,
         paced_ns: 400.0,
         wakes_per_frame: 1.0,
         busy: 0.25,
         share: 0.21,
+        frames_per_second: 30,
+        unread: 0.0,
     }
 }
 
@@ -192,7 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn over_tcp_the_goal_is_about_the_loop_at_the_cameras_rate() {
+    fn sound_costs_and_brings_nothing() {
+        let mute = sample(Path::WebrtcAudio, 1000, 1, 2.0);
+        let round = Round { sound_per_frame: 1.4, ..mute.clone() };
+        assert!((round.ratio() - 1.1 * mute.ratio()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn where_somebody_reads_the_goal_is_about_the_loop_at_the_cameras_rate() {
         let udp = sample(Path::Rtp, 1000, 1, 2.0);
         assert_eq!((udp.ratio(), udp.paced_ratio()), (2.0, 1.5));
         assert_eq!(sample(Path::RtspTcp, 1000, 1, 2.0).ratio(), 1.5);

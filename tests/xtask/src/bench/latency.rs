@@ -7,8 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::network::{Network, Side};
-use super::path::Path;
-use super::rounds::FRAMES_PER_SECOND;
+use super::path::{CAMERA_RATE, Path};
 use super::server::Loaded;
 use super::{machine, page};
 use crate::binaries;
@@ -39,8 +38,8 @@ pub(super) fn run(words: &[String]) -> Result<(), String> {
     let network = Network::create(false)?;
     let run = machine::now();
     network.disarm()?;
-    let loaded = Loaded::start(&network, Path::Webrtc, viewers)?;
-    network.arm()?;
+    let loaded = Loaded::start(&network, Path::Webrtc, viewers, CAMERA_RATE)?;
+    network.arm(Path::Webrtc.sink())?;
     thread::sleep(SETTLE);
     let before = metrics(&network)?;
     let span = loaded.watch(Duration::from_secs(seconds))?;
@@ -97,7 +96,7 @@ fn table(
         return Err("the server counted no frame".to_owned());
     }
     let mut out = format!(
-        "{viewers} WebRTC viewers of one camera of 4 Mbit/s and {FRAMES_PER_SECOND} frames/s; the server used {:.0} % \
+        "{viewers} WebRTC viewers of one camera of 4 Mbit/s and {CAMERA_RATE} frames/s; the server used {:.0} % \
          of its processor; run {run}.\n\n| from a frame's first packet in to | p50 at most, ms | p99 at most, ms | goal | measured |\n|---|---|---|---|---|\n",
         busy * 100.0
     );

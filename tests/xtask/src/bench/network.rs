@@ -10,12 +10,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::machine::{SENDER_CPU, VIEWER_CPU};
+use super::path::Sink;
 use crate::process::capture;
 
 /// Address of the server.
 pub(super) const SERVER: &str = "10.77.0.1";
 /// Address of all viewers.
 pub(super) const VIEWERS: &str = "10.77.0.2";
+/// Bytes of an IP packet above which it is media, where handshakes must pass.
+const MEDIA: usize = 1000;
+/// Bytes of an IP packet above which it is no acknowledgement or keep-alive of QUIC.
+const CONTROL: usize = 200;
+/// Counts and drops what is RTP by its first byte and not RTCP by its second (RFC 7983, RFC 5761),
+/// and is not media by its length.
+const SOUND: &str = "add rule netdev sightline media meta l4proto udp @th,64,2 2 @th,72,8 != 192-223 \
+     counter name udp_sound drop\n";
+const SOUND_COUNTER: &str = "udp_sound";
+const BARE_COUNTER: &str = "udp_bare";
+/// Port of the server's RTP over QUIC.
+pub(super) const ROQ_PORT: u16 = 8444;
 /// Port of the server's RTSP.
 pub(super) const RTSP_PORT: u16 = 8554;
 /// Port of the bare TCP loop.
@@ -63,8 +76,8 @@ impl Traffic {
     }
 
     /// Bytes above UDP or TCP.
-    pub(super) fn contents(self, tcp: bool) -> u64 {
-        let headers = if tcp { TCP_HEADERS } else { UDP_HEADERS };
+    pub(super) fn contents(self, sink: Sink) -> u64 {
+        let headers = if sink == Sink::Tcp { TCP_HEADERS } else { UDP_HEADERS };
         self.bytes.saturating_sub(self.messages * headers)
     }
 }
@@ -147,12 +160,28 @@ impl Network {
         ip(&format!("-n {} link set dev sl0 gso_max_segs {most}", self.server))
     }
 
-    /// From now on media is counted, and media over UDP goes no further.
-    pub(super) fn arm(&self) -> Result<(), String> {
+    /// From now on media is counted, and goes no further where nobody reads it.
+    pub(super) fn arm(&self, sink: Sink) -> Result<(), String> {
+        let media = match sink {
+            Sink::Dropped | Sink::DroppedWithSound => {
+                format!("meta l4proto udp meta length > {MEDIA}")
+            }
+            Sink::Read => format!("udp sport {ROQ_PORT} meta length > {CONTROL}"),
+            Sink::Tcp => format!("tcp sport {{ {RTSP_PORT}, {BARE_TCP_PORT} }}"),
+        };
+        let read = matches!(sink, Sink::Read | Sink::Tcp);
+        let verdict = if read { "" } else { "drop" };
+        let more = match sink {
+            Sink::DroppedWithSound => SOUND.to_owned(),
+            Sink::Read => format!(
+                "add rule netdev sightline media udp sport != {ROQ_PORT} counter name {BARE_COUNTER}\n"
+            ),
+            Sink::Dropped | Sink::Tcp => String::new(),
+        };
         self.nft(&format!(
             "flush chain netdev sightline media\n\
-             add rule netdev sightline media meta l4proto udp meta length > 1000 counter name udp_media drop\n\
-             add rule netdev sightline media tcp sport {{ {RTSP_PORT}, {BARE_TCP_PORT} }} counter name tcp_media\n"
+             add rule netdev sightline media {media} counter name {} {verdict}\n{more}",
+            counter(sink)
         ))
     }
 
@@ -162,12 +191,34 @@ impl Network {
     }
 
     /// What was counted so far.
-    pub(super) fn traffic(&self, tcp: bool) -> Result<Traffic, String> {
-        let name = if tcp { "tcp_media" } else { "udp_media" };
+    pub(super) fn traffic(&self, sink: Sink) -> Result<Traffic, String> {
+        self.counted(counter(sink))
+    }
+
+    /// The same of a bare loop. Where viewers read, a server whose viewers are stopped goes on
+    /// asking them for acknowledgements, so the loop is counted apart.
+    pub(super) fn bare_traffic(&self, sink: Sink) -> Result<Traffic, String> {
+        self.counted(if sink == Sink::Read { BARE_COUNTER } else { counter(sink) })
+    }
+
+    /// Packets of sound that were counted apart so far.
+    pub(super) fn sound(&self) -> Result<u64, String> {
+        Ok(self.counted(SOUND_COUNTER)?.messages)
+    }
+
+    fn counted(&self, name: &str) -> Result<Traffic, String> {
         let space = format!("--net=/run/netns/{}", self.viewers);
         let words = [&space, "nft", "list", "counter", "netdev", "sightline", name];
         let text = capture("nsenter", &words).ok_or("nft does not list its counter")?;
         parse_counter(&text).ok_or_else(|| format!("nft's counter is not understood: {text}"))
+    }
+
+    /// Datagrams that the viewers' sockets had no room for so far.
+    pub(super) fn unread(&self) -> Result<u64, String> {
+        let space = format!("--net=/run/netns/{}", self.viewers);
+        let text = capture("nsenter", &[&space, "cat", "/proc/self/net/snmp"]);
+        let text = text.ok_or("cannot read /proc/self/net/snmp of the viewers")?;
+        parse_unread(&text).ok_or_else(|| "/proc/self/net/snmp has no RcvbufErrors".to_owned())
     }
 
     /// The server's device as ethtool describes it; `None` without ethtool.
@@ -219,10 +270,21 @@ fn hard_open_files(limits: &str) -> Option<&str> {
 fn table() -> String {
     "table netdev sightline {\n\
      counter udp_media { }\n\
+     counter udp_read { }\n\
+     counter udp_bare { }\n\
+     counter udp_sound { }\n\
      counter tcp_media { }\n\
      chain media { type filter hook ingress device \"sl1\" priority 0; policy accept; }\n\
      }\n"
     .to_owned()
+}
+
+fn counter(sink: Sink) -> &'static str {
+    match sink {
+        Sink::Dropped | Sink::DroppedWithSound => "udp_media",
+        Sink::Read => "udp_read",
+        Sink::Tcp => "tcp_media",
+    }
 }
 
 fn ip(words: &str) -> Result<(), String> {
@@ -242,6 +304,13 @@ fn parse_counter(text: &str) -> Option<Traffic> {
     Some(Traffic { messages, bytes })
 }
 
+/// The column `RcvbufErrors` of the line `Udp:`.
+fn parse_unread(snmp: &str) -> Option<u64> {
+    let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let at = lines.next()?.split(' ').position(|name| name == "RcvbufErrors")?;
+    lines.next()?.split(' ').nth(at)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,7 +322,7 @@ mod tests {
     fn the_counter_is_read() {
         let traffic = parse_counter(LISTED).unwrap();
         assert_eq!(traffic, Traffic { messages: 10, bytes: 170_520 });
-        assert_eq!(traffic.contents(false), 10 * 14 * 1216);
+        assert_eq!(traffic.contents(Sink::Dropped), 10 * 14 * 1216);
         assert_eq!(parse_counter("table netdev sightline {}"), None);
     }
 
@@ -266,10 +335,17 @@ mod tests {
     }
 
     #[test]
+    fn what_sockets_had_no_room_for_is_read() {
+        let snmp = "Udp: InDatagrams RcvbufErrors SndbufErrors\nUdp: 900 17 0\nUdpLite: a\n";
+        assert_eq!(parse_unread(snmp), Some(17));
+        assert_eq!(parse_unread("Udp: InDatagrams\nUdp: 1\n"), None);
+    }
+
+    #[test]
     fn traffic_is_counted_from_a_point() {
         let before = Traffic { messages: 3, bytes: 300 };
         let after = Traffic { messages: 5, bytes: 504 };
         assert_eq!(after.since(before), Traffic { messages: 2, bytes: 204 });
-        assert_eq!(after.since(before).contents(true), 100);
+        assert_eq!(after.since(before).contents(Sink::Tcp), 100);
     }
 }

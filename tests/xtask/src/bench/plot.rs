@@ -64,7 +64,8 @@ fn axis(out: &mut String, top: f64, width: f64) {
 
 fn bar(out: &mut String, x: f64, top: f64, first: &Round, spread: &Spread) {
     let goal = first.path.goal(first.viewers);
-    let good = first.software || spread.median <= goal;
+    let goal = goal.filter(|_| !first.software);
+    let good = goal.is_none_or(|goal| spread.median <= goal);
     let colour = if good { "#3b7f5c" } else { "#b0493a" };
     let (middle, floor) = (x + BAR / 2.0, y(0.0, top));
     let (median, low, high) = (y(spread.median, top), y(spread.min, top), y(spread.max, top));
@@ -79,7 +80,7 @@ fn bar(out: &mut String, x: f64, top: f64, first: &Round, spread: &Spread) {
         high - 5.0,
         spread.median
     );
-    if !first.software {
+    if let Some(goal) = goal {
         let at = y(goal, top);
         let _ = writeln!(
             out,

@@ -7,9 +7,8 @@ use std::path::PathBuf;
 use super::figures::{COLUMNS, Round, Spread};
 use super::plot;
 
-/// Begin and end of the part of RESULTS.md that a run writes anew.
-const BEGIN: &str = "<!-- written by cargo xtask bench floor: begin -->";
-const END: &str = "<!-- written by cargo xtask bench floor: end -->";
+/// Name of the part of RESULTS.md that a run of the floor writes anew.
+const PART: &str = "floor";
 
 /// Appends the rounds to the table of all runs, and draws table and plot from the newest run of
 /// each case.
@@ -21,23 +20,30 @@ pub(super) fn record(rounds: &[Round], machine: &str, command: &str) -> Result<(
     let all: Vec<Round> = cases.iter().flatten().cloned().collect();
     write(&csv, &text)?;
     write(&in_benches("results/floor.svg"), &plot::svg(&cases))?;
-    let page = in_benches("RESULTS.md");
-    let old = fs::read_to_string(&page)
-        .map_err(|error| format!("cannot read {}: {error}", page.display()))?;
-    let new = format!(
+    let part = format!(
         "Machine: {machine}.\nLast command: `{command}`.\n\n{}\n![R by path](results/floor.svg)",
         table(&all)
     );
-    write(&page, &replace(&old, &new)?)?;
+    write_part(PART, &part)
+}
+
+/// Writes the part of RESULTS.md between the marks of a bench anew.
+pub(super) fn write_part(bench: &str, part: &str) -> Result<(), String> {
+    let page = in_benches("RESULTS.md");
+    let old = fs::read_to_string(&page)
+        .map_err(|error| format!("cannot read {}: {error}", page.display()))?;
+    write(&page, &replace(&old, bench, part)?)?;
     println!("recorded in {}", page.display());
     Ok(())
 }
 
-fn in_benches(name: &str) -> PathBuf {
+/// A file in the folder of benches.
+pub(super) fn in_benches(name: &str) -> PathBuf {
     crate::root().join("benches").join(name)
 }
 
-fn write(path: &std::path::Path, text: &str) -> Result<(), String> {
+/// Writes a file and the folder that it is in.
+pub(super) fn write(path: &std::path::Path, text: &str) -> Result<(), String> {
     let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
     folder
         .and_then(|()| fs::write(path, text))
@@ -76,8 +82,9 @@ fn key(round: &Round) -> (bool, super::path::Path, std::cmp::Reverse<usize>) {
 pub(super) fn table(rounds: &[Round]) -> String {
     let mut out = String::from(
         "| path | viewers | segments cut by | R min / median / max | goal | R at camera's rate | \
-         server ns | bare ns | bare ns at camera's rate | wakes a frame | packets a frame | run |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         server ns | bare ns | bare ns at camera's rate | wakes a frame | packets a frame | frames/s | \
+         unread by viewers | run |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let mut rest = rounds;
     while let Some(first) = rest.first() {
@@ -94,13 +101,15 @@ fn row(first: &Round, case: &[Round]) -> String {
     let ratio = Spread::over(case, Round::ratio);
     let goal = first.path.goal(first.viewers);
     // The goals are for devices that cut segments themselves.
-    let verdict = match (first.software, ratio.median <= goal) {
-        (true, _) => "none".to_owned(),
-        (false, true) => format!("{goal:.2} met"),
-        (false, false) => format!("{goal:.2} **missed**"),
+    let verdict = match goal.filter(|_| !first.software) {
+        None => "none".to_owned(),
+        Some(goal) if ratio.median <= goal => format!("{goal:.2} met"),
+        Some(goal) => format!("{goal:.2} **missed**"),
     };
+    let sound = Spread::over(case, |round| round.sound_per_frame).median;
+    let sound = if sound > 0.0 { format!(" and {sound:.1} of sound") } else { String::new() };
     format!(
-        "| {} | {} | {} | {ratio:.2} | {verdict} | {:.2} | {} | {} | {} | {:.2} | {:.1} | {} |",
+        "| {} | {} | {} | {ratio:.2} | {verdict} | {:.2} | {} | {} | {} | {:.2} | {:.1}{sound} | {} | {:.1} % | {} |",
         first.path.name(),
         first.viewers,
         if first.software { "kernel" } else { "device" },
@@ -110,19 +119,27 @@ fn row(first: &Round, case: &[Round]) -> String {
         Spread::over(case, |round| round.paced_ns),
         Spread::over(case, |round| round.wakes_per_frame).median,
         Spread::over(case, |round| round.packets_per_frame).median,
+        first.frames_per_second,
+        Spread::over(case, |round| round.unread).median * 100.0,
         first.run
     )
 }
 
+/// Begin and end of a bench's part.
+fn marks(bench: &str) -> [String; 2] {
+    ["begin", "end"].map(|word| format!("<!-- written by cargo xtask bench {bench}: {word} -->"))
+}
+
 /// The page with another part between the marks.
-fn replace(page: &str, part: &str) -> Result<String, String> {
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
+fn replace(page: &str, bench: &str, part: &str) -> Result<String, String> {
+    let [begin, end] = marks(bench);
+    let parts = page.split_once(&begin).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(&end)?;
         Some((before, after))
     });
     let (before, after) =
-        parts.ok_or_else(|| format!("benches/RESULTS.md lacks the marks {BEGIN} and {END}"))?;
-    Ok(format!("{before}{BEGIN}\n{}\n{END}{after}", part.trim_end()))
+        parts.ok_or_else(|| format!("benches/RESULTS.md lacks the marks {begin} and {end}"))?;
+    Ok(format!("{before}{begin}\n{}\n{end}{after}", part.trim_end()))
 }
 
 #[cfg(test)]
@@ -160,15 +177,18 @@ mod tests {
 
     #[test]
     fn only_the_part_between_the_marks_changes() {
-        let page = format!("head\n{BEGIN}\nold\n{END}\ntail\n");
-        let changed = replace(&page, "new\n").unwrap();
-        assert_eq!(changed, format!("head\n{BEGIN}\nnew\n{END}\ntail\n"));
-        assert!(replace("no marks", "new").is_err());
+        let [begin, end] = marks("x");
+        let page = format!("head\n{begin}\nold\n{end}\ntail\n");
+        let changed = replace(&page, "x", "new\n").unwrap();
+        assert_eq!(changed, format!("head\n{begin}\nnew\n{end}\ntail\n"));
+        assert!(replace(&page, "y", "new").is_err());
     }
 
     #[test]
     fn the_committed_page_has_the_marks() {
         let page = fs::read_to_string(in_benches("RESULTS.md")).unwrap();
-        assert!(replace(&page, "x").is_ok());
+        for bench in [PART, "compare"] {
+            assert!(replace(&page, bench, "x").is_ok(), "{bench}");
+        }
     }
 }

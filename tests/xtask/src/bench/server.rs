@@ -4,10 +4,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::child::Running;
-use super::network::{Network, RTSP_PORT, SERVER, Side, Traffic};
+use super::network::{Network, ROQ_PORT, RTSP_PORT, SERVER, Side, Traffic};
 use super::path::Path;
 use super::procfs::{self, Threads};
-use super::rounds::FRAMES_PER_SECOND;
+use super::subject::Subject;
 
 /// How long the server may take to listen.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -21,6 +21,8 @@ const CALM: u64 = 60_000;
 const CALM_PER_VIEWER: u64 = 400;
 /// How long to look for such a moment.
 const CALM_LIMIT: Duration = Duration::from_secs(2);
+/// Bits of three frames: 4 Mbit/s at 30 frames a second.
+const FRAME_BITS: u64 = 400_000;
 /// How often to look.
 const CALM_POLL: Duration = Duration::from_millis(1);
 
@@ -39,6 +41,8 @@ pub(super) struct Sample {
     threads: Threads,
     sleeps: u64,
     traffic: Traffic,
+    unread: u64,
+    sound: u64,
 }
 
 /// What happened between two looks.
@@ -50,11 +54,20 @@ pub(super) struct Span {
     /// Times that a worker went to sleep.
     pub(super) sleeps: u64,
     pub(super) traffic: Traffic,
+    /// Messages that the viewers' sockets had no room for.
+    pub(super) unread: u64,
+    /// Packets of sound, where they are counted.
+    pub(super) sound: u64,
 }
 
 impl<'a> Loaded<'a> {
     /// Starts both and waits until every viewer is connected.
-    pub(super) fn start(network: &'a Network, path: Path, viewers: usize) -> Result<Self, String> {
+    pub(super) fn start(
+        network: &'a Network,
+        path: Path,
+        viewers: usize,
+        rate: u32,
+    ) -> Result<Self, String> {
         let program = crate::target().join("release/sightline");
         let data = network.folder().join(format!("{}-{viewers}", path.name()));
         let mut command = network.command(Side::Server, &program);
@@ -64,7 +77,8 @@ impl<'a> Loaded<'a> {
         server.wait_until("its doors were open", START_LIMIT, |said| said.contains("  SMS "))?;
 
         let mut command = network.command(Side::Viewers, &program);
-        command.args(["load", "--scripted", "--data"]).arg(&data).args(load_flags(path, viewers));
+        command.args(["load", "--scripted", "--data"]).arg(&data);
+        command.args(load_flags(path, viewers, rate));
         let mut load = Running::start("load", &mut command)?;
         let limit = START_LIMIT + CONNECT_LIMIT * u32::try_from(viewers).unwrap_or(u32::MAX);
         let ready = format!("ready {viewers}");
@@ -87,10 +101,13 @@ impl<'a> Loaded<'a> {
                 continue;
             }
             let at = Instant::now();
-            let traffic = self.network.traffic(self.path.is_tcp())?;
+            let traffic = self.network.traffic(self.path.sink())?;
             let threads = procfs::threads(id)?;
             if late || procfs::used(&before, &threads) <= self.calm {
-                return Ok(Sample { at, threads, sleeps: procfs::sleeps(id, WORKER)?, traffic });
+                let sleeps = procfs::sleeps(id, WORKER)?;
+                let unread = self.network.unread()?;
+                let sound = self.network.sound()?;
+                return Ok(Sample { at, threads, sleeps, traffic, unread, sound });
             }
         }
     }
@@ -102,20 +119,24 @@ impl<'a> Loaded<'a> {
         Ok(self.look()?.since(&before))
     }
 
-    /// Stops camera and viewers where they are.
-    pub(super) fn pause(&self) {
-        self.load.pause();
-    }
-
-    /// Lets them go on.
-    pub(super) fn resume(&self) {
-        self.load.resume();
-    }
-
     /// Ends both as a user would.
     pub(super) fn end(mut self) {
         self.load.interrupt();
         self.server.interrupt();
+    }
+}
+
+impl Subject for Loaded<'_> {
+    fn process(&self) -> u32 {
+        self.server.id()
+    }
+
+    fn pause(&self) {
+        self.load.pause();
+    }
+
+    fn resume(&self) {
+        self.load.resume();
     }
 }
 
@@ -126,18 +147,20 @@ impl Sample {
             used: procfs::used(&earlier.threads, &self.threads),
             sleeps: self.sleeps.saturating_sub(earlier.sleeps),
             traffic: self.traffic.since(earlier.traffic),
+            unread: self.unread.saturating_sub(earlier.unread),
+            sound: self.sound.saturating_sub(earlier.sound),
         }
     }
 }
 
 /// Doors at the cable's end; what is for the operator alone stays on loopback.
 fn server_flags() -> Vec<String> {
-    let rtsp = RTSP_PORT.to_string();
+    let (rtsp, roq) = (RTSP_PORT.to_string(), ROQ_PORT.to_string());
     let doors = [
         ("http", "127.0.0.1", "8080"),
         ("metrics", "127.0.0.1", "9464"),
         ("https", SERVER, "8443"),
-        ("roq", SERVER, "8444"),
+        ("roq", SERVER, &roq),
         ("webrtc", SERVER, "8189"),
         ("rtsp", SERVER, &rtsp),
         ("rtsps", SERVER, "8322"),
@@ -155,17 +178,17 @@ fn server_flags() -> Vec<String> {
     flags
 }
 
-/// One camera of 4 Mbit/s and its viewers.
-fn load_flags(path: Path, viewers: usize) -> Vec<String> {
+/// One camera with the frames of 4 Mbit/s at 30 a second, and its viewers.
+fn load_flags(path: Path, viewers: usize, rate: u32) -> Vec<String> {
     let flags = [
         ("--server", format!("https://{SERVER}:8443")),
         ("--cameras", "1".to_owned()),
         ("--viewers", viewers.to_string()),
-        ("--via", path.via().to_owned()),
-        ("--bitrate", "4M".to_owned()),
-        ("--fps", FRAMES_PER_SECOND.to_string()),
+        ("--bitrate", (FRAME_BITS * u64::from(rate)).div_ceil(3).to_string()),
+        ("--fps", rate.to_string()),
     ];
-    flags.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
+    let flags = flags.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+    flags.chain(path.load().iter().map(|&word| word.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -174,10 +197,10 @@ mod tests {
 
     #[test]
     fn the_load_is_the_camera_of_the_goals() {
-        let flags = load_flags(Path::RtspTcp, 100).join(" ");
+        let flags = load_flags(Path::RtspTcp, 100, 30).join(" ");
         assert_eq!(
             flags,
-            "--server https://10.77.0.1:8443 --cameras 1 --viewers 100 --via rtsp-tcp --bitrate 4M --fps 30"
+            "--server https://10.77.0.1:8443 --cameras 1 --viewers 100 --bitrate 4000000 --fps 30 --via rtsp-tcp"
         );
         assert!(server_flags().contains(&"10.77.0.1:8554".to_owned()));
     }
