@@ -11,8 +11,9 @@ use quinn_udp::{RecvMeta, UdpSocketState};
 
 /// Kernel buffers of the socket, bytes. The kernel may give less.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
-/// Datagrams of one segmented send, at most; quinn-proto's own bound.
-const MAX_SEGMENTS: usize = 10;
+/// Datagrams of one segmented send, at most: a frame of the usual size with its acknowledgements
+/// goes out by one system call.
+const MAX_SEGMENTS: usize = 32;
 /// Largest UDP payload.
 const MAX_DATAGRAM: usize = 65_535;
 /// Receive calls that one wake-up may take before others have their turn.
