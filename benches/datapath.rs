@@ -4,6 +4,7 @@
 //! steps and changes within one run on one machine.
 
 use std::hint::black_box;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::{Hub, Publication, PublisherId, Selection};
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, TrackIndex};
 use sightline_relay_proto::ingest::TrackIngest;
+use sightline_relay_proto::transmit::Arena;
 use sightline_relay_proto::webrtc::srtp::{Plain, Profile, Sending, Srtp};
 use sightline_relay_proto::wire::packetize::packetize;
 use sightline_relay_proto::wire::rtp;
@@ -160,5 +162,41 @@ fn seal(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, cut, fan_out, seal);
+/// A viewer's frame into the arena; figures are per frame, elements are packets.
+fn seal_frame(c: &mut Criterion) {
+    let mut group = c.benchmark_group("seal_frame");
+    group.throughput(Throughput::Elements(PACKETS as u64));
+    let cases = [
+        ("AES-128-GCM", Profile::AeadAes128Gcm, true),
+        ("AES-CM SHA1-80 packet by packet", Profile::Aes128CmSha1, false),
+        ("AES-CM SHA1-80 together", Profile::Aes128CmSha1, true),
+    ];
+    for (name, profile, together) in cases {
+        group.bench_function(name, |b| {
+            let material = vec![7; 2 * (profile.key_len() + profile.salt_len())];
+            let mut srtp = Srtp::new(profile, &material, false).expect("material that fits");
+            let source = srtp.sender.add_source(7);
+            let to = SocketAddr::from(([127, 0, 0, 1], 9));
+            let payloads = [[0x5a; 1188]; PACKETS];
+            let (mut arena, mut seq) = (Arena::with_capacity(64 * 1024), 0u16);
+            b.iter(|| {
+                arena.clear();
+                // One packet a frame is never worth the lanes.
+                for payloads in payloads.chunks(if together { PACKETS } else { 1 }) {
+                    let mut frame = srtp.sender.begin_frame(source, to, &mut arena);
+                    for payload in payloads {
+                        seq = seq.wrapping_add(1);
+                        let header = rtp::header(96, false, seq, 0, 7);
+                        frame.push(seq, Plain { header: &header, prefix: &[], payload });
+                    }
+                }
+                assert_eq!(arena.run_count(), 1);
+                black_box(&arena);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse, cut, fan_out, seal, seal_frame);
 criterion_main!(benches);

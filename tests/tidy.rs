@@ -13,20 +13,26 @@ const LONG_FILES: [(&str, &str); 0] = [];
 const SOURCE_ENDINGS: [&str; 7] = [".rs", ".py", ".mjs", ".js", ".html", ".css", ".sql"];
 
 /// Which member may use which others; the root package may use all.
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 9] = [
     ("sightline-grant", &[]),
-    ("sightline-relay-proto", &[]),
+    ("sightline-relay-proto", &["sha1-lanes"]),
     ("sightline-relay", &["sightline-relay-proto", "sightline-grant"]),
     ("sightline-client", &["sightline-relay-proto", "sightline-grant"]),
     ("sightline-signaling", &["sightline-grant"]),
     ("sightline-control-plane", &["sightline-grant"]),
-    ("sightline-floor", &[]),
+    ("sha1-lanes", &[]),
+    // The bare loop seals by the same primitive as the server, as both use one crypto library.
+    ("sightline-floor", &["sha1-lanes"]),
     ("xtask", &[]),
 ];
 
 /// A second provider of TLS or cryptography.
 const FORBIDDEN: [&str; 7] =
     ["ring", "openssl", "openssl-sys", "native-tls", "schannel", "boring", "boring-sys"];
+
+/// The only files that allow themselves unsafe code.
+const UNSAFE_FILES: [&str; 3] =
+    ["relay/lanes/src/cpu.rs", "relay/src/allocations.rs", "relay/src/udp/mmsg.rs"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -98,6 +104,26 @@ fn no_source_file_is_longer_than_the_limit() {
         }
     }
     assert!(long.is_empty(), "longer than {MAX_LINES} lines: {long:?}");
+}
+
+#[test]
+fn unsafe_code_is_in_the_files_that_the_architecture_names() {
+    let tracked = output("git", &["ls-files", "*.rs"]);
+    // Two words, so that this file does not find itself.
+    let permit = ["allow(", "unsafe_code)"].concat();
+    let found: Vec<&str> = tracked
+        .lines()
+        .filter(|file| {
+            let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
+            text.contains(&permit)
+        })
+        .collect();
+    assert_eq!(found, UNSAFE_FILES);
+    let architecture =
+        std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("an ARCHITECTURE.md");
+    for file in UNSAFE_FILES {
+        assert!(architecture.contains(file), "ARCHITECTURE.md does not name {file}");
+    }
 }
 
 #[test]

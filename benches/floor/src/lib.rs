@@ -3,7 +3,8 @@
 //! A bare loop does the least that any server must do to bring the same bytes to the same
 //! viewers, and nothing else: no handshake, no feedback, no timers. It is the measure that
 //! `cargo xtask bench floor` divides the server's cost by, so it must not use any crate of the
-//! server. Each loop is one file in `src/bin`.
+//! server but its cipher: SHA-1 in lanes stands beside the crypto library here as it does there.
+//! Each loop is one file in `src/bin`.
 
 pub mod flags;
 pub mod meter;

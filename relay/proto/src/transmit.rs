@@ -106,6 +106,11 @@ impl Arena {
         self.closed = self.runs.len();
     }
 
+    /// What was pushed so far, for who finishes a datagram after pushing it.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.used]
+    }
+
     /// Number of runs: messages of one flush.
     pub fn run_count(&self) -> usize {
         self.runs.len()

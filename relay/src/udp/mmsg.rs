@@ -1,5 +1,5 @@
-//! Several messages by one system call: `sendmmsg` with UDP_SEGMENT. The only unsafe code of the
-//! product. All that it hands to the kernel is borrowed by the caller or lives on its stack.
+//! Several messages by one system call: `sendmmsg` with UDP_SEGMENT. The only unsafe code of this
+//! crate. All that it hands to the kernel is borrowed by the caller or lives on its stack.
 
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;

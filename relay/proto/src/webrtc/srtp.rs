@@ -3,6 +3,8 @@
 //! Outgoing packets are sealed straight from the shared payload into the caller's buffer.
 //! Incoming packets change nothing before their tag is verified.
 
+mod auth;
+mod frame;
 mod keys;
 mod window;
 
@@ -11,8 +13,9 @@ mod tests;
 
 use smallvec::SmallVec;
 
+pub use frame::FrameSealer;
 pub use keys::{KeyingError, Profile};
-use keys::{Keys, RTCP_HEADER};
+use keys::{Keys, RTCP_HEADER, Transform};
 use window::ReplayWindow;
 
 use crate::wire::rtp::extend_seq;
@@ -108,13 +111,42 @@ impl SrtpSender {
         packet: Plain<'_>,
         out: &mut [u8],
     ) -> bool {
-        let Some(stream) = self.streams.get_mut(source.0) else { return false };
-        let Some(index) = stream.index(sending, seq) else { return false };
-        let sealed = self.keys.rtp.seal_rtp(packet, stream.ssrc, index, out);
-        if sealed {
-            stream.highest = stream.highest.max(Some(index));
+        self.numbered(source, sending, seq, |transform, ssrc, index| {
+            transform.seal_rtp(packet, ssrc, index, out)
+        })
+        .is_some()
+    }
+
+    /// The same but for the tag of HMAC-SHA1; the extended index of the packet.
+    fn encrypt(
+        &mut self,
+        source: OutSource,
+        sending: Sending,
+        seq: u16,
+        packet: Plain<'_>,
+        out: &mut [u8],
+    ) -> Option<u64> {
+        self.numbered(source, sending, seq, |transform, ssrc, index| {
+            transform.encrypt_rtp(packet, ssrc, index, out)
+        })
+    }
+
+    /// Calls `seal` with SSRC and index if `sending` allows the number, which is used up if `seal`
+    /// succeeds.
+    fn numbered(
+        &mut self,
+        source: OutSource,
+        sending: Sending,
+        seq: u16,
+        seal: impl FnOnce(&Transform, u32, u64) -> bool,
+    ) -> Option<u64> {
+        let stream = self.streams.get_mut(source.0)?;
+        let index = stream.index(sending, seq)?;
+        if !seal(&self.keys.rtp, stream.ssrc, index) {
+            return None;
         }
-        sealed
+        stream.highest = stream.highest.max(Some(index));
+        Some(index)
     }
 
     /// The same into memory of its own, for who sends a packet now and then.

@@ -111,6 +111,7 @@ impl ViewerMedia {
         };
         let Some(source) = track.source else { return false };
         let frame = &*delivery.frame;
+        let mut sealer = sender.begin_frame(source, to, arena);
         for (at, payload) in frame.payloads.iter().enumerate() {
             let seq = delivery.seq.wrapping_add(at as u16);
             let marker = frame.marker(at);
@@ -124,9 +125,7 @@ impl ViewerMedia {
             if at == 0 {
                 track.extend(now, frame, &mut header);
             }
-            let packet = Plain { header: &header, prefix: &[], payload };
-            let len = sender.sealed_len(packet);
-            arena.push_sized(to, len, |out| sender.seal(source, Sending::First, seq, packet, out));
+            sealer.push(seq, Plain { header: &header, prefix: &[], payload });
             track.packets = track.packets.wrapping_add(1);
             track.octets = track.octets.wrapping_add(payload.len() as u32);
         }

@@ -2,16 +2,16 @@
 
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{self, EncryptingKey, EncryptionContext, UnboundCipherKey};
-use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
-use subtle::ConstantTimeEq;
+use sha1_lanes::Unit;
 
 use super::Plain;
+use super::auth::{self, Auth};
 
 /// Clear bytes at the start of an SRTCP compound.
 pub(super) const RTCP_HEADER: usize = 8;
 const GCM_TAG: usize = 16;
-const SHA1_TAG: usize = 10;
+pub(super) const SHA1_TAG: usize = 10;
 const GCM_SALT: usize = 12;
 const CM_SALT: usize = 14;
 /// The E flag of SRTCP: the compound is encrypted.
@@ -66,10 +66,20 @@ pub(super) struct Keys {
 impl Keys {
     /// Session keys of a master key and salt (RFC 3711, 4.3; key derivation rate 0).
     pub(super) fn derive(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, KeyingError> {
+        Self::derive_for(Unit::best(), profile, key, salt)
+    }
+
+    /// The same for a vector unit of choice, or none.
+    pub(super) fn derive_for(
+        unit: Option<Unit>,
+        profile: Profile,
+        key: &[u8],
+        salt: &[u8],
+    ) -> Result<Self, KeyingError> {
         let prf = Prf::new(key, salt)?;
         Ok(Self {
-            rtp: Transform::derive(profile, &prf, 0)?,
-            rtcp: Transform::derive(profile, &prf, 3)?,
+            rtp: Transform::derive(unit, profile, &prf, 0)?,
+            rtcp: Transform::derive(None, profile, &prf, 3)?,
         })
     }
 }
@@ -99,11 +109,16 @@ impl Prf {
 /// One keyed transform, for SRTP or for SRTCP. Keys are expanded once.
 pub(super) enum Transform {
     Gcm { key: Box<LessSafeKey>, salt: [u8; GCM_SALT] },
-    Cm { key: Box<EncryptingKey>, auth: Box<hmac::Key>, salt: [u8; CM_SALT] },
+    Cm { key: Box<EncryptingKey>, auth: Box<Auth>, salt: [u8; CM_SALT] },
 }
 
 impl Transform {
-    fn derive(profile: Profile, prf: &Prf, label: u8) -> Result<Self, KeyingError> {
+    fn derive(
+        unit: Option<Unit>,
+        profile: Profile,
+        prf: &Prf,
+        label: u8,
+    ) -> Result<Self, KeyingError> {
         let mut key = [0; 32];
         let key = &mut key[..profile.key_len()];
         prf.fill(label, key)?;
@@ -112,13 +127,13 @@ impl Transform {
             prf.fill(label + 2, &mut salt)?;
             return Self::gcm(key, salt);
         }
-        let mut auth = [0; 20];
+        let mut auth = [0; sha1_lanes::KEY];
         let mut salt = [0; CM_SALT];
         prf.fill(label + 1, &mut auth)?;
         prf.fill(label + 2, &mut salt)?;
         Ok(Self::Cm {
             key: Box::new(counter_mode(key)?),
-            auth: Box::new(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &auth)),
+            auth: Box::new(Auth::new(&auth, unit)),
             salt,
         })
     }
@@ -138,9 +153,35 @@ impl Transform {
         }
     }
 
+    /// What authenticates packets after [`Self::encrypt_rtp`]; `None` if that did.
+    pub(super) fn auth(&self) -> Option<&Auth> {
+        match self {
+            Self::Gcm { .. } => None,
+            Self::Cm { auth, .. } => Some(auth),
+        }
+    }
+
     /// Fills `out`, which has the length of the packet and [`Self::tag_len`]. It holds rubbish if
     /// this fails.
     pub(super) fn seal_rtp(
+        &self,
+        packet: Plain<'_>,
+        ssrc: u32,
+        index: u64,
+        out: &mut [u8],
+    ) -> bool {
+        if !self.encrypt_rtp(packet, ssrc, index, out) {
+            return false;
+        }
+        if let Some(auth) = self.auth() {
+            let (sealed, tag) = out.split_at_mut(out.len() - SHA1_TAG);
+            tag.copy_from_slice(&auth.tag(sealed, index));
+        }
+        true
+    }
+
+    /// The same without the tag of [`Self::auth`], whose place is left as it is.
+    pub(super) fn encrypt_rtp(
         &self,
         packet: Plain<'_>,
         ssrc: u32,
@@ -167,13 +208,9 @@ impl Transform {
                 let sealed = key.seal_in_place_separate_tag(nonce, Aad::from(header), body);
                 sealed.map(|made| tag.copy_from_slice(made.as_ref())).is_ok()
             }
-            Self::Cm { key, auth, salt } => {
+            Self::Cm { key, salt, .. } => {
                 copy_parts(body, prefix, payload);
-                let sealed = apply(key, counter(salt, ssrc, index), body);
-                let end = out.len() - SHA1_TAG;
-                let made = sha1_tag(auth, &out[..end], index);
-                out[end..].copy_from_slice(&made);
-                sealed
+                apply(key, counter(salt, ssrc, index), body)
             }
         }
     }
@@ -202,8 +239,7 @@ impl Transform {
                 key.open_separate_gather(nonce, Aad::from(header), body, tag, plain).is_ok()
             }
             Self::Cm { key, auth, salt } => {
-                let expected = sha1_tag(auth, sealed, index);
-                if !bool::from(expected[..].ct_eq(tag)) {
+                if !auth::same(&auth.tag(sealed, index), tag) {
                     return false;
                 }
                 out.extend_from_slice(sealed);
@@ -233,8 +269,8 @@ impl Transform {
                     return false;
                 }
                 out.extend_from_slice(&word);
-                let tag = hmac::sign(auth, &out[start..]);
-                out.extend_from_slice(&tag.as_ref()[..SHA1_TAG]);
+                let tag = auth.compound_tag(&out[start..]);
+                out.extend_from_slice(&tag);
             }
         }
         true
@@ -272,8 +308,7 @@ impl Transform {
             }
             Self::Cm { key, auth, salt } => {
                 let (signed, tag) = packet.split_at(packet.len() - SHA1_TAG);
-                let expected = hmac::sign(auth, signed);
-                if !bool::from(expected.as_ref()[..SHA1_TAG].ct_eq(tag)) {
+                if !auth::same(&auth.compound_tag(signed), tag) {
                     return false;
                 }
                 out.extend_from_slice(&signed[..signed.len() - 4]);
@@ -335,16 +370,6 @@ fn rtcp_aad(compound: &[u8], word: [u8; 4]) -> [u8; RTCP_HEADER + 4] {
 
 fn rtcp_ssrc(compound: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(*compound.get(4..8)?.first_chunk()?))
-}
-
-/// Tag over the packet and its rollover counter (RFC 3711, 4.2).
-fn sha1_tag(auth: &hmac::Key, packet: &[u8], index: u64) -> [u8; SHA1_TAG] {
-    let mut context = hmac::Context::with_key(auth);
-    context.update(packet);
-    context.update(&((index >> 16) as u32).to_be_bytes());
-    let mut tag = [0; SHA1_TAG];
-    tag.copy_from_slice(&context.sign().as_ref()[..SHA1_TAG]);
-    tag
 }
 
 fn xor(target: &mut [u8], with: &[u8]) {

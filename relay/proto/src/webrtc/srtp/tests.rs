@@ -1,3 +1,5 @@
+mod frames;
+
 use super::keys::{Keys, Prf, Transform};
 use super::*;
 use crate::wire::rtp::header;
