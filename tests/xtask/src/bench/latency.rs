@@ -19,7 +19,7 @@ const USAGE: &str = "usage: cargo xtask bench latency [flags]
 
 flags:
   --viewers N    WebRTC viewers of one camera of 4 Mbit/s, so that the server uses about half of
-                 its processor (1400)
+                 its processor (1700)
   --seconds S    time to measure (20)
 ";
 /// The goal, ms.
@@ -72,7 +72,7 @@ pub(super) fn run(words: &[String]) -> Result<(), String> {
 }
 
 fn parse(words: &[String]) -> Option<(usize, u64)> {
-    let (mut viewers, mut seconds) = (1400, 20);
+    let (mut viewers, mut seconds) = (1700, 20);
     let mut rest = words.iter();
     while let Some(name) = rest.next() {
         let value = rest.next()?;
@@ -205,7 +205,7 @@ mod tests {
     fn flags_are_read() {
         let parsed =
             |line: &str| parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        assert_eq!(parsed(""), Some((1400, 20)));
+        assert_eq!(parsed(""), Some((1700, 20)));
         assert_eq!(parsed("--viewers 9 --seconds 3"), Some((9, 3)));
         assert!(parsed("--viewers 0").is_none() && parsed("--loud 3").is_none());
     }
