@@ -74,6 +74,14 @@ impl Running {
         }
     }
 
+    /// Waits for its end, good or bad; what it said.
+    pub(super) fn last_words(&mut self, limit: Duration) -> Result<String, String> {
+        match self.wait(limit) {
+            Some(_) => Ok(self.said()),
+            None => Err(self.failure(&format!("ran longer than {} s", limit.as_secs()))),
+        }
+    }
+
     /// Asks it to end, and ends it when it does not.
     pub(super) fn interrupt(&mut self) {
         self.signal("-INT");

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::local::{Local, await_ready};
+use super::local::Local;
 use super::{machine, page};
 use crate::binaries;
 
@@ -113,10 +113,12 @@ fn share(options: &Options) -> Result<(), String> {
     let mut load = server.load("load", &options.flags())?;
     let viewers = u32::try_from(options.viewers).unwrap_or(u32::MAX);
     let limit = CONNECT_LIMIT + CONNECT_LIMIT_EACH * viewers;
-    await_ready(&mut load, options.viewers, limit)?;
+    // However many: those that could not connect are in the report.
+    let is_ready = |said: &str| said.lines().any(|line| line.starts_with("ready "));
+    load.wait_until("its viewers were connected", limit, is_ready)?;
     let connecting = began.elapsed().as_secs_f64();
-    println!("{} viewers connected in {connecting:.1} s", options.viewers);
-    let said = load.finish(Duration::from_secs(options.seconds) + END_LIMIT)?;
+    println!("connecting took {connecting:.1} s");
+    let said = load.last_words(Duration::from_secs(options.seconds) + END_LIMIT)?;
     server.end();
     let lines = lines(&said)?;
     let table = table(options, connecting, &lines, &run);
