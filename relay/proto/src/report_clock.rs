@@ -57,10 +57,11 @@ impl ReportClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::testing::start;
 
     #[test]
     fn the_first_reports_are_close_together_and_the_others_five_seconds_apart() {
-        let start = Instant::now();
+        let start = start();
         let mut clock = ReportClock::default();
         assert!(!clock.take(start), "no media, no report");
         assert!(clock.start(start) && !clock.start(start));
@@ -77,7 +78,7 @@ mod tests {
 
     #[test]
     fn beside_media_a_report_goes_out_a_little_early() {
-        let start = Instant::now();
+        let start = start();
         let mut clock = ReportClock::default();
         clock.start(start);
         assert!(clock.take(start));
