@@ -12,14 +12,14 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::Token;
 use sightline_relay_proto::frame::Protection;
-use sightline_relay_proto::hub::{Publication, SubscriberId};
+use sightline_relay_proto::hub::{Hub, Publication, SubscriberId};
 use sightline_relay_proto::ids::{DeviceId, TrackIndex};
 use sightline_relay_proto::transmit::Arena;
-use sightline_relay_proto::webrtc::{BindingRequest, DtlsIdentity, PeerEvent};
+use sightline_relay_proto::webrtc::{BindingRequest, DtlsIdentity, PeerEvent, WebRtcPeer};
 
 pub(crate) use self::command::WebRtcCommand;
 use self::session::{Role, Session, Sessions};
@@ -157,7 +157,7 @@ impl WebRtcPort {
     }
 
     /// When [`Self::handle_timeout`] is due.
-    pub(crate) fn poll_timeout(&self) -> Option<std::time::Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.sessions.next_deadline()
     }
 
@@ -185,7 +185,7 @@ impl WebRtcPort {
             }
         }
         while let Some(track) = session.peer.poll_early_report(cx.now) {
-            session.report(cx, track, subscriber, &mut self.media);
+            report(&mut session.peer, cx.now, cx.hub, (subscriber, track), &mut self.media);
         }
         if nearer {
             self.sessions.arm(peer);
@@ -292,10 +292,7 @@ impl Session {
                 Role::Viewer { subscriber: Some(subscriber), .. },
             ) => cx.hub.set_budget(cx.now, *subscriber, bits_per_second),
             (PeerEvent::ReportDue { track }, Role::Viewer { subscriber: Some(subscriber), .. }) => {
-                let unix = unix_now();
-                if let Some(info) = cx.hub.sender_info(cx.now, unix, *subscriber, track) {
-                    self.peer.send_report(track, info, cx.arena);
-                }
+                report(&mut self.peer, cx.now, cx.hub, (*subscriber, track), cx.arena);
             }
             (
                 PeerEvent::SenderReport { track, info },
@@ -304,19 +301,6 @@ impl Session {
             _ => {}
         }
         true
-    }
-
-    /// Puts a sender report into an arena.
-    fn report(
-        &mut self,
-        cx: &Cx<'_>,
-        track: TrackIndex,
-        subscriber: SubscriberId,
-        arena: &mut Arena,
-    ) {
-        if let Some(info) = cx.hub.sender_info(cx.now, unix_now(), subscriber, track) {
-            self.peer.send_report(track, info, arena);
-        }
     }
 
     /// Packets can flow from now on, so the viewer's start is timed from here.
@@ -360,7 +344,16 @@ impl Session {
     }
 }
 
-/// The wall clock, as reports tell it.
-fn unix_now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+/// Puts a sender report of a viewer's track into an arena.
+fn report(
+    peer: &mut WebRtcPeer,
+    now: Instant,
+    hub: &Hub,
+    (subscriber, track): (SubscriberId, TrackIndex),
+    arena: &mut Arena,
+) {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    if let Some(info) = hub.sender_info(now, unix, subscriber, track) {
+        peer.send_report(track, info, arena);
+    }
 }

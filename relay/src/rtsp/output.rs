@@ -35,8 +35,8 @@ impl TrackFields {
     }
 }
 
-/// A frame, or a chunk of one, on its way through an interleaved channel. The payloads stay shared; a partial write is
-/// remembered as a place, not as a copy.
+/// A frame, or a chunk of one, on its way through an interleaved channel. The payloads stay shared;
+/// a partial write is remembered as a place, not as a copy.
 pub(super) struct FrameWriter {
     delivery: Delivery,
     channel: u8,

@@ -144,8 +144,8 @@ impl Udp {
         }
     }
 
-    /// Puts a frame, or a chunk of one, into the arena of media, for one viewer. Viewers with the same headers share
-    /// the bytes of the one before.
+    /// Puts a frame, or a chunk of one, into the arena of media, for one viewer. Viewers with the
+    /// same headers share the bytes of the one before.
     pub(super) fn push_frame(&mut self, to: SocketAddr, fields: TrackFields, delivery: &Delivery) {
         match &self.last {
             Some(last) if last.is_for(fields, delivery) => {

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
 
 use super::figures::{COLUMNS, Round, Spread};
+use super::page::{in_benches, write, write_part};
 use super::plot;
 
 /// Name of the part of RESULTS.md that a run of the floor writes anew.
@@ -25,29 +25,6 @@ pub(super) fn record(rounds: &[Round], machine: &str, command: &str) -> Result<(
         table(&all)
     );
     write_part(PART, &part)
-}
-
-/// Writes the part of RESULTS.md between the marks of a bench anew.
-pub(super) fn write_part(bench: &str, part: &str) -> Result<(), String> {
-    let page = in_benches("RESULTS.md");
-    let old = fs::read_to_string(&page)
-        .map_err(|error| format!("cannot read {}: {error}", page.display()))?;
-    write(&page, &replace(&old, bench, part)?)?;
-    println!("recorded in {}", page.display());
-    Ok(())
-}
-
-/// A file in the folder of benches.
-pub(super) fn in_benches(name: &str) -> PathBuf {
-    crate::root().join("benches").join(name)
-}
-
-/// Writes a file and the folder that it is in.
-pub(super) fn write(path: &std::path::Path, text: &str) -> Result<(), String> {
-    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
-    folder
-        .and_then(|()| fs::write(path, text))
-        .map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 fn append(old: &str, rounds: &[Round]) -> String {
@@ -125,23 +102,6 @@ fn row(first: &Round, case: &[Round]) -> String {
     )
 }
 
-/// Begin and end of a bench's part.
-fn marks(bench: &str) -> [String; 2] {
-    ["begin", "end"].map(|word| format!("<!-- written by cargo xtask bench {bench}: {word} -->"))
-}
-
-/// The page with another part between the marks.
-fn replace(page: &str, bench: &str, part: &str) -> Result<String, String> {
-    let [begin, end] = marks(bench);
-    let parts = page.split_once(&begin).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(&end)?;
-        Some((before, after))
-    });
-    let (before, after) =
-        parts.ok_or_else(|| format!("benches/RESULTS.md lacks the marks {begin} and {end}"))?;
-    Ok(format!("{before}{begin}\n{}\n{end}{after}", part.trim_end()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,22 +133,5 @@ mod tests {
         assert_eq!(cases.len(), 2);
         assert_eq!((cases[0].len(), &cases[0][0]), (2, &new));
         assert_eq!(text.matches(COLUMNS).count(), 1);
-    }
-
-    #[test]
-    fn only_the_part_between_the_marks_changes() {
-        let [begin, end] = marks("x");
-        let page = format!("head\n{begin}\nold\n{end}\ntail\n");
-        let changed = replace(&page, "x", "new\n").unwrap();
-        assert_eq!(changed, format!("head\n{begin}\nnew\n{end}\ntail\n"));
-        assert!(replace(&page, "y", "new").is_err());
-    }
-
-    #[test]
-    fn the_committed_page_has_the_marks() {
-        let page = fs::read_to_string(in_benches("RESULTS.md")).unwrap();
-        for bench in [PART, "compare"] {
-            assert!(replace(&page, bench, "x").is_ok(), "{bench}");
-        }
     }
 }

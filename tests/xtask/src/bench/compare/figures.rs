@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 
 use crate::bench::figures::Spread;
-use crate::bench::results;
+use crate::bench::page;
 
 /// Names of the columns.
 const COLUMNS: &str =
@@ -80,16 +80,16 @@ impl Row {
 
 /// Appends the rows to the table of all runs and writes the newest of each load into RESULTS.md.
 pub(super) fn record(rows: &[Row], machine: &str, command: &str) -> Result<(), String> {
-    let csv = results::in_benches("results/compare.csv");
+    let csv = page::in_benches("results/compare.csv");
     let mut text = fs::read_to_string(&csv).unwrap_or_else(|_| format!("{COLUMNS}\n"));
     for row in rows {
         text.push_str(&row.csv());
         text.push('\n');
     }
-    results::write(&csv, &text)?;
+    page::write(&csv, &text)?;
     let table = table(&newest(&text));
     let part = format!("Machine: {machine}.\nLast command: `{command}`.\n\n{table}");
-    results::write_part(PART, &part)
+    page::write_part(PART, &part)
 }
 
 /// Rows of the newest run of each load and number of viewers.
