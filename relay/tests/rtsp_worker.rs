@@ -49,6 +49,7 @@ fn config() -> RelayConfig {
     let key = rustls_pki_types::PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der());
     let tls = TlsIdentity { chain: vec![pair.cert.der().clone()], key: key.into() };
     RelayConfig {
+        workers: 2,
         webrtc: any,
         rtsp: any,
         rtsps: any,
