@@ -73,10 +73,8 @@ impl Harness {
             tls: Arc::new(tls),
         };
         let poll = Poll::new().unwrap();
-        // The next port may be taken; another pair is tried then.
         let door = Arc::new(Door::default());
-        let bind = |_| RtspPort::bind(&config, door.clone(), true, [poll.registry(); 2]).ok();
-        let port = (0..20).find_map(bind).expect("a free pair of ports");
+        let port = RtspPort::bind(&config, door, true, [poll.registry(); 2]).unwrap();
         let (sender, asked) = tokio::sync::mpsc::channel(8);
         Self {
             poll,
