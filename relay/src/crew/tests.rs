@@ -18,7 +18,7 @@ use super::*;
 const SAMPLES: u32 = 960;
 
 /// Wakers whose pollers are leaked: nobody listens.
-pub(super) fn crew(workers: usize) -> (Crew, Vec<Receiver<Note>>) {
+pub(crate) fn crew(workers: usize) -> (Crew, Vec<Receiver<Note>>) {
     let wakers = (0..workers).map(|_| {
         let poll = Box::leak(Box::new(Poll::new().unwrap()));
         Arc::new(Waker::new(poll.registry(), Token(0)).unwrap())

@@ -17,12 +17,13 @@ use sightline_relay_proto::transmit::Arena;
 use sightline_relay_proto::wire::{rtcp, rtp};
 
 use crate::api::{LeaseTerms, Publisher};
-use crate::crew::Company;
+use crate::crew::{Company, Note};
 use crate::lease::LeaseTable;
 use crate::port::{Directory, Question, Questions};
 
 use super::*;
 
+mod moving;
 mod steady;
 mod tls;
 
@@ -47,6 +48,8 @@ pub(super) struct Harness {
     /// Whether the revocation feed is heard.
     beats: bool,
     skew: Duration,
+    /// A worker without listeners.
+    other: Option<Box<Self>>,
 }
 
 impl Harness {
@@ -55,6 +58,11 @@ impl Harness {
     }
 
     fn bind(rtsp: SocketAddr, rtsps: SocketAddr) -> Self {
+        Self::worker(rtsp, rtsps, Arc::new(Door::default()), Company::alone())
+    }
+
+    /// One worker of a relay; the first has the listeners.
+    fn worker(rtsp: SocketAddr, rtsps: SocketAddr, door: Arc<Door>, company: Company) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let key = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let tls = TlsIdentity {
@@ -73,8 +81,8 @@ impl Harness {
             tls: Arc::new(tls),
         };
         let poll = Poll::new().unwrap();
-        let door = Arc::new(Door::default());
-        let port = RtspPort::bind(&config, door, true, [poll.registry(); 2]).unwrap();
+        let port =
+            RtspPort::bind(&config, door, company.me().0 == 0, [poll.registry(); 2]).unwrap();
         let (sender, asked) = tokio::sync::mpsc::channel(8);
         Self {
             poll,
@@ -84,7 +92,8 @@ impl Harness {
             directory: Directory::default(),
             arena: Arena::default(),
             questions: Questions::new(sender),
-            company: Company::alone(),
+            company,
+            other: None,
             asked,
             certificate: key.cert.der().clone(),
             sealed: false,
@@ -114,6 +123,7 @@ impl Harness {
 
     /// One turn of the worker.
     pub(super) fn turn(&mut self) {
+        self.hear_others();
         let mut events = Events::with_capacity(64);
         self.poll.poll(&mut events, Some(Duration::from_millis(2))).unwrap();
         for event in &events {
@@ -143,6 +153,10 @@ impl Harness {
                     HubEvent::PublisherReplaced { publisher } => {
                         (cx.directory.publishers.get(&publisher), CloseReason::Replaced)
                     }
+                    HubEvent::StreamEnded { key, stream, reason } => {
+                        cx.company.handle_ended(&key, stream, reason);
+                        (None, CloseReason::Shutdown)
+                    }
                     _ => (None, CloseReason::Shutdown),
                 };
                 if let Some((_, peer)) = who.copied() {
@@ -150,6 +164,20 @@ impl Harness {
                 }
             }
         });
+    }
+
+    fn hear_others(&mut self) {
+        while let Some(note) = self.company.poll_note() {
+            let now = Instant::now() + self.skew;
+            if let Some(Note::Visitor(visitor)) = self.company.handle_note(now, &mut self.hub, note)
+            {
+                self.act(|port, cx| port.take_in(cx, *visitor));
+            }
+        }
+        self.company.hand_on(&mut self.hub);
+        if let Some(other) = &mut self.other {
+            other.turn();
+        }
     }
 
     pub(super) fn add_handle(&mut self, user: &str, expires: Duration) -> Result<(), MediaError> {
@@ -679,7 +707,10 @@ fn a_pipelining_client_that_never_reads_is_bounded() {
     let request = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n".repeat(1000);
     let mut sent = 0;
     let mut full = 0;
-    while full < 200 && sent < 200_000_000 {
+    // The socket can be full for a moment while the kernel carries bytes to the server.
+    let overfull =
+        |harness: &Harness| harness.port.peers.iter().any(|(_, peer)| peer.output.is_overfull());
+    while (full < 200 || !overfull(&harness)) && sent < 200_000_000 {
         match camera.tcp.write(request.as_bytes()) {
             Ok(written) => {
                 sent += written;
@@ -689,9 +720,7 @@ fn a_pipelining_client_that_never_reads_is_bounded() {
         }
         harness.turn();
     }
-    assert_eq!(full, 200, "the server reads on without end");
-    let (_, peer) = harness.port.peers.iter().next().unwrap();
-    assert!(peer.output.is_overfull());
+    assert!(overfull(&harness) && full >= 200, "the server reads on without end");
     assert!(!harness.directory.publishers.is_empty());
 }
 
