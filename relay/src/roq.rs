@@ -14,6 +14,7 @@ mod tests;
 
 mod tls;
 mod viewer;
+mod written;
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use self::driver::{Connections, Half};
 use self::sessions::{Purpose, Session, Sessions};
 use self::socket::Socket;
 pub use self::tls::TlsSetupError;
+use self::written::WrittenFrames;
 use crate::api::{Admitted, MediaError, Publisher, RoqSession, RoqTrack, SessionId};
 use crate::config::RelayConfig;
 use crate::port::{CloseReason, Cx, PeerId, PortKind, refuse_sealed};
@@ -91,6 +93,7 @@ pub(crate) struct RoqPort {
     /// Outgoing datagrams of one transmit.
     buffer: Vec<u8>,
     received: Vec<socket::Datagram>,
+    written: WrittenFrames,
 }
 
 impl RoqPort {
@@ -109,6 +112,7 @@ impl RoqPort {
             unread: None,
             buffer: Vec::with_capacity(16 * 1024),
             received: Vec::new(),
+            written: WrittenFrames::default(),
         })
     }
 
@@ -181,7 +185,7 @@ impl RoqPort {
             if let Half::Viewer(viewer) = &mut connection.half
                 && viewer.subscriber == subscriber
             {
-                viewer.deliver(cx.now, cx.hub, &mut connection.quic);
+                viewer.deliver(cx.now, cx.hub, &mut connection.quic, &mut port.written);
                 port.drive(cx, connection);
             }
         });
