@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::admit::{AdmitError, Gate, Request};
 use crate::api::{
     Admitted, Authority, BoundAddresses, MediaError, Publisher, RoqSession, RtspHandle, SessionId,
-    WebRtcAnswer, WebRtcPatch,
+    WebRtcAnswer, WebRtcPatch, WebSession,
 };
 use crate::calm::Calms;
 use crate::config::RelayConfig;
@@ -318,6 +318,13 @@ impl RelayHandle {
         let admitted = self.admit(request)?;
         let id = SessionId(random_u128());
         Ok(self.ask(|reply| Command::Roq(RoqCommand::View { id, admitted, reply })).await?)
+    }
+
+    /// Trades a grant for a WebTransport session: a ticket that works once.
+    pub async fn web_view(&self, request: Request<'_>) -> Result<WebSession, ViewError> {
+        let admitted = self.admit(request)?;
+        let id = SessionId(random_u128());
+        Ok(self.ask(|reply| Command::Roq(RoqCommand::ViewWeb { id, admitted, reply })).await?)
     }
 
     /// Opens a RoQ session for a device's identity key.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use sightline_grant::grant::{Grant, GrantId, GrantSigner};
 use sightline_grant::{Action, Epochs, Redacted, Role, Thumbprint};
 use sightline_relay::admit::Request;
-use sightline_relay::config::TlsIdentity;
+use sightline_relay::config::{RotatingIdentity, TlsIdentity};
 use sightline_relay::{
     Authority, AuthoritySilent, LeaseTerms, LeaseVerdict, Publisher, RTSP_REALM, Relay,
     RelayConfig, RtspPublisher,
@@ -49,6 +49,7 @@ fn config() -> RelayConfig {
     let key = rustls_pki_types::PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der());
     let tls = TlsIdentity { chain: vec![pair.cert.der().clone()], key: key.into() };
     RelayConfig {
+        web: RotatingIdentity::new(&tls).expect("a key of TLS"),
         webrtc: any,
         rtsp: any,
         rtsps: any,

@@ -39,10 +39,17 @@ pub(super) struct Doors {
     /// Our own addresses that viewers use, at least one.
     pub(super) local: Vec<IpAddr>,
     ports: BTreeMap<String, u16>,
+    /// Hashes of the certificates of WebTransport.
+    pub(super) hashes: Vec<[u8; 32]>,
     /// Codes that the server sends.
     inbox: Inbox,
     /// Requests that had to wait for a limit.
     limited: AtomicU64,
+}
+
+/// A SHA-256 as the server writes it.
+fn hash(text: &str) -> Option<[u8; 32]> {
+    B64.decode(text).ok()?.try_into().ok()
 }
 
 impl Doors {
@@ -70,6 +77,7 @@ impl Doors {
             ip,
             local,
             ports: info.ports,
+            hashes: info.webtransport_hashes.iter().filter_map(|text| hash(text)).collect(),
             inbox: Inbox::new(data.join(SMS_FILE)),
             limited: AtomicU64::new(0),
         })

@@ -1,4 +1,5 @@
 mod rig;
+mod web;
 
 use std::time::{Duration, Instant};
 

@@ -42,6 +42,8 @@ pub(super) struct Viewer {
     limited: bool,
     /// The hub was left unpolled because the connection was full.
     stalled: bool,
+    /// Bytes given to the connection that its driver has not counted.
+    pub(super) handed: u64,
     /// RTCP from the viewer.
     pub(super) receiver: Receiver,
 }
@@ -97,6 +99,7 @@ impl Viewer {
             next_budget: now + BUDGET_INTERVAL,
             limited: false,
             stalled: false,
+            handed: 0,
             receiver: Receiver::new(tracks.iter().map(|(track, roq)| (roq.flow, *track))),
         }
     }
@@ -180,6 +183,11 @@ impl Viewer {
         oldest.into_iter().chain(waiting).min()
     }
 
+    /// Whether the connection takes all that it is given.
+    pub(super) fn is_at_ease(&self) -> bool {
+        !self.stalled && self.pending.is_none() && self.open.len() < MAX_OPEN_STREAMS / 2
+    }
+
     fn is_full(&self) -> bool {
         self.pending.is_some() || self.open.len() >= MAX_OPEN_STREAMS
     }
@@ -211,6 +219,7 @@ impl Viewer {
         flow.packets = flow.packets.wrapping_add(frame.payloads.len() as u32);
         flow.octets = flow.octets.wrapping_add(frame.bytes() as u32);
         if flow.kind == MediaKind::Audio && send_datagrams(quic, flow, delivery) {
+            self.handed += frame.bytes() as u64;
             return;
         }
         if frame.descriptor.keyframe && flow.kind == MediaKind::Video {
@@ -237,7 +246,10 @@ impl Viewer {
         }
         while pending.at < pending.chunks.len() {
             match out.write_chunks(&mut pending.chunks[pending.at..]) {
-                Ok(written) => pending.at += written.chunks,
+                Ok(written) => {
+                    pending.at += written.chunks;
+                    self.handed += written.bytes as u64;
+                }
                 Err(quinn_proto::WriteError::Blocked) => {
                     self.pending = Some(pending);
                     return;

@@ -90,7 +90,7 @@ fn write_packets(delivery: &Delivery, fields: Fields) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Instant;
 
     use sightline_relay_proto::codec::Codec;
@@ -107,7 +107,8 @@ mod tests {
         Delivery { frame, track, seq, timestamp: 1000, packets }
     }
 
-    fn frame() -> Arc<Frame> {
+    /// A frame of three packets.
+    pub(in crate::roq) fn frame() -> Arc<Frame> {
         let descriptor = Descriptor {
             track: TrackIndex(0),
             tier: Tier::Main,
@@ -120,7 +121,8 @@ mod tests {
             capture: None,
             arrival: ArrivalTime(Instant::now()),
         };
-        let payloads = [100, 100, 60].map(|len| Bytes::from(vec![len as u8; len])).into();
+        let packet = |len: usize| Bytes::from([&[0x41][..], &vec![len as u8; len]].concat());
+        let payloads = [100, 100, 60].map(packet).into();
         Arc::new(Frame { descriptor, first_seq: 1, payloads })
     }
 

@@ -17,6 +17,7 @@ use sightline_relay_proto::transmit::Arena;
 use sightline_relay_proto::wire::{rtcp, rtp};
 
 use crate::api::{LeaseTerms, Publisher};
+use crate::config::RotatingIdentity;
 use crate::lease::LeaseTable;
 use crate::port::{Directory, Question, Questions};
 
@@ -60,6 +61,7 @@ impl Harness {
             key: rustls_pki_types::PrivatePkcs8KeyDer::from(key.signing_key.serialize_der()).into(),
         };
         let config = RelayConfig {
+            web: RotatingIdentity::new(&tls).unwrap(),
             webrtc: any,
             rtsp,
             rtsps,
