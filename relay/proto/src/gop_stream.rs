@@ -214,6 +214,8 @@ fn read_item(track: TrackIndex, mut body: Bytes) -> Option<Item> {
 mod tests {
     use std::sync::Arc;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::hub::testing::{FrameSpec, video_frame};
 
@@ -322,5 +324,23 @@ mod tests {
         varint::write(MAX_ITEM as u64, &mut bytes);
         reader.push(&bytes);
         assert_eq!(reader.poll_item(), Ok(None));
+    }
+
+    proptest! {
+        /// Whatever a stream holds, and however it is cut: items or an error, and nothing is held
+        /// beyond what was pushed.
+        #[test]
+        fn any_bytes_are_survived(pieces in prop::collection::vec(any::<Vec<u8>>(), 0..8)) {
+            let mut reader = Reader::default();
+            let mut pushed = 0;
+            for piece in pieces {
+                pushed += piece.len();
+                reader.push(&piece);
+                while let Ok(Some(item)) = reader.poll_item() {
+                    prop_assert!(item.payload.len() < pushed);
+                }
+                prop_assert!(reader.held() <= pushed);
+            }
+        }
     }
 }

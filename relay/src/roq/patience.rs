@@ -93,6 +93,12 @@ impl Patience {
         }
     }
 
+    /// Datagrams that wait, of all connections.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.entries.iter().map(|entry| entry.waiting.len()).sum()
+    }
+
     /// A connection has ended.
     pub(super) fn forget(&mut self, handle: usize) {
         self.enter(handle, None);

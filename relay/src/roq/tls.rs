@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quinn_proto::congestion::CubicConfig;
 use quinn_proto::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn_proto::{
     AckFrequencyConfig, Connection, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig,
@@ -47,6 +48,9 @@ const STREAM_RECEIVE_WINDOW: u32 = 2 * 1024 * 1024;
 /// First UDP payload, bytes: carries a canonical RTP packet in one datagram, and fits a path whose
 /// IPv4 packets are at most 1280 bytes.
 const INITIAL_MTU: u16 = 1252;
+/// First congestion window, bytes: the cached keyframe goes out at once, and the pacer, whose bursts
+/// are a share of the window, does not cut the frames of a stream of usual rate in two.
+const INITIAL_WINDOW: u64 = 64 * 1024;
 /// Packets that a peer may take without an acknowledgement, where it knows the ACK frequency extension
 /// (draft-ietf-quic-ack-frequency): more than a usual frame has. A gap is told at once all the same.
 const UNACKNOWLEDGED_PACKETS: u32 = 31;
@@ -86,6 +90,8 @@ pub(super) fn server_config(
 
 fn transport() -> Result<TransportConfig, TlsSetupError> {
     let mut transport = TransportConfig::default();
+    let mut congestion = CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW);
     let mut acks = AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(VarInt::from_u32(UNACKNOWLEDGED_PACKETS));
     let idle =
@@ -104,6 +110,7 @@ fn transport() -> Result<TransportConfig, TlsSetupError> {
         .datagram_receive_buffer_size(Some(DATAGRAM_RECEIVE_BYTES))
         .datagram_send_buffer_size(DATAGRAM_SEND_BYTES)
         .ack_frequency_config(Some(acks))
+        .congestion_controller_factory(Arc::new(congestion))
         .initial_mtu(INITIAL_MTU)
         .mtu_discovery_config(Some(MtuDiscoveryConfig::default()));
     Ok(transport)
