@@ -15,6 +15,7 @@ mod run;
 mod sound;
 mod stamp;
 mod viewer;
+mod web;
 mod whep;
 
 use std::fmt;
@@ -114,10 +115,12 @@ enum Egress {
     RtspTcp,
     RtspUdp,
     Roq,
+    Webtransport,
 }
 
 impl Egress {
-    const ALL: [Self; 4] = [Self::Whep, Self::RtspTcp, Self::RtspUdp, Self::Roq];
+    const ALL: [Self; 5] =
+        [Self::Whep, Self::RtspTcp, Self::RtspUdp, Self::Roq, Self::Webtransport];
 
     fn name(self) -> &'static str {
         match self {
@@ -125,6 +128,7 @@ impl Egress {
             Self::RtspTcp => "rtsp-tcp",
             Self::RtspUdp => "rtsp-udp",
             Self::Roq => "roq",
+            Self::Webtransport => "webtransport",
         }
     }
 
@@ -194,7 +198,7 @@ fn needed_files(args: &LoadArgs) -> usize {
     let of = |egress: &Egress| match egress {
         Egress::Whep | Egress::RtspTcp => 1,
         Egress::RtspUdp => 3,
-        Egress::Roq => 0,
+        Egress::Roq | Egress::Webtransport => 0,
     };
     let viewers = args.viewers.div_ceil(args.via.len()) * args.via.iter().map(of).sum::<usize>();
     args.cameras * 4 + viewers + args.viewers / roq::VIEWERS_PER_SOCKET + OTHER_FILES

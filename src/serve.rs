@@ -14,6 +14,7 @@ use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sightline_control_plane::ControlPlane;
 use sightline_grant::GrantSigner;
+use sightline_relay::config::RotatingIdentity;
 use sightline_relay::{Relay, RelayConfig, RelayHandle};
 use sightline_signaling::{Hosts, Options, Signaling};
 use time::OffsetDateTime;
@@ -108,10 +109,11 @@ impl Server {
         let doors = Doors::bind(&raw).await?;
 
         let authority = Arc::new(facts::ControlAuthority { control: control.clone() });
-        let relay_config = relay_config(&raw, &pki, addresses.clone());
+        let leaves = WebTransportLeaves::new(now).map_err(|error| error.to_string())?;
+        let web = RotatingIdentity::new(leaves.current()).map_err(|error| error.to_string())?;
+        let relay_config = relay_config(&raw, &pki, addresses.clone(), web.clone());
         let relay = Relay::start(&relay_config, signer.verifier(), authority)
             .map_err(|error| error.to_string())?;
-        let leaves = WebTransportLeaves::new(now).map_err(|error| error.to_string())?;
         let leaves = Arc::new(Mutex::new(leaves));
         let server = Self { relay, data, stop, tasks };
         let handle = server.relay.handle();
@@ -131,7 +133,7 @@ impl Server {
         let app = signaling.router_with(sightline_control_plane::http::router(control.clone()));
         server.open(doors, app, metrics, &pki, lan)?;
         server.spawn_cameras(&raw, &control, &handle, at).await?;
-        server.spawn_background(&control, &handle, leaves);
+        server.spawn_background(&control, &handle, leaves, web);
         banner::print(&server.data, &raw, at, lan);
         Ok(server)
     }
@@ -166,11 +168,12 @@ impl Server {
         control: &ControlPlane,
         relay: &RelayHandle,
         leaves: Arc<Mutex<WebTransportLeaves>>,
+        web: RotatingIdentity,
     ) {
         let stop = &self.stop;
         self.tasks.spawn(feed::run(control.clone(), relay.clone(), stop.clone()));
         self.tasks.spawn(control.clone().run_worker(stop.clone()));
-        self.tasks.spawn(rotate_leaves(leaves, stop.clone()));
+        self.tasks.spawn(rotate_leaves(leaves, web, stop.clone()));
     }
 
     async fn spawn_cameras(
@@ -256,7 +259,12 @@ fn options(raw: &Raw) -> Options {
     Options { hosts: Hosts::named(names), ..Options::default() }
 }
 
-fn relay_config(raw: &Raw, pki: &Pki, public_addresses: Vec<IpAddr>) -> RelayConfig {
+fn relay_config(
+    raw: &Raw,
+    pki: &Pki,
+    public_addresses: Vec<IpAddr>,
+    web: RotatingIdentity,
+) -> RelayConfig {
     RelayConfig {
         workers: raw.media.worker_count(),
         webrtc: raw.listen.webrtc,
@@ -267,6 +275,7 @@ fn relay_config(raw: &Raw, pki: &Pki, public_addresses: Vec<IpAddr>) -> RelayCon
         public_addresses,
         plain_rtsp_play: raw.media.plain_rtsp_play,
         tls: pki.tls.clone(),
+        web,
     }
 }
 
@@ -319,7 +328,11 @@ fn render(metrics: &PrometheusHandle, relay: &RelayHandle) -> String {
     metrics.render() + &relay.delays()
 }
 
-async fn rotate_leaves(leaves: Arc<Mutex<WebTransportLeaves>>, stop: CancellationToken) {
+async fn rotate_leaves(
+    leaves: Arc<Mutex<WebTransportLeaves>>,
+    web: RotatingIdentity,
+    stop: CancellationToken,
+) {
     let mut ticks = tokio::time::interval(LEAF_CHECK);
     loop {
         tokio::select! {
@@ -328,7 +341,10 @@ async fn rotate_leaves(leaves: Arc<Mutex<WebTransportLeaves>>, stop: Cancellatio
         }
         let mut leaves = leaves.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match leaves.rotate(OffsetDateTime::now_utc()) {
-            Ok(true) => tracing::info!("the WebTransport certificate was rotated"),
+            Ok(true) => match web.set(leaves.current()) {
+                Ok(()) => tracing::info!("the WebTransport certificate was rotated"),
+                Err(error) => tracing::error!(%error, "cannot use the WebTransport certificate"),
+            },
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "cannot make a WebTransport certificate"),
         }

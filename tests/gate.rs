@@ -63,7 +63,7 @@ impl World {
         &mut self,
         row: &str,
         api: &Api,
-        grants: [&Redacted<String>; 5],
+        grants: [&Redacted<String>; Egress::ALL.len()],
         serial: &str,
         expected: (u16, &str),
     ) {
@@ -101,12 +101,15 @@ fn forged(terminal: &Terminal, serial: &str) -> Redacted<String> {
     Redacted::new(signer.sign(&grant))
 }
 
-async fn five_grants(terminal: &Terminal, serial: &str) -> [Redacted<String>; 5] {
+async fn grants_for_all(
+    terminal: &Terminal,
+    serial: &str,
+) -> [Redacted<String>; Egress::ALL.len()] {
     let mut grants = Vec::new();
     for _ in Egress::ALL {
         grants.push(terminal.ask_grant(serial).await.expect("the gate is passed"));
     }
-    grants.try_into().expect("five")
+    grants.try_into().expect("one for each")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,12 +123,12 @@ async fn whatever_is_missing_no_egress_lets_a_packet_out() {
     conditions(&mut world, &terminal, &camera).await;
     wait_until_live(&terminal, &camera).await;
     wait_until_live(&terminal, &other_camera).await;
-    let (fetched, to_expire) = (Instant::now(), five_grants(&terminal, &camera.serial).await);
+    let (fetched, to_expire) = (Instant::now(), grants_for_all(&terminal, &camera.serial).await);
     let late_handle = handle(&terminal, &camera).await;
 
     replayed(&mut world, &terminal, &camera).await;
     reused_handle(&mut world, &terminal, &camera, &other_camera).await;
-    let grants = five_grants(&terminal, &camera.serial).await;
+    let grants = grants_for_all(&terminal, &camera.serial).await;
     let serial = &other_camera.serial;
     let (api, expected) = (&terminal.api, (403, "grant-other-device"));
     world.refuses_everywhere("another device's", api, grants.each_ref(), serial, expected).await;
@@ -169,7 +172,9 @@ async fn conditions(world: &mut World, terminal: &Terminal, camera: &Camera) {
         let row = &format!("{row} (gate: {status} {problem})");
         let forged = forged(terminal, serial);
         let expected = (401, "grant-invalid");
-        world.refuses_everywhere(row, &terminal.api, [&forged; 5], serial, expected).await;
+        world
+            .refuses_everywhere(row, &terminal.api, [&forged; Egress::ALL.len()], serial, expected)
+            .await;
         match problem {
             "login-required" => terminal.sign_in().await,
             "device-not-bound" => terminal.bind(camera).await,
@@ -181,7 +186,7 @@ async fn conditions(world: &mut World, terminal: &Terminal, camera: &Camera) {
 }
 
 async fn replayed(world: &mut World, terminal: &Terminal, camera: &Camera) {
-    let grants = five_grants(terminal, &camera.serial).await;
+    let grants = grants_for_all(terminal, &camera.serial).await;
     let (server, api, serial) = (&world.server, &terminal.api, &camera.serial);
     let first = Egress::ALL.into_iter().zip(&grants).map(|(egress, grant)| async move {
         let used = Attempt { server, api, grant, serial }.on(egress).await;
@@ -222,7 +227,7 @@ async fn reused_handle(world: &mut World, terminal: &Terminal, camera: &Camera, 
 async fn other_terminals(world: &mut World, terminal: &Terminal, camera: &Camera) {
     let stranger = Terminal::new(&world.server, "+4915112340002", "stranger");
     stranger.sign_in().await;
-    let grants = five_grants(terminal, &camera.serial).await;
+    let grants = grants_for_all(terminal, &camera.serial).await;
     let (serial, expected) = (&camera.serial, (403, "grant-other-terminal"));
     let row = "another terminal's";
     world.refuses_everywhere(row, &stranger.api, grants.each_ref(), serial, expected).await;
@@ -234,7 +239,7 @@ async fn other_terminals(world: &mut World, terminal: &Terminal, camera: &Camera
 
 /// Grants and handles of before a consent was withdrawn are worth nothing after it.
 async fn withdrawn(world: &mut World, terminal: &Terminal, camera: &Camera) {
-    let grants = five_grants(terminal, &camera.serial).await;
+    let grants = grants_for_all(terminal, &camera.serial).await;
     let (path, login) = handle(terminal, camera).await;
     let access = terminal.access();
     terminal.api.withdraw_consent(&access, "media.view").await.expect("withdrawn");

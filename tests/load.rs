@@ -12,9 +12,9 @@ use tokio::process::Command;
 
 /// Longest time for a whole run.
 const PATIENCE: Duration = Duration::from_secs(120);
-const VIEWERS: u64 = 8;
+const VIEWERS: u64 = 10;
 
-/// Two cameras and eight viewers, one of each camera on every way out.
+/// Two cameras and ten viewers, one of each camera on every way out.
 fn load(server: &Server, seconds: &str) -> Command {
     load_of(server, ("2", VIEWERS, "1M"), seconds)
 }
@@ -27,7 +27,7 @@ fn load_of(
     let mut command = sightline();
     command.args(["load", "--server", &server.origin, "--data"]).arg(server.data());
     command.args(["--cameras", cameras, "--viewers", &viewers.to_string(), "--bitrate", bitrate]);
-    command.args(["--via", "whep,rtsp-tcp,rtsp-udp,roq", "--seconds", seconds]);
+    command.args(["--via", "whep,rtsp-tcp,rtsp-udp,roq,webtransport", "--seconds", seconds]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     command
 }
@@ -60,7 +60,7 @@ async fn every_viewer_of_every_way_out_gets_all_frames_of_its_camera() {
     assert_eq!((&report["verdict"], &report["connected"]), (&"pass".into(), &VIEWERS.into()));
     assert_eq!(report["cameras"]["count"], 2, "{report}");
     let ways = report["egress"].as_array().expect("a list");
-    assert_eq!(ways.len(), 4);
+    assert_eq!(ways.len(), 5);
     for way in ways {
         for none in ["gaps", "foreign", "damaged", "failed"] {
             assert_eq!(way[none], 0, "{way}");

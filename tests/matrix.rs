@@ -19,10 +19,11 @@ const SECONDS: u64 = 6;
 /// Frames that a viewer must have decoded: the time less its start.
 const MIN_FRAMES: usize = (SECONDS as usize - 3) * FPS as usize;
 /// Viewers that watch at the same time; more of them would measure the machine's two cores.
-const BATCHES: [&[Viewer]; 3] = [
+const BATCHES: [&[Viewer]; 4] = [
     &[Viewer::FfmpegTcp, Viewer::FfmpegUdp, Viewer::Gst],
     &[Viewer::Chromium, Viewer::Aiortc],
     &[Viewer::Watch, Viewer::Aioquic],
+    &[Viewer::WebTransport],
 ];
 
 /// What a cell must show.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use async_trait::async_trait;
 use sightline_grant::{Epochs, Redacted, Role, Thumbprint};
 use sightline_relay_proto::codec::TrackInfo;
-use sightline_relay_proto::ids::StreamKey;
+use sightline_relay_proto::ids::{StreamKey, TrackIndex};
 
 use crate::lease::LeaseRefused;
 
@@ -96,6 +96,17 @@ pub struct RoqSession {
     pub port: u16,
     /// Tracks with their flows.
     pub tracks: Vec<RoqTrack>,
+}
+
+/// What a WebTransport viewer needs to connect.
+#[derive(Clone, Debug)]
+pub struct WebSession {
+    /// Path and query of the CONNECT request. Holds a ticket that works once, within 30 s.
+    pub path: Redacted<String>,
+    /// UDP port of the relay.
+    pub port: u16,
+    /// Tracks, each with its number on the streams.
+    pub tracks: Vec<(TrackIndex, TrackInfo)>,
 }
 
 /// A one-use RTSP login for a viewer.

@@ -1,8 +1,10 @@
 //! Settings of the relay, already validated.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use rustls::crypto::aws_lc_rs;
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 pub use crate::crew::MAX_WORKERS;
@@ -30,6 +32,8 @@ pub struct RelayConfig {
     pub plain_rtsp_play: bool,
     /// Certificate chain and key for RTSPS and QUIC.
     pub tls: Arc<TlsIdentity>,
+    /// Certificate for WebTransport, on the same UDP port as RoQ.
+    pub web: RotatingIdentity,
 }
 
 impl RelayConfig {
@@ -51,4 +55,37 @@ pub struct TlsIdentity {
     pub chain: Vec<CertificateDer<'static>>,
     /// Its private key.
     pub key: PrivateKeyDer<'static>,
+}
+
+/// A certificate that is exchanged while the relay runs. Copies stand for the same one.
+#[derive(Clone, Debug)]
+pub struct RotatingIdentity(Arc<RwLock<Arc<CertifiedKey>>>);
+
+impl RotatingIdentity {
+    /// Begins with this one.
+    ///
+    /// # Errors
+    /// The key is not of a kind that TLS knows, or is not the certificate's.
+    pub fn new(identity: &TlsIdentity) -> Result<Self, rustls::Error> {
+        Ok(Self(Arc::new(RwLock::new(certified(identity)?))))
+    }
+
+    /// Handshakes from now on are done with this one.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; the old one stays.
+    pub fn set(&self, identity: &TlsIdentity) -> Result<(), rustls::Error> {
+        let identity = certified(identity)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = identity;
+        Ok(())
+    }
+
+    pub(crate) fn current(&self) -> Arc<CertifiedKey> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn certified(identity: &TlsIdentity) -> Result<Arc<CertifiedKey>, rustls::Error> {
+    let (chain, key) = (identity.chain.clone(), identity.key.clone_key());
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map(Arc::new)
 }

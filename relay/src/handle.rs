@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::admit::{AdmitError, Gate, Request};
 use crate::api::{
     Admitted, MediaError, Publisher, RoqSession, RtspHandle, SessionId, WebRtcAnswer, WebRtcPatch,
+    WebSession,
 };
 use crate::crew::{Crew, PUBLISHER_WEIGHT, WorkerIndex};
 use crate::delay::Delays;
@@ -181,6 +182,15 @@ impl RelayHandle {
         let worker = self.place_viewer(&admitted.key);
         let id = name_session(worker);
         let view = |reply| Command::Roq(RoqCommand::View { id, admitted, reply });
+        Ok(self.ask(worker, view).await?)
+    }
+
+    /// Trades a grant for a WebTransport session: a ticket that works once.
+    pub async fn web_view(&self, request: Request<'_>) -> Result<WebSession, ViewError> {
+        let admitted = self.admit(request)?;
+        let worker = self.place_viewer(&admitted.key);
+        let id = name_session(worker);
+        let view = |reply| Command::Roq(RoqCommand::ViewWeb { id, admitted, reply });
         Ok(self.ask(worker, view).await?)
     }
 

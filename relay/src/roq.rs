@@ -1,11 +1,12 @@
-//! The RoQ port: RTP over QUIC on one UDP socket, driven by the worker loop.
+//! The QUIC port: RTP over QUIC and WebTransport on one UDP socket, driven by the worker loop.
 //!
 //! A session is set up over HTTP first and names the only key that may connect. The peer then
 //! connects with that session's server name and proves the key with its client certificate; until
-//! both are checked its streams and datagrams are not read.
+//! both are checked its streams and datagrams are not read. Browsers come by [`web`].
 
 mod budget;
 mod driver;
+mod patience;
 mod publisher;
 mod sessions;
 mod socket;
@@ -14,6 +15,8 @@ mod tests;
 
 mod tls;
 mod viewer;
+mod web;
+mod written;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +26,7 @@ use aws_lc_rs::rand;
 use bytes::Bytes;
 use mio::Token;
 use quinn_proto::{Connection, Endpoint, VarInt};
-use sightline_grant::Thumbprint;
+use sightline_grant::{Redacted, Thumbprint};
 use sightline_relay_proto::codec::{MediaKind, TrackInfo};
 use sightline_relay_proto::hub::SubscriberId;
 use sightline_relay_proto::ids::{DeviceId, Tier, TrackIndex};
@@ -32,10 +35,13 @@ use sightline_relay_proto::roq::{Code, write};
 use tokio::sync::oneshot;
 
 use self::driver::{Connections, Half};
-use self::sessions::{Purpose, Session, Sessions};
+use self::sessions::{Door, Purpose, Session, Sessions};
 use self::socket::Socket;
 pub use self::tls::TlsSetupError;
-use crate::api::{Admitted, MediaError, Publisher, RoqSession, RoqTrack, SessionId};
+use self::web::h3::SessionCode;
+use self::web::items::Items;
+use self::written::WrittenFrames;
+use crate::api::{Admitted, MediaError, Publisher, RoqSession, RoqTrack, SessionId, WebSession};
 use crate::config::RelayConfig;
 use crate::port::{CloseReason, Cx, PeerId, PortKind, refuse_sealed};
 
@@ -52,6 +58,15 @@ pub(crate) enum RoqCommand {
         admitted: Admitted,
         /// The answer.
         reply: oneshot::Sender<Result<RoqSession, MediaError>>,
+    },
+    /// Lets a viewer in who comes by WebTransport. Its lease starts at once; it has 30 s to connect.
+    ViewWeb {
+        /// Name of the session, drawn by the caller: its ticket.
+        id: SessionId,
+        /// The viewer.
+        admitted: Admitted,
+        /// The answer.
+        reply: oneshot::Sender<Result<WebSession, MediaError>>,
     },
     /// Lets a device in to publish.
     Publish {
@@ -91,24 +106,28 @@ pub(crate) struct RoqPort {
     /// Outgoing datagrams of one transmit.
     buffer: Vec<u8>,
     received: Vec<socket::Datagram>,
+    written: WrittenFrames,
+    items: Items,
 }
 
 impl RoqPort {
     /// Binds the socket and registers it.
     pub(crate) fn new(config: &RelayConfig, registry: &mio::Registry) -> Result<Self, RoqError> {
-        let (endpoint, server) = tls::server_config(&config.tls)?;
+        let (endpoint, server) = tls::server_config(&config.tls, &config.web)?;
         let socket = Socket::bind(config.roq, registry, PortKind::Roq.token(0))?;
         let local = socket.local_addr()?;
         let endpoint = Endpoint::new(endpoint, Some(server), !socket.may_fragment(), None);
         Ok(Self {
             socket,
             endpoint,
-            connections: Connections::default(),
+            connections: Connections::new(Instant::now()),
             sessions: Sessions::default(),
             local,
             unread: None,
             buffer: Vec::with_capacity(16 * 1024),
             received: Vec::new(),
+            written: WrittenFrames::default(),
+            items: Items::default(),
         })
     }
 
@@ -145,6 +164,9 @@ impl RoqPort {
                 // A caller that has gone leaves a session that expires.
                 let _ = reply.send(self.view(cx, id, admitted));
             }
+            RoqCommand::ViewWeb { id, admitted, reply } => {
+                let _ = reply.send(self.view_web(cx, id, admitted));
+            }
             RoqCommand::Publish { id, publisher, identity, tracks, reply } => {
                 let _ = reply.send(self.publish(cx, id, publisher, identity, tracks));
             }
@@ -153,7 +175,7 @@ impl RoqPort {
 
     /// When [`Self::handle_timeout`] is next due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        [self.connections.poll_timeout(), self.sessions.poll_timeout(), self.unread]
+        [self.connections.patience.poll_timeout(), self.sessions.poll_timeout(), self.unread]
             .into_iter()
             .flatten()
             .min()
@@ -167,7 +189,7 @@ impl RoqPort {
         while let Some(peer) = self.sessions.poll_expired(cx.now) {
             self.end(cx, peer, Code::NoError, "nobody connected in time");
         }
-        for handle in self.connections.take_due(cx.now) {
+        for handle in self.connections.patience.take_due(cx.now) {
             self.with_connection(handle, |port, connection| {
                 port.connection_timeout(cx, connection);
                 port.drive(cx, connection);
@@ -178,12 +200,16 @@ impl RoqPort {
     /// The hub has frames due for a viewer.
     pub(crate) fn deliver(&mut self, cx: &mut Cx<'_>, peer: PeerId, subscriber: SubscriberId) {
         self.with_peer(peer, |port, connection| {
-            if let Half::Viewer(viewer) = &mut connection.half
-                && viewer.subscriber == subscriber
-            {
-                viewer.deliver(cx.now, cx.hub, &mut connection.quic);
-                port.drive(cx, connection);
+            port.listen(cx, connection);
+            let quic = &mut connection.quic;
+            match &mut connection.half {
+                Half::Viewer(viewer) if viewer.subscriber == subscriber => {
+                    viewer.deliver(cx.now, cx.hub, quic, &mut port.written);
+                }
+                Half::Web(web) => web.deliver(cx.now, cx.hub, quic, &mut port.items),
+                _ => {}
             }
+            port.drive(cx, connection);
         });
     }
 
@@ -231,6 +257,31 @@ impl RoqPort {
         id: SessionId,
         admitted: Admitted,
     ) -> Result<RoqSession, MediaError> {
+        let tracks = self.admit(cx, (id, Door::Roq), admitted)?;
+        let offered = tracks.into_iter().filter(|track| watched(&track.info)).collect();
+        Ok(self.answer(id, offered))
+    }
+
+    fn view_web(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SessionId,
+        admitted: Admitted,
+    ) -> Result<WebSession, MediaError> {
+        let tracks = self.admit(cx, (id, Door::Web), admitted)?.into_iter().enumerate();
+        let offered = tracks.filter(|(_, track)| watched(&track.info));
+        let tracks = offered.map(|(at, track)| (TrackIndex(at as u8), track.info)).collect();
+        let path = Redacted::new(web::h3::path(id));
+        Ok(WebSession { path, port: self.local.port(), tracks })
+    }
+
+    /// Sets a viewer's session up; all tracks of its stream.
+    fn admit(
+        &mut self,
+        cx: &mut Cx<'_>,
+        name: (SessionId, Door),
+        admitted: Admitted,
+    ) -> Result<Vec<RoqTrack>, MediaError> {
         cx.look_up(&admitted.key);
         refuse_sealed(cx.hub, &admitted.key)?;
         self.make_room(cx, admitted.terminal)?;
@@ -245,9 +296,8 @@ impl RoqPort {
         let lease = cx.leases.open(cx.now, admitted.terms)?;
         cx.directory.leases.insert(lease, (PortKind::Roq, peer));
         let purpose = Purpose::View { key: admitted.key, lease };
-        let offered: Vec<_> = tracks.iter().filter(|track| watched(&track.info)).cloned().collect();
-        self.sessions.insert(cx.now, peer, id, purpose, admitted.terminal, tracks);
-        Ok(self.answer(id, offered))
+        self.sessions.insert(cx.now, peer, name, purpose, admitted.terminal, tracks.clone());
+        Ok(tracks)
     }
 
     fn publish(
@@ -272,7 +322,8 @@ impl RoqPort {
         let tracks: Vec<_> = tracks.into_iter().enumerate().map(track).collect();
         let peer = self.sessions.allot();
         let purpose = Purpose::Publish { publisher };
-        self.sessions.insert(cx.now, peer, id, purpose, identity, tracks.clone());
+        let name = (id, Door::Roq);
+        self.sessions.insert(cx.now, peer, name, purpose, identity, tracks.clone());
         Ok(self.answer(id, tracks))
     }
 
@@ -291,7 +342,16 @@ impl RoqPort {
         let Some(handle) = session.connection else { return };
         self.with_connection(handle, |port, connection| {
             port.detach(cx, connection);
-            close_connection(cx.now, &mut connection.quic, code, reason);
+            let quic = &mut connection.quic;
+            match (&mut connection.half, code) {
+                (Half::Web(web), Code::NoError) => {
+                    web.say_end(cx.now, quic, SessionCode::Ended, reason);
+                }
+                (Half::Web(web), _) => {
+                    web.say_end(cx.now, quic, SessionCode::PermissionEnded, reason);
+                }
+                _ => close_connection(cx.now, quic, code, reason),
+            }
             port.drive(cx, connection);
         });
     }

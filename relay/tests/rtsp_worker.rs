@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use sightline_grant::grant::{Grant, GrantId, GrantSigner};
 use sightline_grant::{Action, Epochs, Redacted, Role, Thumbprint};
 use sightline_relay::admit::Request;
-use sightline_relay::config::TlsIdentity;
+use sightline_relay::config::{RotatingIdentity, TlsIdentity};
 use sightline_relay::{
     Authority, AuthoritySilent, LeaseTerms, LeaseVerdict, Publisher, RTSP_REALM, Relay,
     RelayConfig, RtspPublisher,
@@ -50,6 +50,7 @@ fn config() -> RelayConfig {
     let tls = TlsIdentity { chain: vec![pair.cert.der().clone()], key: key.into() };
     RelayConfig {
         workers: 2,
+        web: RotatingIdentity::new(&tls).expect("a key of TLS"),
         webrtc: any,
         rtsp: any,
         rtsps: any,

@@ -172,6 +172,32 @@ pub struct RoqSessionJson {
     pub tracks: Vec<RoqTrackJson>,
 }
 
+/// One track of a WebTransport session, as JSON for clients.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WebTrackJson {
+    /// Its number at the start of each stream.
+    pub track: u8,
+    /// `h264`, `h265`, `av1`, `opus`, `pcmu`, `pcma`, `aac`.
+    pub codec: String,
+    /// Ticks of media time a second.
+    pub clock_rate: u32,
+    /// Audio channels, 0 for video.
+    pub channels: u8,
+    /// SDP format parameters.
+    pub fmtp: String,
+}
+
+/// What a WebTransport viewer needs to connect.
+#[derive(Clone, Debug)]
+pub struct WebLogin {
+    /// Path and query of the CONNECT request, with a ticket that works once.
+    pub path: Redacted<String>,
+    /// UDP port.
+    pub port: u16,
+    /// Tracks.
+    pub tracks: Vec<WebTrackJson>,
+}
+
 /// A one-use RTSP login.
 #[derive(Clone, Debug)]
 pub struct RtspLogin {
@@ -281,6 +307,14 @@ pub trait MediaPlane: Send + Sync + 'static {
         serial: &str,
         channel: u16,
     ) -> Result<RoqSessionJson, MediaRefusal>;
+    /// Trades a grant for a one-use ticket to a WebTransport session.
+    async fn web_view(
+        &self,
+        grant: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &str,
+        channel: u16,
+    ) -> Result<WebLogin, MediaRefusal>;
     /// Opens a publishing RoQ session that only the device's identity key can enter.
     async fn roq_publish(
         &self,

@@ -12,7 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::edge::{bounded, edge};
 use crate::endpoint::{
     health, live, media_grants, page, roq_publish, roq_sessions, rtsp_handles, server, session,
-    whep, whip,
+    webtransport_sessions, whep, whip,
 };
 use crate::problem::Problem;
 use crate::state::Signaling;
@@ -51,6 +51,10 @@ impl Signaling {
             )
             .route("/v1/rtsp-handles/{serial}/{channel}", post(rtsp_handles::post))
             .route("/v1/roq-sessions/{serial}/{channel}", post(roq_sessions::post))
+            .route(
+                "/v1/webtransport-sessions/{serial}/{channel}",
+                post(webtransport_sessions::post),
+            )
             .route("/v1/roq-publish/{channel}", post(roq_publish::post))
             .route("/v1/live/{serial}", get(live::get))
             .route("/v1/server", get(server::get))

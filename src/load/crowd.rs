@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sightline_client::watch::PacketReader;
+use sightline_client::web::WebViewer;
 use sightline_client::whep::{SrtpOffer, WhepViewer};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::camera::Camera;
 use super::gate::{Doors, Owner, Terminal};
 use super::viewer::{Measure, Seen, Watcher};
-use super::{Egress, Failure, roq, rtsp, whep};
+use super::{Egress, Failure, roq, rtsp, web, whep};
 
 /// Most terminals of one owner at each of our addresses: together they may ask for as much as the
 /// server allows an address.
@@ -68,6 +69,7 @@ enum Session {
     Whep(Box<WhepViewer>),
     Rtsp(Box<rtsp::Player>),
     Roq(Box<PacketReader>),
+    Web(Box<WebViewer>),
 }
 
 /// How viewers watch.
@@ -239,6 +241,10 @@ impl Crowd {
                 let (reader, asked) = roq::connect(terminal, &self.sockets).await?;
                 (Session::Roq(Box::new(reader)), asked)
             }
+            Egress::Webtransport => {
+                let (viewer, asked) = web::connect(terminal, &self.sockets).await?;
+                (Session::Web(Box::new(viewer)), asked)
+            }
         })
     }
 
@@ -256,6 +262,8 @@ impl Crowd {
                 (Session::Rtsp(player), true) => player.hold(&stop).await,
                 (Session::Roq(reader), false) => roq::watch(*reader, &mut watcher, &stop).await,
                 (Session::Roq(reader), true) => roq::hold(*reader, &stop).await,
+                (Session::Web(viewer), false) => web::watch(*viewer, &mut watcher, &stop).await,
+                (Session::Web(viewer), true) => web::hold(*viewer, &stop).await,
             };
             Watched { seat, seen: Some(watcher.seen()), failure: ended.err() }
         });

@@ -37,10 +37,17 @@ pub(super) struct Doors {
     pub(super) ip: IpAddr,
     /// Our own addresses that viewers use, at least one.
     pub(super) local: Vec<IpAddr>,
+    /// Hashes of the certificates of WebTransport.
+    pub(super) hashes: Vec<[u8; 32]>,
     /// Codes that the server sends.
     inbox: Inbox,
     /// Requests that had to wait for a limit.
     limited: AtomicU64,
+}
+
+/// A SHA-256 as the server writes it.
+fn hash(text: &str) -> Option<[u8; 32]> {
+    B64.decode(text).ok()?.try_into().ok()
 }
 
 impl Doors {
@@ -67,6 +74,7 @@ impl Doors {
             roots,
             ip,
             local,
+            hashes: info.webtransport_hashes.iter().filter_map(|text| hash(text)).collect(),
             inbox: Inbox::new(data.join(SMS_FILE)),
             limited: AtomicU64::new(0),
         })

@@ -17,12 +17,12 @@ use super::viewer::Watcher;
 /// viewer; with many, the frames that the server sends them at once overflow the kernel's buffer.
 pub(super) const VIEWERS_PER_SOCKET: usize = 8;
 
-/// Sockets for RoQ viewers by our address, each shared by some of them.
+/// Sockets for viewers over QUIC by our address, each shared by some of them.
 #[derive(Default)]
 pub(super) struct Sockets(Mutex<HashMap<SocketAddr, (Endpoint, usize)>>);
 
 impl Sockets {
-    fn next(&self, local: SocketAddr) -> std::io::Result<Endpoint> {
+    pub(super) fn next(&self, local: SocketAddr) -> std::io::Result<Endpoint> {
         let mut current = self.0.lock().expect("unpoisoned");
         if let Some((endpoint, used)) = current.get_mut(&local)
             && *used < VIEWERS_PER_SOCKET

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use sightline_relay_proto::gop_stream::Item;
 use sightline_relay_proto::wire::rtcp::ReceptionReport;
-use sightline_relay_proto::wire::rtp;
+use sightline_relay_proto::wire::{annexb, rtp};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Egress;
@@ -41,7 +42,7 @@ pub(super) struct Seen {
     pub(super) first_picture: Option<Duration>,
     /// Frames of the measured time.
     pub(super) frames: u64,
-    /// Packets that came in the measured time.
+    /// Packets that came in the measured time; over WebTransport frames.
     pub(super) packets: u64,
     /// Their bytes, RTP headers included.
     pub(super) bytes: u64,
@@ -155,6 +156,27 @@ impl Watcher {
         }
     }
 
+    /// A frame has come as one item. Missing ones show in the numbers of their stamps.
+    pub(super) fn item(&mut self, item: &Item) {
+        let arrived = now();
+        if self.measure.window.holds(arrived) {
+            self.seen.packets += 1;
+            self.seen.bytes += item.payload.len() as u64;
+        }
+        let Some(slice) = annexb::units(&item.payload).find_map(slice_start) else { return };
+        if let Ok(stamp) = Stamp::read(slice.body) {
+            let number = stamp.frame as u16;
+            match &mut self.span {
+                Some(span) => span.add(number),
+                None => self.span = Some(Span::new(number)),
+            }
+        }
+        self.frame(arrived, slice.body);
+        if slice.keyframe {
+            self.picture();
+        }
+    }
+
     fn frame(&mut self, arrived: u64, body: &[u8]) {
         let Ok(stamp) = Stamp::read(body) else {
             self.seen.damaged += 1;
@@ -202,6 +224,8 @@ pub(super) fn reports() -> Interval {
 mod tests {
     use bytes::Bytes;
     use sightline_relay_proto::codec::Codec;
+    use sightline_relay_proto::frame::MediaTime;
+    use sightline_relay_proto::ids::{Tier, TrackIndex};
     use sightline_relay_proto::wire::packetize::packetize;
 
     use super::super::picture::Sizes;
@@ -240,6 +264,31 @@ mod tests {
         assert_eq!(watcher.measure.pictures.load(Ordering::Relaxed), 1);
         assert_eq!((seen.foreign, seen.damaged), (0, 0));
         assert_eq!(seen.packets as usize, early.len() + key.len() + 1);
+    }
+
+    #[test]
+    fn frames_as_items_are_checked_like_packets() {
+        let mut watcher = watcher();
+        let sizes = Sizes::new(1_000_000, 30, 1.0).unwrap();
+        for (number, keyframe) in [(7, true), (8, false), (10, false)] {
+            let stamp = Stamp { serial: "LOAD-1", frame: number, captured: now() };
+            watcher.item(&Item {
+                track: TrackIndex(0),
+                keyframe,
+                discardable: false,
+                discontinuity: false,
+                sealed: false,
+                tier: Tier::Main,
+                sequence: u64::from(number),
+                media_time: MediaTime(0),
+                capture: None,
+                payload: sizes.unit(&stamp, keyframe),
+            });
+        }
+        let seen = watcher.seen();
+        assert_eq!((seen.frames, seen.packets, seen.missing), (3, 3, 1));
+        assert!(seen.first_picture.is_some());
+        assert_eq!((seen.foreign, seen.damaged), (0, 0));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{CertificateParams, DnType, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sightline_relay::config::TlsIdentity;
 use time::{Duration, OffsetDateTime};
 
 /// Whole validity; browsers refuse more than 14 days.
@@ -17,14 +17,9 @@ const BEFORE_USE: Duration = Duration::days(1);
 
 /// One leaf.
 pub(crate) struct Leaf {
-    /// The certificate.
-    #[expect(dead_code, reason = "the WebTransport endpoint serves it with sealed live view")]
-    pub(crate) certificate: CertificateDer<'static>,
-    /// Its key.
-    #[expect(dead_code, reason = "the WebTransport endpoint serves it with sealed live view")]
-    pub(crate) key: PrivateKeyDer<'static>,
+    identity: TlsIdentity,
     /// SHA-256 of the DER certificate.
-    pub(crate) sha256: [u8; 32],
+    sha256: [u8; 32],
     used_from: OffsetDateTime,
 }
 
@@ -55,6 +50,11 @@ impl WebTransportLeaves {
         Ok(true)
     }
 
+    /// The leaf in use.
+    pub(crate) fn current(&self) -> &TlsIdentity {
+        &self.current.identity
+    }
+
     /// Hashes to publish: of the leaf in use, then of the one after it.
     pub(crate) fn hashes(&self) -> [[u8; 32]; 2] {
         [self.current.sha256, self.next.sha256]
@@ -70,7 +70,8 @@ impl Leaf {
         params.not_after = params.not_before + LIFE;
         let certificate = params.self_signed(&key)?.der().clone();
         let sha256 = digest(&SHA256, &certificate).as_ref().try_into().expect("32 bytes");
-        Ok(Self { certificate, key: super::pkcs8(&key), sha256, used_from })
+        let identity = TlsIdentity { chain: vec![certificate], key: super::pkcs8(&key) };
+        Ok(Self { identity, sha256, used_from })
     }
 }
 

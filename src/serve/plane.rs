@@ -5,10 +5,10 @@ use sightline_grant::{Action, Redacted, Thumbprint};
 use sightline_relay::admit::{AdmitError, Request};
 use sightline_relay::{MediaError, Publisher, RelayHandle, RoqSession, SessionId, ViewError};
 use sightline_relay_proto::codec::{Codec, TrackInfo};
-use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, Tier};
+use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, Tier, TrackIndex};
 use sightline_signaling::plane::{
     Answer, MediaPlane, MediaRefusal, Patched, PublisherFacts, RoqSessionJson, RoqTrackJson,
-    RtspLogin,
+    RtspLogin, WebLogin, WebTrackJson,
 };
 
 /// Protocols of RTP over QUIC, best first.
@@ -101,6 +101,26 @@ impl MediaPlane for RelayPlane {
     ) -> Result<RoqSessionJson, MediaRefusal> {
         let request = request(grant, terminal, serial, channel);
         self.relay.roq_view(request).await.map(roq_json).map_err(view_refusal)
+    }
+
+    async fn web_view(
+        &self,
+        grant: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &str,
+        channel: u16,
+    ) -> Result<WebLogin, MediaRefusal> {
+        let request = request(grant, terminal, serial, channel);
+        let session = self.relay.web_view(request).await.map_err(view_refusal)?;
+        let track = |(index, info): (TrackIndex, TrackInfo)| WebTrackJson {
+            track: index.0,
+            codec: info.codec.name().to_owned(),
+            clock_rate: info.clock_rate,
+            channels: info.channels,
+            fmtp: info.fmtp,
+        };
+        let tracks = session.tracks.into_iter().map(track).collect();
+        Ok(WebLogin { path: session.path, port: session.port, tracks })
     }
 
     async fn roq_publish(

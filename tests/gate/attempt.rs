@@ -6,6 +6,7 @@ use std::time::Duration;
 use sightline_client::SessionTarget;
 use sightline_client::api::{Api, ApiError};
 use sightline_client::watch::Viewer;
+use sightline_client::web::{WebSession, WebTarget, WebViewer};
 use sightline_client::whep::WhepOffer;
 use sightline_client::wire::{RoqSession, RoqTrack};
 use sightline_grant::Redacted;
@@ -55,6 +56,7 @@ impl Attempt<'_> {
         match egress {
             Egress::Whep => self.whep().await,
             Egress::Roq => self.roq().await,
+            Egress::WebTransport => self.web().await,
             Egress::RtspTcp | Egress::RtspUdp | Egress::Rtsps => self.rtsp(egress).await,
         }
     }
@@ -86,6 +88,21 @@ impl Attempt<'_> {
                 )
                 .await;
                 Outcome::refused(&error, packets)
+            }
+        }
+    }
+
+    async fn web(&self) -> Outcome {
+        match patiently(|| self.api.web_session(self.grant, self.serial, 0)).await {
+            Ok(session) => {
+                let packets = web_items(self.server, session).await;
+                Outcome { status: 0, problem: "admitted".into(), packets }
+            }
+            Err(error) => {
+                let path = format!("/v1/live?ticket={}", "5a".repeat(16));
+                let session =
+                    WebSession { path, port: self.server.at("roq").port(), tracks: Vec::new() };
+                Outcome::refused(&error, web_items(self.server, session).await)
             }
         }
     }
@@ -207,6 +224,21 @@ pub(crate) async fn roq_packets(server: &Server, api: &Api, session: RoqSession)
     let _ = tokio::time::timeout(LISTEN, async { while viewer.next().await.is_ok() {} }).await;
     let stats = viewer.stats();
     (stats.packets + stats.reports + stats.resets) as usize
+}
+
+/// Items that a session gives; a refused connection gives none.
+pub(crate) async fn web_items(server: &Server, session: WebSession) -> usize {
+    let (hashes, endpoint) = (server.web_hashes.clone(), None);
+    let target = WebTarget { server: server.at("roq").ip(), session, hashes, endpoint };
+    let Ok(mut viewer) = WebViewer::connect(&target).await else { return 0 };
+    let mut items = 0;
+    let _ = tokio::time::timeout(LISTEN, async {
+        while viewer.next().await.is_ok() {
+            items += 1;
+        }
+    })
+    .await;
+    items + viewer.resets() as usize
 }
 
 /// A session that nobody set up.

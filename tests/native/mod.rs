@@ -18,10 +18,12 @@ pub enum Egress {
     RtspUdp,
     Rtsps,
     Roq,
+    WebTransport,
 }
 
 impl Egress {
-    pub const ALL: [Self; 5] = [Self::Whep, Self::RtspTcp, Self::RtspUdp, Self::Rtsps, Self::Roq];
+    pub const ALL: [Self; 6] =
+        [Self::Whep, Self::RtspTcp, Self::RtspUdp, Self::Rtsps, Self::Roq, Self::WebTransport];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -30,6 +32,7 @@ impl Egress {
             Self::RtspUdp => "RTSP UDP",
             Self::Rtsps => "RTSPS",
             Self::Roq => "RoQ",
+            Self::WebTransport => "WebTransport",
         }
     }
 }

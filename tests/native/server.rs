@@ -7,6 +7,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -29,6 +31,8 @@ pub struct Server {
     pub origin: String,
     pub roots: Roots,
     pub ports: BTreeMap<String, u16>,
+    /// Hashes of the certificates of WebTransport.
+    pub web_hashes: Vec<[u8; 32]>,
     tls: Arc<rustls::ClientConfig>,
     metrics: SocketAddr,
 }
@@ -76,12 +80,16 @@ impl Server {
         let pem = std::fs::read(data.join("pki/ca.pem")).expect("the local CA");
         let nobody = Arc::new(Identity::generate_terminal().expect("a key"));
         let info = Api::new(&origin, None, nobody).expect("loopback").server().await;
+        let info = info.expect("the server answers");
+        let hash =
+            |text: &String| B64.decode(text).expect("base64url").try_into().expect("SHA-256");
         Self {
             child,
             folder,
             origin,
             roots: Roots::from_pem(&pem).expect("a certificate"),
-            ports: info.expect("the server answers").ports,
+            web_hashes: info.webtransport_hashes.iter().map(hash).collect(),
+            ports: info.ports,
             tls: Arc::new(tls_of(&pem)),
             metrics,
         }

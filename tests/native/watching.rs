@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sightline_client::watch::Viewer;
+use sightline_client::web::{WebTarget, WebViewer};
 use sightline_client::whep::{WhepError, WhepOffer, WhepViewer};
 use sightline_client::{Endpoint, SessionTarget};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -78,6 +79,9 @@ impl Watching {
             Egress::Roq => {
                 let viewer = roq(terminal, camera, endpoint.cloned()).await;
                 tokio::spawn(roq_loop(viewer, seen.clone()))
+            }
+            Egress::WebTransport => {
+                tokio::spawn(web_loop(web(terminal, camera).await, seen.clone()))
             }
             Egress::RtspTcp => {
                 let stream = rtsp::connect(&terminal.server, None).await;
@@ -198,6 +202,25 @@ async fn roq(terminal: &Terminal, camera: &Camera, endpoint: Option<Endpoint>) -
     Viewer::connect(&target).await.expect("the session is ours")
 }
 
+async fn web(terminal: &Terminal, camera: &Camera) -> WebViewer {
+    let deadline = Instant::now() + LIVE_LIMIT;
+    let session = loop {
+        let grant = terminal.pass(camera).await;
+        match terminal.api.web_session(&grant, &camera.serial, 0).await {
+            Ok(session) => break session,
+            Err(error) if is_passing(error.problem()) => pause(deadline).await,
+            Err(error) => panic!("WebTransport: {error}"),
+        }
+    };
+    let target = WebTarget {
+        server: terminal.server.at("roq").ip(),
+        session,
+        hashes: terminal.server.web_hashes.clone(),
+        endpoint: None,
+    };
+    WebViewer::connect(&target).await.expect("the ticket is ours")
+}
+
 async fn play<S: AsyncRead + AsyncWrite + Unpin>(
     terminal: &Terminal,
     camera: &Camera,
@@ -240,6 +263,18 @@ async fn roq_loop(mut viewer: Viewer, seen: Arc<Mutex<Seen>>) {
         let mut seen = seen.lock().expect("unpoisoned");
         let stats = viewer.stats();
         seen.gaps = stats.gaps + stats.resets;
+        match next {
+            Ok(_) => seen.packet(Instant::now()),
+            Err(error) => break seen.ended = Some(error.to_string()),
+        }
+    }
+}
+
+async fn web_loop(mut viewer: WebViewer, seen: Arc<Mutex<Seen>>) {
+    loop {
+        let next = viewer.next().await;
+        let mut seen = seen.lock().expect("unpoisoned");
+        seen.gaps = viewer.resets();
         match next {
             Ok(_) => seen.packet(Instant::now()),
             Err(error) => break seen.ended = Some(error.to_string()),

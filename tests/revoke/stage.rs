@@ -94,7 +94,9 @@ impl Stage {
         // One by one, as every missing step of the gate may be done once only.
         viewer.pass(camera).await;
         let start = |egress| Watching::start(egress, viewer, camera, None);
-        let all = [Egress::Whep, Egress::RtspTcp, Egress::RtspUdp, Egress::Roq].map(start);
+        let all =
+            [Egress::Whep, Egress::RtspTcp, Egress::RtspUdp, Egress::Roq, Egress::WebTransport]
+                .map(start);
         let (watching, stalled) = tokio::join!(join_all(all), Stalled::start(viewer, camera));
         join_all(watching.iter().map(|one| one.flows(WARM))).await;
         let held = stalled.held().await;

@@ -36,6 +36,8 @@ pub enum Viewer {
     Gst,
     /// Chromium by WHEP.
     Chromium,
+    /// Chromium by WebTransport; WebCodecs decodes.
+    WebTransport,
     /// aiortc by WHEP.
     Aiortc,
     /// The product's own viewer, by RTP over QUIC; FFmpeg decodes.
@@ -64,11 +66,12 @@ enum Ends {
 
 impl Viewer {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::FfmpegTcp,
         Self::FfmpegUdp,
         Self::Gst,
         Self::Chromium,
+        Self::WebTransport,
         Self::Aiortc,
         Self::Watch,
         Self::Aioquic,
@@ -81,6 +84,7 @@ impl Viewer {
             Self::FfmpegUdp => "ffmpeg RTSP/UDP",
             Self::Gst => "gst rtspsrc",
             Self::Chromium => "Chromium WHEP",
+            Self::WebTransport => "Chromium WebTransport",
             Self::Aiortc => "aiortc WHEP",
             Self::Watch => "sightline watch",
             Self::Aioquic => "aioquic RoQ",
@@ -111,6 +115,21 @@ impl Viewer {
                 fs::write(&key, terminal.key_der()).expect("a writable folder");
                 self.by_session(&session.to_string(), &key, &server.ca(), serial, folder, seconds)
             }
+            Self::WebTransport => {
+                let facts = terminal.send("GET", "/v1/server", Token::None, None).await.ok();
+                let grant = terminal.grant(serial).await;
+                let path = format!("/v1/{}/{serial}/0", self.entry());
+                let session = terminal.send("POST", &path, Token::Grant(&grant), None).await.ok();
+                let path = session["path"].as_str().expect("a path");
+                let request = json!({
+                    "origin": ORIGIN,
+                    "url": format!("https://127.0.0.1:{}{path}", session["port"]),
+                    "hashes": facts["webtransport_hashes"],
+                    "tracks": session["tracks"],
+                    "seconds": seconds,
+                });
+                self.by_grant(&request.to_string(), serial, folder, seconds)
+            }
             Self::Chromium | Self::Aiortc => {
                 let grant = terminal.grant(serial).await;
                 let path = format!("/v1/{}/{serial}/0", self.entry());
@@ -132,6 +151,7 @@ impl Viewer {
     fn entry(self) -> &'static str {
         match self {
             Self::Watch | Self::Aioquic => "roq-sessions",
+            Self::WebTransport => "webtransport-sessions",
             _ => "whep",
         }
     }
@@ -169,7 +189,8 @@ impl Viewer {
             }
             _ => {
                 let mut command = Command::new("node");
-                command.arg(script("browser.mjs"));
+                let browser = self == Self::WebTransport;
+                command.arg(script(if browser { "web_transport.mjs" } else { "browser.mjs" }));
                 command
             }
         };

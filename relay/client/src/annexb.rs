@@ -2,33 +2,17 @@
 
 use bytes::Bytes;
 use sightline_relay_proto::codec::Codec;
-use sightline_relay_proto::wire::nal::{NalFormat, NalPayload};
+use sightline_relay_proto::wire::access_unit;
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
 /// The access unit of one frame's payloads, with start codes. `None`: not H.264 or H.265, or a
 /// payload is malformed.
 pub fn access_unit(codec: Codec, payloads: &[Bytes]) -> Option<Bytes> {
-    let format = match codec {
-        Codec::H264 => NalFormat::H264,
-        Codec::H265 => NalFormat::H265,
-        _ => return None,
-    };
-    let mut out = Vec::with_capacity(payloads.iter().map(Bytes::len).sum::<usize>() + 64);
-    for payload in payloads {
-        match format.parse(payload)? {
-            NalPayload::Single(unit) => push_unit(&mut out, &unit),
-            NalPayload::Aggregate(units) => units.iter().for_each(|unit| push_unit(&mut out, unit)),
-            NalPayload::Fragment(fragment) => {
-                if fragment.start {
-                    out.extend_from_slice(&START_CODE);
-                    out.extend_from_slice(&fragment.header[..format.header_len()]);
-                }
-                out.extend_from_slice(&fragment.body);
-            }
-        }
+    match codec {
+        Codec::H264 | Codec::H265 => access_unit::access_unit(codec, payloads),
+        _ => None,
     }
-    Some(out.into())
 }
 
 /// Appends a NAL unit with its start code.

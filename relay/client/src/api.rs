@@ -18,6 +18,7 @@ use url::{Host, Url};
 pub use self::types::*;
 use crate::identity::{Identity, IdentityError};
 use crate::quic::Roots;
+use crate::web::WebSession;
 use crate::wire::{RoqSession, RoqTrack};
 
 /// Longest answer taken, bytes.
@@ -294,6 +295,17 @@ impl Api {
         channel: u16,
     ) -> Result<RoqSession, ApiError> {
         let path = format!("/v1/roq-sessions/{serial}/{channel}");
+        self.post(&path, Auth::Grant(grant), &serde_json::json!({})).await
+    }
+
+    /// Trades a grant for a one-use ticket to a WebTransport session.
+    pub async fn web_session(
+        &self,
+        grant: &Redacted<String>,
+        serial: &str,
+        channel: u16,
+    ) -> Result<WebSession, ApiError> {
+        let path = format!("/v1/webtransport-sessions/{serial}/{channel}");
         self.post(&path, Auth::Grant(grant), &serde_json::json!({})).await
     }
 

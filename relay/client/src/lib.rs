@@ -1,5 +1,5 @@
 //! The camera's and the viewer's side of Sightline: keys, the HTTP API, publishing and watching
-//! over RTP over QUIC, watching over WHEP and RTSP, pulling from RTSP cameras, and clips as sources.
+//! over RTP over QUIC, watching over WebTransport, WHEP and RTSP, pulling from RTSP cameras, and clips as sources.
 //!
 //! Used by the camera agent, the load tool and the tests.
 
@@ -17,6 +17,7 @@ pub mod source;
 pub mod target;
 pub mod testcard;
 pub mod watch;
+pub mod web;
 pub mod whep;
 pub mod wire;
 

@@ -16,6 +16,7 @@
 
 pub mod codec;
 pub mod frame;
+pub mod gop_stream;
 pub mod hub;
 pub mod ids;
 pub mod ingest;

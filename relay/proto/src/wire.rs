@@ -1,6 +1,7 @@
 //! Wire formats: pure parsing and writing, one format a file. Every parser is fuzzed.
 
 pub mod aac;
+pub mod access_unit;
 pub mod annexb;
 pub mod av1;
 mod bits;

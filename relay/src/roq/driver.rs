@@ -1,6 +1,5 @@
 //! Connections: datagrams in, events, deadlines and datagrams out.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use quinn_proto::{
@@ -13,10 +12,12 @@ use sightline_relay_proto::limits::PUBLISHER_RESUME;
 use sightline_relay_proto::roq::Code;
 use sightline_relay_proto::wire::{rtcp, rtp};
 
+use super::patience::{PATIENCE, Patience};
 use super::publisher::{Feed, accept_streams, act, read_datagrams, read_stream};
 use super::sessions::Purpose;
-use super::tls::{PUBLISHER_RECEIVE_WINDOW, PUBLISHER_STREAMS, server_name, thumbprint};
+use super::tls::{PUBLISHER_RECEIVE_WINDOW, PUBLISHER_STREAMS, protocol, server_name, thumbprint};
 use super::viewer::Viewer;
+use super::web::{Web, h3};
 use super::{RoqPort, close_connection, random_u32, watched};
 use crate::api::{Publisher, RoqTrack};
 use crate::calm::rest_of;
@@ -26,6 +27,8 @@ use crate::port::{Cx, PeerId, PortKind};
 pub(super) const MAX_STRANGERS: usize = 512;
 /// Strangers from which on a new peer must prove its address first (Retry).
 pub(super) const RETRY_FROM: usize = 64;
+/// Least that QUIC adds to a packet, bytes: flags, packet number, frame type, stream, tag.
+const MIN_OVERHEAD: usize = 1 + 1 + 1 + 1 + 16;
 /// Segmented sends that one connection may do before others have their turn.
 const MAX_TRANSMITS: usize = 64;
 
@@ -40,7 +43,8 @@ pub(super) struct Peer {
     stranger: bool,
     /// In the queue of those that wait for the socket.
     queued: bool,
-    deadline: Option<Instant>,
+    /// Bytes of media that were handed over and are not sent.
+    unsent: u64,
 }
 
 /// What a connection is for.
@@ -49,13 +53,34 @@ pub(super) enum Half {
     Nobody,
     Viewer(Box<Viewer>),
     Publisher(Box<Feed>),
+    /// A browser: a viewer, or one who is not let in yet.
+    Web(Box<Web>),
+}
+
+impl Half {
+    /// A viewer who takes all that it is given.
+    fn is_at_ease(&self) -> bool {
+        match self {
+            Self::Viewer(viewer) => viewer.is_at_ease(),
+            Self::Web(web) => web.is_at_ease(),
+            Self::Nobody | Self::Publisher(_) => false,
+        }
+    }
+
+    /// Bytes of media handed to the connection since the last call.
+    fn take_handed(&mut self) -> u64 {
+        match self {
+            Self::Viewer(viewer) => std::mem::take(&mut viewer.handed),
+            Self::Web(web) => web.take_handed(),
+            Self::Nobody | Self::Publisher(_) => 0,
+        }
+    }
 }
 
 /// Every connection, by its handle.
-#[derive(Default)]
 pub(super) struct Connections {
     slots: Vec<Option<Box<Peer>>>,
-    deadlines: BTreeSet<(Instant, usize)>,
+    pub(super) patience: Patience,
     /// Connections with more to send than the socket took.
     waiting: Vec<usize>,
     strangers: usize,
@@ -64,6 +89,17 @@ pub(super) struct Connections {
 }
 
 impl Connections {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            slots: Vec::new(),
+            patience: Patience::new(now),
+            waiting: Vec::new(),
+            strangers: 0,
+            publishers: 0,
+            viewers: 0,
+        }
+    }
+
     /// How long the socket may rest.
     pub(super) fn rest(&self) -> Duration {
         rest_of(self.viewers, self.strangers + self.publishers)
@@ -77,39 +113,17 @@ impl Connections {
         self.slots[at] = Some(peer);
     }
 
+    /// A connection, after what waited for it.
+    fn awake(&mut self, handle: usize) -> Option<&mut Peer> {
+        let peer = self.slots.get_mut(handle)?.as_mut()?;
+        for datagram in self.patience.take(handle) {
+            peer.quic.handle_event(datagram);
+        }
+        Some(peer)
+    }
+
     fn take(&mut self, handle: usize) -> Option<Box<Peer>> {
         self.slots.get_mut(handle)?.take()
-    }
-
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
-    }
-
-    /// Takes the connections whose deadline has come.
-    pub(super) fn take_due(&mut self, now: Instant) -> Vec<usize> {
-        let mut due = Vec::new();
-        while let Some(first) = self.deadlines.pop_first() {
-            if first.0 > now {
-                self.deadlines.insert(first);
-                break;
-            }
-            if let Some(Some(peer)) = self.slots.get_mut(first.1) {
-                peer.deadline = None;
-            }
-            due.push(first.1);
-        }
-        due
-    }
-
-    fn schedule(&mut self, peer: &mut Peer, deadline: Option<Instant>) {
-        if peer.deadline == deadline {
-            return;
-        }
-        if let Some(old) = peer.deadline.take() {
-            self.deadlines.remove(&(old, peer.handle.0));
-        }
-        peer.deadline = deadline;
-        self.deadlines.extend(deadline.map(|deadline| (deadline, peer.handle.0)));
     }
 }
 
@@ -131,7 +145,10 @@ impl RoqPort {
             );
             match event {
                 Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                    if let Some(Some(peer)) = self.connections.slots.get_mut(handle.0) {
+                    let kept = self.connections.patience.keep(cx.now, handle.0, event);
+                    if let Err(event) = kept
+                        && let Some(peer) = self.connections.awake(handle.0)
+                    {
                         peer.quic.handle_event(event);
                         if touched.last() != Some(&handle.0) {
                             touched.push(handle.0);
@@ -169,10 +186,11 @@ impl RoqPort {
         handle: usize,
         action: impl FnOnce(&mut Self, &mut Peer),
     ) {
+        self.connections.awake(handle);
         let Some(mut peer) = self.connections.take(handle) else { return };
         action(self, &mut peer);
         if peer.quic.is_drained() {
-            self.connections.schedule(&mut peer, None);
+            self.connections.patience.forget(handle);
             self.connections.strangers -= usize::from(peer.stranger);
             return;
         }
@@ -202,7 +220,15 @@ impl RoqPort {
                 feed.receiver.handle_timeout(cx.now);
                 act(&mut peer.quic, &mut feed.receiver);
             }
+            Half::Web(web) => web.handle_timeout(cx, &mut peer.quic),
             Half::Nobody => {}
+        }
+    }
+
+    /// Handles what a connection has to say.
+    pub(super) fn listen(&mut self, cx: &mut Cx<'_>, peer: &mut Peer) {
+        while let Some(event) = peer.quic.poll() {
+            self.event(cx, peer, event);
         }
     }
 
@@ -210,9 +236,7 @@ impl RoqPort {
     pub(super) fn drive(&mut self, cx: &mut Cx<'_>, peer: &mut Peer) {
         let mut more;
         loop {
-            while let Some(event) = peer.quic.poll() {
-                self.event(cx, peer, event);
-            }
+            self.listen(cx, peer);
             more = self.transmit(cx.now, peer);
             let mut settled = true;
             while let Some(event) = peer.quic.poll_endpoint_events() {
@@ -230,16 +254,20 @@ impl RoqPort {
                 viewer.receiver.poll_timeout().into_iter().chain(viewer.poll_timeout()).min()
             }
             Half::Publisher(feed) => feed.receiver.poll_timeout(),
+            Half::Web(web) => web.poll_timeout(),
             Half::Nobody => None,
         };
-        let mut deadline = peer.quic.poll_timeout().into_iter().chain(own).min();
+        let patient = !more && peer.unsent == 0 && peer.half.is_at_ease();
+        let quic = peer.quic.poll_timeout();
+        let quic = if patient { quic.map(|at| at.max(cx.now + PATIENCE)) } else { quic };
+        let mut deadline = quic.into_iter().chain(own).min();
         if more && !self.socket.is_blocked() {
             // Its turn is over; it goes on at the next one.
             deadline = Some(cx.now);
         } else if more && !std::mem::replace(&mut peer.queued, true) {
             self.connections.waiting.push(peer.handle.0);
         }
-        self.connections.schedule(peer, deadline);
+        self.connections.patience.schedule(cx.now, peer.handle.0, deadline, patient);
     }
 
     fn accept(&mut self, now: Instant, incoming: Incoming) -> Option<usize> {
@@ -266,7 +294,7 @@ impl RoqPort {
                     half,
                     stranger: true,
                     queued: false,
-                    deadline: None,
+                    unsent: 0,
                 };
                 self.connections.put(Box::new(peer));
                 Some(handle.0)
@@ -290,6 +318,7 @@ impl RoqPort {
     /// Sends; `true` if there is more, since the socket is full or the turn is over.
     fn transmit(&mut self, now: Instant, peer: &mut Peer) -> bool {
         let segments = self.socket.max_segments();
+        peer.unsent += peer.half.take_handed();
         for _ in 0..MAX_TRANSMITS {
             if self.socket.is_blocked() {
                 return true;
@@ -298,6 +327,7 @@ impl RoqPort {
             let Some(transmit) = peer.quic.poll_transmit(now, segments, &mut self.buffer) else {
                 return false;
             };
+            peer.unsent = peer.unsent.saturating_sub(media_bytes(&transmit));
             self.socket.send(transmit, &self.buffer);
         }
         true
@@ -312,6 +342,8 @@ impl RoqPort {
                 match half {
                     Half::Viewer(viewer) => read_datagrams(cx.now, quic, &mut viewer.receiver),
                     Half::Publisher(feed) => read_datagrams(cx.now, quic, &mut feed.receiver),
+                    // Browsers have nothing to say in datagrams.
+                    Half::Web(_) => while quic.datagrams().recv().is_some() {},
                     Half::Nobody => {}
                 }
                 take_in(cx, peer);
@@ -322,12 +354,15 @@ impl RoqPort {
     }
 
     fn stream_event(&mut self, cx: &mut Cx<'_>, peer: &mut Peer, event: StreamEvent) {
+        if let Half::Web(_) = peer.half {
+            return self.web_event(cx, peer, event);
+        }
         if let StreamEvent::Opened { dir: Dir::Bi } = event {
             return self.refuse(cx, peer, Code::StreamCreation, "only unidirectional streams");
         }
         let Peer { quic, half, .. } = peer;
         match (half, event) {
-            (Half::Nobody, _) => return,
+            (Half::Nobody | Half::Web(_), _) => return,
             (Half::Viewer(viewer), StreamEvent::Opened { .. }) => {
                 accept_streams(cx.now, quic, &mut viewer.receiver);
             }
@@ -362,6 +397,9 @@ impl RoqPort {
 
     /// The handshake is over: the server name must name a session, and the key must be its.
     fn connected(&mut self, cx: &mut Cx<'_>, peer: &mut Peer) {
+        if protocol(&peer.quic).as_deref() == Some(h3::ALPN) {
+            return self.web_connected(cx, peer);
+        }
         let name = server_name(&peer.quic).unwrap_or_default();
         let Some(session_peer) = self.sessions.by_server_name(&name) else {
             return self.refuse(cx, peer, Code::General, "the server name has no session");
@@ -376,9 +414,7 @@ impl RoqPort {
             Purpose::View { .. } if old.is_some() => Err("the session is connected already"),
             Purpose::View { key, .. } => {
                 let key = key.clone();
-                let attached = self.attach_viewer(cx, peer, session_peer, &key, &tracks);
-                self.connections.viewers += usize::from(attached.is_ok());
-                attached
+                self.attach_viewer(cx, peer, session_peer, &key, &tracks)
             }
             Purpose::Publish { publisher } => {
                 let publisher = publisher.clone();
@@ -390,17 +426,25 @@ impl RoqPort {
                         port.drive(cx, connection);
                     });
                 }
-                let attached = attach_publisher(cx, peer, session_peer, publisher, &tracks);
-                self.connections.publishers += usize::from(attached.is_ok());
-                attached
+                attach_publisher(cx, peer, session_peer, publisher, &tracks)
             }
         };
         if let Err(reason) = refusal {
             return self.refuse(cx, peer, Code::General, reason);
         }
+        self.enlist(peer, session_peer);
+    }
+
+    /// The peer is known from now on, as whoever its half says.
+    pub(super) fn enlist(&mut self, peer: &mut Peer, session: PeerId) {
+        match peer.half {
+            Half::Viewer(_) | Half::Web(_) => self.connections.viewers += 1,
+            Half::Publisher(_) => self.connections.publishers += 1,
+            Half::Nobody => {}
+        }
         self.known(peer);
-        peer.session = Some(session_peer);
-        self.sessions.connected(session_peer, peer.handle.0);
+        peer.session = Some(session);
+        self.sessions.connected(session, peer.handle.0);
     }
 
     fn attach_viewer(
@@ -425,7 +469,18 @@ impl RoqPort {
     }
 
     /// Takes a connection from its session: the hub hears nothing of it any more.
+    /// A browser's connection goes on until the viewer was told.
     pub(super) fn detach(&mut self, cx: &mut Cx<'_>, peer: &mut Peer) {
+        if let Half::Web(web) = &mut peer.half {
+            if let Some(mut viewer) = web.leave(cx.now) {
+                self.connections.viewers -= 1;
+                cx.hub.unsubscribe(viewer.subscriber);
+                cx.directory.subscribers.remove(&viewer.subscriber);
+                viewer.abandon(&mut peer.quic);
+            }
+            peer.session = None;
+            return self.known(peer);
+        }
         match std::mem::replace(&mut peer.half, Half::Nobody) {
             Half::Viewer(viewer) => {
                 self.connections.viewers -= 1;
@@ -437,14 +492,14 @@ impl RoqPort {
                 cx.hub.unpublish(cx.now, feed.publisher);
                 cx.directory.publishers.remove(&feed.publisher);
             }
-            Half::Nobody => {}
+            Half::Nobody | Half::Web(_) => {}
         }
         peer.session = None;
         self.known(peer);
     }
 
     /// The connection is gone: a viewer's session ends, a publisher's waits for it to come back.
-    fn lost(&mut self, cx: &mut Cx<'_>, peer: &mut Peer) {
+    pub(super) fn lost(&mut self, cx: &mut Cx<'_>, peer: &mut Peer) {
         let session = peer.session;
         self.detach(cx, peer);
         let Some(session) = session else { return };
@@ -469,6 +524,12 @@ impl RoqPort {
             self.connections.strangers -= 1;
         }
     }
+}
+
+/// Most bytes of media that a transmit can carry: without the least that QUIC adds to a packet.
+fn media_bytes(transmit: &quinn_proto::Transmit) -> u64 {
+    let packets = transmit.size.div_ceil(transmit.segment_size.unwrap_or(transmit.size).max(1));
+    transmit.size.saturating_sub(packets * MIN_OVERHEAD) as u64
 }
 
 fn attach_publisher(
@@ -523,6 +584,6 @@ fn take_in(cx: &mut Cx<'_>, peer: &mut Peer) {
                 }
             }
         }
-        Half::Nobody => {}
+        Half::Nobody | Half::Web(_) => {}
     }
 }

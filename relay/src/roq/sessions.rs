@@ -30,10 +30,20 @@ pub(super) enum Purpose {
     Publish { publisher: Publisher },
 }
 
+/// Where a session's peer comes in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Door {
+    /// RTP over QUIC: the session's name is no secret, the peer proves the session's key.
+    Roq,
+    /// WebTransport: the session's name is a secret ticket, and proves the rest.
+    Web,
+}
+
 /// One session.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: SessionId,
+    pub(super) door: Door,
     pub(super) purpose: Purpose,
     /// The only key that may connect.
     pub(super) key: Thumbprint,
@@ -89,12 +99,12 @@ impl Sessions {
         &mut self,
         now: Instant,
         peer: PeerId,
-        id: SessionId,
+        (id, door): (SessionId, Door),
         purpose: Purpose,
         key: Thumbprint,
         tracks: Vec<RoqTrack>,
     ) {
-        let session = Session { id, purpose, key, tracks, connection: None, deadline: None };
+        let session = Session { id, door, purpose, key, tracks, connection: None, deadline: None };
         self.by_peer.insert(peer, session);
         self.by_id.insert(id, peer);
         self.wait(now, peer, CONNECT_WAIT);
@@ -127,12 +137,13 @@ impl Sessions {
 
     /// The session of a server name.
     pub(super) fn by_server_name(&self, name: &str) -> Option<PeerId> {
-        self.by_id.get(&parse_server_name(name)?).copied()
+        self.by_id(parse_server_name(name)?, Door::Roq)
     }
 
-    #[cfg(test)]
-    pub(super) fn by_id(&self, id: SessionId) -> Option<PeerId> {
-        self.by_id.get(&id).copied()
+    /// The session of a name, if its peer comes in by this door.
+    pub(super) fn by_id(&self, id: SessionId, door: Door) -> Option<PeerId> {
+        let peer = *self.by_id.get(&id)?;
+        self.get(peer).filter(|session| session.door == door).map(|_| peer)
     }
 
     pub(super) fn remove(&mut self, peer: PeerId) -> Option<Session> {
@@ -160,7 +171,7 @@ pub(super) fn server_name(id: SessionId) -> String {
     format!("{:032x}{NAME_SUFFIX}", id.0)
 }
 
-fn parse_server_name(name: &str) -> Option<SessionId> {
+pub(super) fn parse_server_name(name: &str) -> Option<SessionId> {
     let digits = name.strip_suffix(NAME_SUFFIX)?;
     let legal = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     if digits.len() != 32 || !digits.bytes().all(legal) {
@@ -198,7 +209,14 @@ mod tests {
             let publisher = Publisher { key: key.clone(), sealed: false };
             let purpose = Purpose::Publish { publisher };
             let since = now + Duration::from_millis(at as u64);
-            sessions.insert(since, peer, SessionId(at), purpose, Thumbprint([1; 32]), Vec::new());
+            sessions.insert(
+                since,
+                peer,
+                (SessionId(at), Door::Roq),
+                purpose,
+                Thumbprint([1; 32]),
+                Vec::new(),
+            );
         }
         assert_eq!(sessions.oldest_beyond_bound(Thumbprint([1; 32])), first);
         assert_eq!(sessions.oldest_beyond_bound(Thumbprint([2; 32])), None);
@@ -218,15 +236,25 @@ mod tests {
             sealed: false,
         };
         let purpose = Purpose::Publish { publisher };
-        sessions.insert(now, peer, SessionId(1), purpose, Thumbprint([0; 32]), Vec::new());
+        sessions.insert(
+            now,
+            peer,
+            (SessionId(1), Door::Web),
+            purpose,
+            Thumbprint([0; 32]),
+            Vec::new(),
+        );
         let end = now + CONNECT_WAIT;
         assert_eq!(sessions.poll_expired(end - Duration::from_millis(1)), None);
         assert_eq!(sessions.poll_expired(end), Some(peer));
+        assert_eq!(sessions.by_id(SessionId(1), Door::Web), Some(peer));
+        assert_eq!(sessions.by_id(SessionId(1), Door::Roq), None, "the other door");
+        assert_eq!(sessions.by_server_name(&server_name(SessionId(1))), None);
         sessions.connected(peer, 0);
         assert_eq!(sessions.poll_expired(end), None);
         sessions.wait(now, peer, Duration::from_secs(1));
         assert_eq!(sessions.poll_timeout(), Some(now + Duration::from_secs(1)));
         assert!(sessions.remove(peer).is_some());
-        assert_eq!(sessions.by_id(SessionId(1)), None);
+        assert_eq!(sessions.by_id(SessionId(1), Door::Web), None);
     }
 }

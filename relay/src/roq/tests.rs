@@ -1,4 +1,5 @@
 mod rig;
+mod web;
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use sightline_relay_proto::wire::packetize::packetize;
 use sightline_relay_proto::wire::{rtcp, rtp, varint};
 
 use self::rig::{Identity, Rig, stream_key};
+use super::patience::{PATIENCE, TICK};
 use crate::api::{MediaError, RoqSession};
 use crate::port::{CloseReason, PeerId};
 
@@ -223,6 +225,27 @@ fn a_close_discards_what_is_queued_and_tells_the_reason() {
     assert_eq!(client.close_code(), Some((1, "the permission has ended".to_owned())));
     assert_eq!(client.streams.len(), before);
     assert_eq!((rig.directory.leases.len(), rig.directory.subscribers.len()), (0, 0));
+}
+
+#[test]
+fn what_a_viewer_at_ease_says_waits_for_its_next_frame_and_not_for_ever() {
+    let owner = Identity::p256();
+    let (mut rig, publisher, mut video, session) = live(&owner);
+    let mut client = rig.connect(&session, &owner);
+    rig.until(&mut client, "media", |_, client| !client.streams.is_empty());
+    let waits = |rig: &mut Rig, _: &mut rig::Client| rig.port.connections.patience.waiting() > 0;
+    rig.until(&mut client, "an acknowledgement that waits", waits);
+    let before = client.streams.len();
+    let frame = video.packets(&unit(false, 3000), 3000);
+    push(&mut rig, publisher, VIDEO, frame);
+    rig.turn();
+    assert_eq!(rig.port.connections.patience.waiting(), 0, "it went with the frame");
+    rig.until(&mut client, "the frame", |_, client| client.streams.len() > before);
+    rig.until(&mut client, "the next one that waits", waits);
+    rig.skip += PATIENCE + 2 * TICK;
+    rig.turn();
+    assert_eq!(rig.port.connections.patience.waiting(), 0, "its time was over");
+    assert_eq!(client.lost, None);
 }
 
 fn narrow() -> TransportConfig {

@@ -6,21 +6,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quinn_proto::congestion::CubicConfig;
 use quinn_proto::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn_proto::{
-    Connection, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig,
-    VarInt,
+    AckFrequencyConfig, Connection, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig,
+    TransportConfig, VarInt,
 };
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature};
-use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sightline_grant::{PublicKey, Thumbprint};
 use sightline_relay_proto::roq::ALPN;
 
-use crate::config::TlsIdentity;
+use super::web::h3;
+use crate::config::{RotatingIdentity, TlsIdentity};
 
 /// Silence after which a connection is gone.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -45,6 +48,12 @@ const STREAM_RECEIVE_WINDOW: u32 = 2 * 1024 * 1024;
 /// First UDP payload, bytes: carries a canonical RTP packet in one datagram, and fits a path whose
 /// IPv4 packets are at most 1280 bytes.
 const INITIAL_MTU: u16 = 1252;
+/// First congestion window, bytes: the cached keyframe goes out at once, and the pacer, whose bursts
+/// are a share of the window, does not cut the frames of a stream of usual rate in two.
+const INITIAL_WINDOW: u64 = 64 * 1024;
+/// Packets that a peer may take without an acknowledgement, where it knows the ACK frequency extension
+/// (draft-ietf-quic-ack-frequency): more than a usual frame has. A gap is told at once all the same.
+const UNACKNOWLEDGED_PACKETS: u32 = 31;
 /// Handshakes that wait for the endpoint, at most.
 const MAX_INCOMING: usize = 256;
 
@@ -56,17 +65,20 @@ pub struct TlsSetupError(String);
 /// Settings of the endpoint and of every connection that it accepts.
 pub(super) fn server_config(
     tls: &TlsIdentity,
+    web: &RotatingIdentity,
 ) -> Result<(Arc<EndpointConfig>, Arc<ServerConfig>), TlsSetupError> {
     let failed = |error: &dyn std::fmt::Display| TlsSetupError(error.to_string());
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = AnyKey { algorithms: provider.signature_verification_algorithms };
+    let own = CertifiedKey::from_der(tls.chain.clone(), tls.key.clone_key(), &provider)
+        .map_err(|error| failed(&error))?;
+    let certificates = ByProtocol { roq: Arc::new(own), web: web.clone() };
     let mut rustls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| failed(&error))?
         .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(tls.chain.clone(), tls.key.clone_key())
-        .map_err(|error| failed(&error))?;
-    rustls.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
+        .with_cert_resolver(Arc::new(certificates));
+    rustls.alpn_protocols = ALPN.iter().copied().chain([h3::ALPN]).map(<[u8]>::to_vec).collect();
     // A resumed handshake would not prove the key again.
     rustls.session_storage = Arc::new(NoServerSessionStorage {});
     rustls.send_tls13_tickets = 0;
@@ -78,6 +90,10 @@ pub(super) fn server_config(
 
 fn transport() -> Result<TransportConfig, TlsSetupError> {
     let mut transport = TransportConfig::default();
+    let mut congestion = CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW);
+    let mut acks = AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(VarInt::from_u32(UNACKNOWLEDGED_PACKETS));
     let idle =
         IdleTimeout::try_from(IDLE_TIMEOUT).map_err(|error| TlsSetupError(error.to_string()))?;
     transport
@@ -93,9 +109,31 @@ fn transport() -> Result<TransportConfig, TlsSetupError> {
         .send_fairness(false)
         .datagram_receive_buffer_size(Some(DATAGRAM_RECEIVE_BYTES))
         .datagram_send_buffer_size(DATAGRAM_SEND_BYTES)
+        .ack_frequency_config(Some(acks))
+        .congestion_controller_factory(Arc::new(congestion))
         .initial_mtu(INITIAL_MTU)
         .mtu_discovery_config(Some(MtuDiscoveryConfig::default()));
     Ok(transport)
+}
+
+/// The certificate for each protocol: browsers know theirs by its hash.
+#[derive(Debug)]
+struct ByProtocol {
+    roq: Arc<CertifiedKey>,
+    web: RotatingIdentity,
+}
+
+impl ResolvesServerCert for ByProtocol {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let web = hello.alpn().is_some_and(|mut names| names.any(|name| name == h3::ALPN));
+        Some(if web { self.web.current() } else { self.roq.clone() })
+    }
+}
+
+/// Protocol that was agreed on.
+pub(super) fn protocol(connection: &Connection) -> Option<Vec<u8>> {
+    let data = connection.crypto_session().handshake_data()?;
+    data.downcast::<HandshakeData>().ok()?.protocol
 }
 
 /// Server name that the peer asked for.
@@ -123,6 +161,11 @@ struct AnyKey {
 }
 
 impl ClientCertVerifier for AnyKey {
+    /// Browsers have none. Who has none has no RoQ session either: that stands on the key.
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

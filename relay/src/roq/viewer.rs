@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use quinn_proto::{Connection, Dir, StreamId, VarInt};
 use sightline_relay_proto::codec::MediaKind;
-use sightline_relay_proto::frame::Frame;
 use sightline_relay_proto::hub::{Delivery, Hub, SubscriberId};
 use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::limits::MAX_LAG;
@@ -15,6 +14,7 @@ use sightline_relay_proto::roq::{Code, Receiver, write};
 use sightline_relay_proto::wire::{rtcp, rtp, varint};
 
 use super::budget::budget;
+use super::written::{Fields, WrittenFrames, header};
 use crate::api::RoqTrack;
 
 /// Streams of one viewer that are not wholly acknowledged, at most; then the hub is not asked for
@@ -42,6 +42,8 @@ pub(super) struct Viewer {
     limited: bool,
     /// The hub was left unpolled because the connection was full.
     stalled: bool,
+    /// Bytes given to the connection that its driver has not counted.
+    pub(super) handed: u64,
     /// RTCP from the viewer.
     pub(super) receiver: Receiver,
 }
@@ -49,8 +51,7 @@ pub(super) struct Viewer {
 struct Flow {
     track: TrackIndex,
     id: u64,
-    payload_type: u8,
-    ssrc: u32,
+    fields: Fields,
     kind: MediaKind,
     packets: u32,
     octets: u32,
@@ -59,7 +60,8 @@ struct Flow {
 struct Pending {
     stream: Option<StreamId>,
     priority: i32,
-    chunks: Vec<Bytes>,
+    /// Flow identifier, then the packets, which other viewers share.
+    chunks: [Bytes; 2],
     /// First chunk that is not written.
     at: usize,
     since: Instant,
@@ -80,8 +82,7 @@ impl Viewer {
         let flow = |(track, roq): &(TrackIndex, RoqTrack)| Flow {
             track: *track,
             id: roq.flow,
-            payload_type: roq.payload_type,
-            ssrc: roq.ssrc,
+            fields: Fields { payload_type: roq.payload_type, ssrc: roq.ssrc },
             kind: roq.info.kind(),
             packets: 0,
             octets: 0,
@@ -98,12 +99,19 @@ impl Viewer {
             next_budget: now + BUDGET_INTERVAL,
             limited: false,
             stalled: false,
+            handed: 0,
             receiver: Receiver::new(tracks.iter().map(|(track, roq)| (roq.flow, *track))),
         }
     }
 
     /// Sends what is due, until nothing is or the connection is full.
-    pub(super) fn deliver(&mut self, now: Instant, hub: &mut Hub, quic: &mut Connection) {
+    pub(super) fn deliver(
+        &mut self,
+        now: Instant,
+        hub: &mut Hub,
+        quic: &mut Connection,
+        written: &mut WrittenFrames,
+    ) {
         self.tell_budget(now, hub, quic);
         self.write_pending(quic);
         loop {
@@ -112,7 +120,7 @@ impl Viewer {
                 return;
             }
             let Some(delivery) = hub.poll_delivery(now, self.subscriber) else { return };
-            self.send(now, quic, &delivery);
+            self.send(now, quic, &delivery, written);
         }
     }
 
@@ -175,6 +183,11 @@ impl Viewer {
         oldest.into_iter().chain(waiting).min()
     }
 
+    /// Whether the connection takes all that it is given.
+    pub(super) fn is_at_ease(&self) -> bool {
+        !self.stalled && self.pending.is_none() && self.open.len() < MAX_OPEN_STREAMS / 2
+    }
+
     fn is_full(&self) -> bool {
         self.pending.is_some() || self.open.len() >= MAX_OPEN_STREAMS
     }
@@ -192,7 +205,13 @@ impl Viewer {
         }
     }
 
-    fn send(&mut self, now: Instant, quic: &mut Connection, delivery: &Delivery) {
+    fn send(
+        &mut self,
+        now: Instant,
+        quic: &mut Connection,
+        delivery: &Delivery,
+        written: &mut WrittenFrames,
+    ) {
         let Some(flow) = self.flows.iter_mut().find(|flow| flow.track == delivery.track) else {
             return;
         };
@@ -200,12 +219,15 @@ impl Viewer {
         flow.packets = flow.packets.wrapping_add(frame.payloads.len() as u32);
         flow.octets = flow.octets.wrapping_add(frame.bytes() as u32);
         if flow.kind == MediaKind::Audio && send_datagrams(quic, flow, delivery) {
+            self.handed += frame.bytes() as u64;
             return;
         }
         if frame.descriptor.keyframe && flow.kind == MediaKind::Video {
             self.priority = self.priority.saturating_add(1);
         }
-        let chunks = stream_chunks(flow, delivery);
+        let mut head = Vec::with_capacity(write::MAX_OVERHEAD);
+        varint::write(flow.id, &mut head);
+        let chunks = [head.into(), written.packets(delivery, flow.fields)];
         let priority = self.priority;
         self.pending = Some(Pending { stream: None, priority, chunks, at: 0, since: now });
         self.write_pending(quic);
@@ -224,7 +246,10 @@ impl Viewer {
         }
         while pending.at < pending.chunks.len() {
             match out.write_chunks(&mut pending.chunks[pending.at..]) {
-                Ok(written) => pending.at += written.chunks,
+                Ok(written) => {
+                    pending.at += written.chunks;
+                    self.handed += written.bytes as u64;
+                }
                 Err(quinn_proto::WriteError::Blocked) => {
                     self.pending = Some(pending);
                     return;
@@ -249,7 +274,7 @@ impl Viewer {
             };
             let mut report = Vec::with_capacity(80);
             let (packets, octets) = (flow.packets, flow.octets);
-            rtcp::write_sender_report(&mut report, flow.ssrc, info, packets, octets, CNAME);
+            rtcp::write_sender_report(&mut report, flow.fields.ssrc, info, packets, octets, CNAME);
             send_rtcp(quic, flow.id, &report);
         }
     }
@@ -288,7 +313,7 @@ fn send_datagrams(quic: &mut Connection, flow: &Flow, delivery: &Delivery) -> bo
     for (at, payload) in delivery.frame.payloads.iter().enumerate() {
         let mut out = Vec::with_capacity(payload.len() + rtp::HEADER_LEN + write::MAX_OVERHEAD);
         varint::write(flow.id, &mut out);
-        out.extend_from_slice(&header(flow, delivery, at));
+        out.extend_from_slice(&header(delivery, flow.fields, at));
         out.extend_from_slice(payload);
         // Room was checked, and older datagrams make way: an error means that the peer is gone.
         if quic.datagrams().send(out.into(), true).is_err() {
@@ -296,29 +321,4 @@ fn send_datagrams(quic: &mut Connection, flow: &Flow, delivery: &Delivery) -> bo
         }
     }
     true
-}
-
-fn header(flow: &Flow, delivery: &Delivery, at: usize) -> [u8; rtp::HEADER_LEN] {
-    let marker = delivery.frame.marker(at);
-    let seq = delivery.seq.wrapping_add(at as u16);
-    rtp::header(flow.payload_type, marker, seq, delivery.timestamp, flow.ssrc)
-}
-
-/// The stream of a frame: flow, and for each packet its length, header and shared payload.
-fn stream_chunks(flow: &Flow, delivery: &Delivery) -> Vec<Bytes> {
-    let frame: &Frame = &delivery.frame;
-    let per_packet = rtp::HEADER_LEN + write::MAX_OVERHEAD / 2;
-    let mut heads = BytesMut::with_capacity(frame.payloads.len() * per_packet + 8);
-    let mut chunks = Vec::with_capacity(frame.payloads.len() * 2);
-    let mut head = Vec::with_capacity(write::MAX_OVERHEAD + rtp::HEADER_LEN);
-    varint::write(flow.id, &mut head);
-    for (at, payload) in frame.payloads.iter().enumerate() {
-        varint::write((rtp::HEADER_LEN + payload.len()) as u64, &mut head);
-        head.extend_from_slice(&header(flow, delivery, at));
-        heads.extend_from_slice(&head);
-        head.clear();
-        chunks.push(heads.split().freeze());
-        chunks.push(payload.clone());
-    }
-    chunks
 }

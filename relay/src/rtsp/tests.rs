@@ -17,6 +17,7 @@ use sightline_relay_proto::transmit::Arena;
 use sightline_relay_proto::wire::{rtcp, rtp};
 
 use crate::api::{LeaseTerms, Publisher};
+use crate::config::RotatingIdentity;
 use crate::crew::{Company, Note};
 use crate::lease::LeaseTable;
 use crate::port::{Directory, Question, Questions};
@@ -71,6 +72,7 @@ impl Harness {
         };
         let config = RelayConfig {
             workers: 1,
+            web: RotatingIdentity::new(&tls).unwrap(),
             webrtc: any,
             rtsp,
             rtsps,

@@ -166,6 +166,17 @@ impl MediaPlane for Relay {
         self.0.note("roq view".into())?;
         Ok(roq_session(Vec::new()))
     }
+    async fn web_view(
+        &self,
+        _grant: &Redacted<String>,
+        _terminal: Thumbprint,
+        _serial: &str,
+        _channel: u16,
+    ) -> Result<WebLogin, MediaRefusal> {
+        self.0.note("web view".into())?;
+        let path = Redacted::new(format!("/v1/live?ticket={SESSION}"));
+        Ok(WebLogin { path, port: 8444, tracks: Vec::new() })
+    }
     async fn roq_publish(
         &self,
         publisher: PublisherFacts,

@@ -60,7 +60,12 @@ async fn grants_that_do_not_fit_never_reach_the_relay() {
         ("slg1.e30.AAAA".into(), 401, "grant-invalid"),
     ];
     for (grant, status, name) in cases {
-        for path in [WHEP, "/v1/rtsp-handles/CAM-1/0", "/v1/roq-sessions/CAM-1/0"] {
+        for path in [
+            WHEP,
+            "/v1/rtsp-handles/CAM-1/0",
+            "/v1/roq-sessions/CAM-1/0",
+            "/v1/webtransport-sessions/CAM-1/0",
+        ] {
             let reply = door.send(client.presenting(&grant, path, "v=0")).await;
             assert_eq!(reply.problem(), (status, name.to_owned()), "{path}");
         }
@@ -209,7 +214,7 @@ async fn discovery_and_preflight_need_no_credential() {
 }
 
 #[tokio::test]
-async fn a_grant_buys_an_rtsp_handle_or_a_roq_session() {
+async fn a_grant_buys_an_rtsp_handle_a_roq_session_or_a_ticket() {
     let door = Door::new();
     let client = Client::new(1);
     let handle = door.send(client.with_grant("/v1/rtsp-handles/CAM-1/0", "")).await;
@@ -222,6 +227,12 @@ async fn a_grant_buys_an_rtsp_handle_or_a_roq_session() {
     let session = door.send(client.with_grant("/v1/roq-sessions/CAM-1/0", "")).await;
     assert_eq!(session.status, 201);
     assert_eq!(session.json()["port"], 8444);
+    let ticket = door.send(client.with_grant("/v1/webtransport-sessions/CAM-1/0", "")).await;
+    assert_eq!(ticket.status, 201);
+    let expected = serde_json::json!({
+        "path": format!("/v1/live?ticket={SESSION}"), "port": 8444, "expires_in": 30, "tracks": [],
+    });
+    assert_eq!(ticket.json(), expected);
 }
 
 #[tokio::test]

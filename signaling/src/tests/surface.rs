@@ -18,6 +18,7 @@ async fn nothing_but_the_page_may_be_cached_and_nothing_is_sniffed() {
         client.with_grant("/v1/whep/CAM-1/0", "v=0"),
         client.with_grant("/v1/rtsp-handles/CAM-1/0", ""),
         client.with_grant("/v1/roq-sessions/CAM-1/0", ""),
+        client.with_grant("/v1/webtransport-sessions/CAM-1/0", ""),
         plain("DELETE", &session).body(Body::empty()).unwrap(),
         plain("OPTIONS", &session).body(Body::empty()).unwrap(),
         plain("PUT", "/v1/media-grants").body(Body::empty()).unwrap(),

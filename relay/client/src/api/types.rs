@@ -43,6 +43,9 @@ pub struct ServerInfo {
     /// Ports by name.
     #[serde(default)]
     pub ports: BTreeMap<String, u16>,
+    /// SHA-256 of the certificates of WebTransport, base64url: the one in use and the next one.
+    #[serde(default)]
+    pub webtransport_hashes: Vec<String>,
     /// A development server: codes go to the operator's terminal.
     #[serde(default)]
     pub development: bool,

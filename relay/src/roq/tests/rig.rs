@@ -20,9 +20,10 @@ use sightline_relay_proto::transmit::Arena;
 use sightline_relay_proto::wire::varint;
 use tokio::sync::oneshot;
 
+use super::super::web::h3;
 use super::super::{RoqCommand, RoqPort, tls};
-use crate::api::{Admitted, LeaseTerms, MediaError, Publisher, RoqSession, SessionId};
-use crate::config::{RelayConfig, TlsIdentity};
+use crate::api::{Admitted, LeaseTerms, MediaError, Publisher, RoqSession, SessionId, WebSession};
+use crate::config::{RelayConfig, RotatingIdentity, TlsIdentity};
 use crate::crew::Company;
 use crate::lease::LeaseTable;
 use crate::port::{CloseReason, Cx, Directory, PeerId, PortKind, Questions};
@@ -81,8 +82,10 @@ impl Rig {
         let root = own.cert.der().clone();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let tls = Arc::new(TlsIdentity { chain: vec![root.clone()], key });
         let config = RelayConfig {
             workers: 1,
+            web: RotatingIdentity::new(&tls).expect("a key of TLS"),
             webrtc: any,
             rtsp: any,
             rtsps: any,
@@ -90,7 +93,7 @@ impl Rig {
             roq: any,
             public_addresses: vec![any.ip()],
             plain_rtsp_play: false,
-            tls: Arc::new(TlsIdentity { chain: vec![root.clone()], key }),
+            tls,
         };
         let poll = mio::Poll::new().expect("epoll");
         let port = RoqPort::new(&config, poll.registry()).expect("a port");
@@ -141,6 +144,18 @@ impl Rig {
         self.command(|id, reply| RoqCommand::View { id, admitted, reply })
     }
 
+    pub(super) fn view_web(&mut self) -> Result<WebSession, MediaError> {
+        let terms = LeaseTerms {
+            subject: "a".into(),
+            session: "s".into(),
+            serial: "CAM-1".into(),
+            role: Role::Owner,
+            epochs: Epochs::default(),
+        };
+        let admitted = Admitted { terms, key: stream_key(), terminal: Thumbprint([7; 32]) };
+        self.command(|id, reply| RoqCommand::ViewWeb { id, admitted, reply })
+    }
+
     pub(super) fn publish(
         &mut self,
         identity: Thumbprint,
@@ -150,10 +165,10 @@ impl Rig {
         self.command(|id, reply| RoqCommand::Publish { id, publisher, identity, tracks, reply })
     }
 
-    fn command(
+    fn command<T>(
         &mut self,
-        make: impl FnOnce(SessionId, oneshot::Sender<Result<RoqSession, MediaError>>) -> RoqCommand,
-    ) -> Result<RoqSession, MediaError> {
+        make: impl FnOnce(SessionId, oneshot::Sender<Result<T, MediaError>>) -> RoqCommand,
+    ) -> Result<T, MediaError> {
         self.next_session += 1;
         let (reply, mut answer) = oneshot::channel();
         let command = make(SessionId(self.next_session), reply);
@@ -248,6 +263,25 @@ impl Rig {
         let mut config = ClientConfig::new(Arc::new(crypto));
         config.transport_config(Arc::new(transport));
         Client::new(config, self.port.local_addr(), name)
+    }
+}
+
+impl Rig {
+    /// A browser: no certificate of its own.
+    pub(super) fn connect_web(&self, transport: TransportConfig) -> Client {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.root.clone()).expect("a root");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("TLS 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![h3::ALPN.to_vec()];
+        let crypto = QuicClientConfig::try_from(tls).expect("a QUIC configuration");
+        let mut config = ClientConfig::new(Arc::new(crypto));
+        config.transport_config(Arc::new(transport));
+        Client::new(config, self.port.local_addr(), "web.roq.sightline.internal")
     }
 }
 
@@ -409,6 +443,13 @@ impl Client {
             }
         }
         let _ = chunks.finalize();
+    }
+
+    /// Writes on a new bidirectional stream.
+    pub(super) fn request(&mut self, bytes: &[u8]) -> StreamId {
+        let stream = self.quic.streams().open(Dir::Bi).expect("bidi credit");
+        self.write(stream, bytes);
+        stream
     }
 
     pub(super) fn open_bidi(&mut self) {

@@ -17,7 +17,7 @@ use super::super::{WebRtcCommand, WebRtcPort};
 use crate::api::{
     Admitted, LeaseTerms, MediaError, Publisher, SessionId, WebRtcAnswer, WebRtcPatch,
 };
-use crate::config::{RelayConfig, TlsIdentity};
+use crate::config::{RelayConfig, RotatingIdentity, TlsIdentity};
 use crate::crew::Company;
 use crate::lease::LeaseTable;
 use crate::port::{CloseReason, Cx, Directory, PortKind, Questions};
@@ -58,8 +58,10 @@ impl Rig {
         let own = rcgen::generate_simple_self_signed(Vec::new()).expect("a certificate");
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
         let any = SocketAddr::new(ip, 0);
+        let tls = Arc::new(TlsIdentity { chain: vec![own.cert.der().clone()], key });
         let config = RelayConfig {
             workers: 1,
+            web: RotatingIdentity::new(&tls).expect("a key of TLS"),
             webrtc: any,
             rtsp: any,
             rtsps: any,
@@ -67,7 +69,7 @@ impl Rig {
             roq: any,
             public_addresses: vec![ip],
             plain_rtsp_play: false,
-            tls: Arc::new(TlsIdentity { chain: vec![own.cert.der().clone()], key }),
+            tls,
         };
         let poll = mio::Poll::new().expect("epoll");
         let port = WebRtcPort::bind(&config, poll.registry()).expect("a port");

@@ -15,7 +15,8 @@ use crate::binaries;
 /// Name of the bench.
 pub(super) const NAME: &str = "memory";
 const COLUMNS: &str = "run,kind,connected,private_dirty_kib,pss_kib,tcp_kernel_kib,files";
-const USAGE: &str = "usage: cargo xtask bench memory [--kind webrtc|rtsp-tcp|roq|camera]...";
+const USAGE: &str =
+    "usage: cargo xtask bench memory [--kind webrtc|rtsp-tcp|roq|webtransport|camera]...";
 /// Batches, and how many connect in each.
 const BATCHES: [&str; 4] = ["load-1", "load-2", "load-3", "load-4"];
 const BATCH: usize = 250;
@@ -30,17 +31,20 @@ enum Kind {
     Webrtc,
     RtspTcp,
     Roq,
+    WebTransport,
     Camera,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Webrtc, Self::RtspTcp, Self::Roq, Self::Camera];
+    const ALL: [Self; 5] =
+        [Self::Webrtc, Self::RtspTcp, Self::Roq, Self::WebTransport, Self::Camera];
 
     fn name(self) -> &'static str {
         match self {
             Self::Webrtc => "webrtc",
             Self::RtspTcp => "rtsp-tcp",
             Self::Roq => "roq",
+            Self::WebTransport => "webtransport",
             Self::Camera => "camera",
         }
     }
@@ -49,7 +53,7 @@ impl Kind {
     fn goal(self) -> f64 {
         match self {
             Self::Webrtc | Self::RtspTcp => 8.0,
-            Self::Roq => 48.0,
+            Self::Roq | Self::WebTransport => 48.0,
             Self::Camera => 64.0,
         }
     }
@@ -60,6 +64,7 @@ impl Kind {
             Self::Webrtc => (1, BATCH, "whep"),
             Self::RtspTcp => (1, BATCH, "rtsp-tcp"),
             Self::Roq => (1, BATCH, "roq"),
+            Self::WebTransport => (1, BATCH, "webtransport"),
             Self::Camera => (BATCH, 0, "whep"),
         };
         let flags = [

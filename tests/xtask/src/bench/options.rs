@@ -5,8 +5,8 @@ use super::path::Path;
 pub(super) const USAGE: &str = "usage: cargo xtask bench floor [flags]
 
 flags:
-  --path NAME          webrtc, rtp, rtsp-tcp, roq, srtp-sha1 or webrtc-audio; may be repeated
-                       (all of them)
+  --path NAME          webrtc, rtp, rtsp-tcp, roq, webtransport, srtp-sha1
+                       or webrtc-audio; may be repeated (all of them)
   --viewers N[,N...]   viewers of one camera (1000,100)
   --fps N              frames a second of the camera (30, or 8 for 1000 viewers over QUIC,
                        whose processor can read no more)
@@ -68,7 +68,9 @@ impl Options {
         }
         if options.software && options.paths.iter().any(|path| path.is_read()) {
             return Err(
-                "--no-uso is about UDP that nobody reads: leave rtsp-tcp and roq out".to_owned()
+                "--no-uso is about UDP that nobody reads: leave rtsp-tcp, roq and webtransport \
+                 out"
+                .to_owned(),
             );
         }
         Ok(options)

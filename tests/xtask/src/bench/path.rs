@@ -20,6 +20,8 @@ pub(super) enum Path {
     RtspTcp,
     /// RTP over QUIC.
     Roq,
+    /// Frames over WebTransport.
+    WebTransport,
     /// SRTP with AES-128 in counter mode and HMAC-SHA1.
     SrtpSha1,
     /// Like [`Self::Webrtc`], and sound beside the picture.
@@ -56,8 +58,15 @@ struct Facts {
 }
 
 impl Path {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Webrtc, Self::Rtp, Self::RtspTcp, Self::Roq, Self::SrtpSha1, Self::WebrtcAudio];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Webrtc,
+        Self::Rtp,
+        Self::RtspTcp,
+        Self::Roq,
+        Self::WebTransport,
+        Self::SrtpSha1,
+        Self::WebrtcAudio,
+    ];
 
     const fn facts(self) -> Facts {
         match self {
@@ -98,6 +107,13 @@ impl Path {
                 overhead: 12 + QUIC,
                 packet: Some(CAMERA_PACKET + QUIC as f64),
                 goal: Some(3.50),
+            },
+            Self::WebTransport => Facts {
+                name: "webtransport",
+                load: &["--via", "webtransport"],
+                goal: Some(5.00),
+                // The same bytes a frame, and so the same bare loop.
+                ..Self::Roq.facts()
             },
             Self::SrtpSha1 => Facts {
                 name: "srtp-sha1",
@@ -195,6 +211,7 @@ mod tests {
     fn what_is_read_comes_at_a_rate_that_can_be_read() {
         assert_eq!(Path::Roq.frames_per_second(100), CAMERA_RATE);
         assert_eq!(Path::Roq.frames_per_second(1000), MANY_QUIC_RATE);
+        assert_eq!(Path::WebTransport.frames_per_second(1000), MANY_QUIC_RATE);
         assert_eq!(Path::RtspTcp.frames_per_second(1000), CAMERA_RATE);
     }
 }
