@@ -17,6 +17,7 @@ pub mod lease;
 mod port;
 pub mod roq;
 pub mod rtsp;
+mod subscribers;
 mod udp;
 pub mod webrtc;
 mod worker;

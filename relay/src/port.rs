@@ -18,12 +18,13 @@ use std::time::Instant;
 
 use mio::Token;
 use sightline_relay_proto::frame::Protection;
-use sightline_relay_proto::hub::{Hub, PublisherId, SubscriberId};
+use sightline_relay_proto::hub::{Hub, PublisherId};
 use sightline_relay_proto::ids::StreamKey;
 use sightline_relay_proto::transmit::Arena;
 
 use crate::api::MediaError;
 use crate::lease::{LeaseId, LeaseTable};
+use crate::subscribers::Subscribers;
 
 /// Which port a peer or token belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -98,7 +99,7 @@ impl Hasher for IdHasher {
 /// Who stands behind subscribers, publishers and leases.
 #[derive(Default)]
 pub(crate) struct Directory {
-    pub(crate) subscribers: IdMap<SubscriberId, (PortKind, PeerId)>,
+    pub(crate) subscribers: Subscribers,
     pub(crate) publishers: IdMap<PublisherId, (PortKind, PeerId)>,
     pub(crate) leases: IdMap<LeaseId, (PortKind, PeerId)>,
 }
