@@ -113,7 +113,7 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
         async move {
             let session =
                 api.roq_publish(channel, &announced).await.map_err(|error| error.to_string())?;
-            let server = resolve(&server, session.port).await?;
+            let server = resolve(&server, session.port).await?.ip();
             Ok::<_, String>(SessionTarget { server, session, roots, identity, endpoint: None })
         }
     };

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sightline_relay::config::MAX_WORKERS;
 
 /// Prefix of environment variables: `SIGHTLINE_<SECTION>_<KEY>`, e.g. `SIGHTLINE_LISTEN_HTTP`.
 const ENV_PREFIX: &str = "SIGHTLINE_";
@@ -93,6 +94,17 @@ impl Default for Server {
 pub(crate) struct Media {
     /// Allow RTSP PLAY without TLS from other than loopback addresses.
     pub(crate) plain_rtsp_play: bool,
+    /// Relay threads; 0 is one a processor. Each has UDP ports of its own: the first those of
+    /// `[listen]`, the next the ports after them.
+    pub(crate) workers: usize,
+}
+
+impl Media {
+    /// Relay threads of this machine.
+    pub(crate) fn worker_count(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        if self.workers == 0 { all().min(MAX_WORKERS) } else { self.workers }
+    }
 }
 
 /// `[demo]`.
@@ -270,6 +282,19 @@ fn validate(raw: &Raw) -> Result<(), ConfigError> {
     if raw.server.public_addresses.len() > MAX_PUBLIC_ADDRESSES {
         return bad("server.public_addresses", "at most 16 addresses");
     }
+    if raw.media.workers > MAX_WORKERS {
+        return bad("media.workers", "at most 64; 0 is one a processor");
+    }
+    for (key, first, each) in [
+        ("listen.webrtc", raw.listen.webrtc.port(), 1),
+        ("listen.roq", raw.listen.roq.port(), 1),
+        ("listen.rtsp_udp", raw.listen.rtsp_udp.port(), 2),
+    ] {
+        let last = usize::from(first) + each * raw.media.worker_count() - 1;
+        if first != 0 && last > usize::from(u16::MAX) {
+            return bad(key, "each relay thread needs the ports after it, and they end at 65535");
+        }
+    }
     let rtp = raw.listen.rtsp_udp.port();
     if rtp != 0 && !rtp.is_multiple_of(2) {
         return bad("listen.rtsp_udp", "RTP needs an even port, RTCP takes the next one");
@@ -332,6 +357,21 @@ mod tests {
         };
         assert!(with(MAX_PUBLIC_ADDRESSES).is_ok());
         assert!(with(MAX_PUBLIC_ADDRESSES + 1).is_err());
+    }
+
+    #[test]
+    fn relay_threads_are_bounded_and_their_ports_exist() {
+        let with = |workers: usize, port: u16| {
+            let text =
+                format!("[media]\nworkers = {workers}\n[listen]\nwebrtc = \"127.0.0.1:{port}\"");
+            load_text(&text, &[], &[])
+        };
+        assert!(with(MAX_WORKERS, 8189).is_ok());
+        assert!(with(MAX_WORKERS + 1, 8189).unwrap_err().contains("media.workers"));
+        assert!(with(4, 65_532).is_ok());
+        assert!(with(5, 65_532).unwrap_err().contains("listen.webrtc"));
+        assert_eq!(with(3, 0).unwrap().media.worker_count(), 3);
+        assert!(with(0, 0).unwrap().media.worker_count() >= 1);
     }
 
     #[test]

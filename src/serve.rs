@@ -258,6 +258,7 @@ fn options(raw: &Raw) -> Options {
 
 fn relay_config(raw: &Raw, pki: &Pki, public_addresses: Vec<IpAddr>) -> RelayConfig {
     RelayConfig {
+        workers: raw.media.worker_count(),
         webrtc: raw.listen.webrtc,
         rtsp: raw.listen.rtsp,
         rtsps: raw.listen.rtsps,
@@ -298,6 +299,8 @@ fn route_towards(far: &str) -> Option<IpAddr> {
 
 fn render(metrics: &PrometheusHandle, relay: &RelayHandle) -> String {
     let stats = relay.stats();
+    metrics::gauge!("sightline_relay_workers").set(stats.workers as f64);
+    metrics::gauge!("sightline_relay_mirrors").set(stats.mirrors as f64);
     metrics::gauge!("sightline_relay_streams").set(stats.streams as f64);
     metrics::gauge!("sightline_relay_subscribers").set(stats.subscribers as f64);
     metrics::gauge!("sightline_relay_cached_bytes").set(stats.cached_bytes as f64);

@@ -80,7 +80,7 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     let tracks = session.infos().map_err(|error| error.to_string())?;
-    let server = resolve(&args.server, session.port).await?;
+    let server = resolve(&args.server, session.port).await?.ip();
     let target = SessionTarget { server, session, roots, identity, endpoint: None };
     let viewer = Viewer::connect(&target).await.map_err(|error| error.to_string())?;
     show(args, viewer, &tracks).await

@@ -16,9 +16,17 @@ const VIEWERS: u64 = 8;
 
 /// Two cameras and eight viewers, one of each camera on every way out.
 fn load(server: &Server, seconds: &str) -> Command {
+    load_of(server, ("2", VIEWERS, "1M"), seconds)
+}
+
+fn load_of(
+    server: &Server,
+    (cameras, viewers, bitrate): (&str, u64, &str),
+    seconds: &str,
+) -> Command {
     let mut command = sightline();
     command.args(["load", "--server", &server.origin, "--data"]).arg(server.data());
-    command.args(["--cameras", "2", "--viewers", &VIEWERS.to_string(), "--bitrate", "1M"]);
+    command.args(["--cameras", cameras, "--viewers", &viewers.to_string(), "--bitrate", bitrate]);
     command.args(["--via", "whep,rtsp-tcp,rtsp-udp,roq", "--seconds", seconds]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     command
@@ -61,6 +69,35 @@ async fn every_viewer_of_every_way_out_gets_all_frames_of_its_camera() {
         assert!(way["frame_share"].as_f64().expect("measured") >= 0.95, "{way}");
         assert!(way["first_picture_p99_ms"].as_f64().expect("measured") > 0.0, "{way}");
         assert!(way["delay_max_ms"].as_f64().expect("measured") > 0.0, "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viewers_that_other_workers_serve_get_all_frames_too() {
+    const MANY: u64 = 120;
+    let server = Server::start_with(&["--set", "media.workers=3"]).await;
+    let mut command = load_of(&server, ("1", MANY, "300k"), "5");
+    command.arg("--json");
+    let run = lines_of(command);
+    tokio::pin!(run);
+    let mut mirrors = 0;
+    let lines = loop {
+        tokio::select! {
+            lines = &mut run => break lines,
+            () = tokio::time::sleep(Duration::from_millis(200)) => {
+                let seen = server.metric("sightline_relay_mirrors").await;
+                mirrors = mirrors.max(seen);
+            }
+        }
+    };
+    assert_eq!(server.metric("sightline_relay_workers").await, 3);
+    assert_eq!(mirrors, 2, "one worker has the camera, the others a mirror each");
+    let report: Value = serde_json::from_str(lines.last().expect("a report")).expect("JSON");
+    assert_eq!((&report["verdict"], &report["connected"]), (&"pass".into(), &MANY.into()));
+    for way in report["egress"].as_array().expect("a list") {
+        for none in ["gaps", "foreign", "damaged", "failed"] {
+            assert_eq!(way[none], 0, "{way}");
+        }
     }
 }
 

@@ -43,16 +43,29 @@ impl Delays {
         }
     }
 
-    /// In the text format of Prometheus.
-    pub(crate) fn text(&self) -> String {
+    /// Those of all workers together, in the text format of Prometheus.
+    pub(crate) fn text<'a>(workers: impl Iterator<Item = &'a Self> + Clone) -> String {
         let mut out = String::new();
-        self.first.write(&mut out, "sightline_relay_first_delay_seconds");
-        self.every.write(&mut out, "sightline_relay_delay_seconds");
+        let first = Histogram::sum(workers.clone().map(|delays| &delays.first));
+        first.write(&mut out, "sightline_relay_first_delay_seconds");
+        let every = Histogram::sum(workers.map(|delays| &delays.every));
+        every.write(&mut out, "sightline_relay_delay_seconds");
         out
     }
 }
 
 impl Histogram {
+    fn sum<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        let total = Self::default();
+        for part in parts {
+            let from = part.buckets.iter().chain([&part.micros]);
+            for (into, from) in total.buckets.iter().chain([&total.micros]).zip(from) {
+                into.fetch_add(from.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        total
+    }
+
     fn add(&self, delay: Duration, count: u64) {
         let micros = delay.as_micros() as u64;
         let at = BOUNDS.partition_point(|bound| *bound < micros);
@@ -81,11 +94,12 @@ mod tests {
 
     #[test]
     fn delays_are_counted_by_viewers_and_the_first_once_a_frame() {
-        let delays = Delays::default();
+        let (delays, other) = (Delays::default(), Delays::default());
         let arrival = Instant::now();
         let handed = |first, viewers| Handed { arrival, first, viewers };
-        delays.note([handed(true, 3), handed(false, 4)].into_iter());
-        let text = delays.text();
+        delays.note([handed(true, 3)].into_iter());
+        other.note([handed(false, 4)].into_iter());
+        let text = Delays::text([&delays, &other].into_iter());
         assert!(text.contains("sightline_relay_first_delay_seconds_count 1\n"), "{text}");
         assert!(text.contains("sightline_relay_delay_seconds_count 7\n"), "{text}");
         assert!(text.contains("sightline_relay_delay_seconds_bucket{le=\"+Inf\"} 7\n"), "{text}");

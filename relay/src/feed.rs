@@ -104,10 +104,8 @@ impl FeedPort {
             takes_keyframe_requests: false,
             unordered,
         };
-        let publisher = cx
-            .hub
-            .publish(cx.now, publication)
-            .map_err(|error| MediaError::BadOffer(error.to_string()))?;
+        let publisher =
+            cx.publish(publication).map_err(|error| MediaError::BadOffer(error.to_string()))?;
         self.next += 1;
         let peer = PeerId(self.next);
         cx.directory.publishers.insert(publisher, (PortKind::Feed, peer));

@@ -1,52 +1,34 @@
-//! Starting a relay, and the way into its worker from the rest of the process.
+//! The way into the workers from the rest of the process.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use mio::{Poll, Registry, Waker};
-use sightline_grant::{GrantVerifier, Redacted, Revocation, Thumbprint};
+use mio::Waker;
+use sightline_grant::{Redacted, Revocation, Thumbprint};
 use sightline_relay_proto::codec::TrackInfo;
 use sightline_relay_proto::hub::SenderInfo;
 use sightline_relay_proto::ids::{DeviceId, StreamKey, TrackIndex};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::admit::{AdmitError, Gate, Request};
 use crate::api::{
-    Admitted, Authority, BoundAddresses, MediaError, Publisher, RoqSession, RtspHandle, SessionId,
-    WebRtcAnswer, WebRtcPatch,
+    Admitted, MediaError, Publisher, RoqSession, RtspHandle, SessionId, WebRtcAnswer, WebRtcPatch,
 };
-use crate::calm::Calms;
-use crate::config::RelayConfig;
-use crate::feed::{FeedCommand, FeedPort};
-use crate::lease::LeaseId;
-use crate::port::{Question, Questions};
-use crate::roq::{RoqCommand, RoqError, RoqPort};
-use crate::rtsp::{RtspCommand, RtspPort};
-use crate::webrtc::{WebRtcCommand, WebRtcPort};
-use crate::worker::{Command, Ports, SharedStats, Urgent, WAKER, Worker, WorkerParts};
+use crate::crew::{Crew, PUBLISHER_WEIGHT, WorkerIndex};
+use crate::delay::Delays;
+use crate::feed::FeedCommand;
+use crate::roq::RoqCommand;
+use crate::rtsp::RtspCommand;
+use crate::webrtc::WebRtcCommand;
+use crate::worker::{Command, SharedStats, Urgent};
 
-/// Commands that may wait for a worker. Beyond it callers are told that the relay is busy.
-const COMMAND_QUEUE: usize = 4096;
-/// Questions and renewal batches that may wait for the asynchronous side.
-const QUESTION_QUEUE: usize = 256;
 /// How long a caller waits for the worker's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the authority may take for one answer before it counts as silent.
-const AUTHORITY_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Life of an RTSP handle before its first use.
 const RTSP_HANDLE_LIFE: Duration = Duration::from_secs(30);
-
-/// A running relay: its thread, and where it listens.
-pub struct Relay {
-    handle: RelayHandle,
-    addresses: BoundAddresses,
-    thread: Option<JoinHandle<()>>,
-}
 
 /// Commands to a running relay. Cheap to clone.
 #[derive(Clone)]
@@ -54,19 +36,45 @@ pub struct RelayHandle {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    commands: SyncSender<Command>,
-    waker: Waker,
-    urgent: Arc<Urgent>,
-    gate: Gate,
-    stats: Arc<SharedStats>,
+/// What all handles share.
+pub(crate) struct Shared {
+    pub(crate) workers: Vec<WorkerHandle>,
+    pub(crate) crew: Arc<Crew>,
+    pub(crate) gate: Gate,
+}
+
+/// The way into one worker.
+pub(crate) struct WorkerHandle {
+    pub(crate) commands: SyncSender<Command>,
+    pub(crate) waker: Arc<Waker>,
+    pub(crate) urgent: Arc<Urgent>,
+    pub(crate) stats: Arc<SharedStats>,
+}
+
+impl WorkerHandle {
+    fn renew_all(&self) {
+        self.urgent.revocation_missed.store(true, Ordering::Release);
+        let _ = self.waker.wake();
+    }
+
+    /// Queues a command; `false` if the queue is full or the worker gone.
+    fn send(&self, command: Command) -> bool {
+        match self.commands.try_send(command) {
+            Ok(()) => self.waker.wake().is_ok(),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
 }
 
 /// Counters of the relay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RelayStats {
+    /// Worker threads.
+    pub workers: u64,
     /// Streams with a publisher, or waiting for one to come back.
     pub streams: u64,
+    /// Copies of them with other workers, for viewers there.
+    pub mirrors: u64,
     /// Viewers.
     pub subscribers: u64,
     /// RTP packets taken in.
@@ -89,164 +97,6 @@ pub struct RelayStats {
     pub turns: u64,
 }
 
-impl Relay {
-    /// Binds every port and starts the worker. Must be called within a tokio runtime, which serves
-    /// the worker's questions.
-    pub fn start(
-        config: &RelayConfig,
-        verifier: GrantVerifier,
-        authority: Arc<dyn Authority>,
-    ) -> Result<Self, StartError> {
-        let poll = Poll::new().map_err(StartError::Thread)?;
-        let waker = Waker::new(poll.registry(), WAKER).map_err(StartError::Thread)?;
-        let calm = Calms::new(poll.registry()).map_err(StartError::Thread)?;
-        let (ports, addresses) = bind(config, poll.registry(), &calm)?;
-        let (commands, receiver) = sync_channel(COMMAND_QUEUE);
-        let (questions, asked) = mpsc::channel(QUESTION_QUEUE);
-        let (renewals, batches) = mpsc::channel(QUESTION_QUEUE);
-        let stats = Arc::new(SharedStats::default());
-        let urgent = Arc::new(Urgent::default());
-        let worker = Worker::new(WorkerParts {
-            poll,
-            calm,
-            ports,
-            commands: receiver,
-            urgent: urgent.clone(),
-            renewals,
-            questions: Questions::new(questions),
-            stats: stats.clone(),
-            seed: random_u128() as u64,
-        });
-        let thread = std::thread::Builder::new()
-            .name("relay-0".into())
-            .spawn(move || run(worker))
-            .map_err(StartError::Thread)?;
-        // Which grants were used, and what was revoked since, is not known from before.
-        let gate = Gate::new(verifier, unix_now());
-        let shared = Shared { commands, waker, urgent, gate, stats };
-        let handle = RelayHandle { shared: Arc::new(shared) };
-        tokio::spawn(answer_questions(handle.clone(), authority.clone(), asked));
-        tokio::spawn(renew_leases(handle.clone(), authority, batches));
-        Ok(Self { handle, addresses, thread: Some(thread) })
-    }
-
-    /// The way to give commands.
-    pub fn handle(&self) -> RelayHandle {
-        self.handle.clone()
-    }
-
-    /// Where the relay listens.
-    pub fn addresses(&self) -> BoundAddresses {
-        self.addresses
-    }
-
-    /// Ends every session and the thread.
-    pub fn stop(mut self) {
-        // Waits for a place in the queue: nothing else ends the thread.
-        let shared = &self.handle.shared;
-        if shared.commands.send(Command::Shutdown).is_ok() {
-            let _ = shared.waker.wake();
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Why a relay does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A port cannot be bound.
-    #[error("cannot listen on {address} ({key}): {source}")]
-    Bind {
-        /// Config key of the address.
-        key: &'static str,
-        /// The address.
-        address: std::net::SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The thread or its poller cannot be made.
-    #[error("cannot start the relay's thread: {0}")]
-    Thread(io::Error),
-    /// The certificate does not fit.
-    #[error("cannot use the relay's certificate: {0}")]
-    Certificate(String),
-}
-
-fn bind(
-    config: &RelayConfig,
-    registry: &Registry,
-    calm: &Calms,
-) -> Result<(Ports, BoundAddresses), StartError> {
-    let at = |key, address| move |source| StartError::Bind { key, address, source };
-    let webrtc = WebRtcPort::bind(config, calm.webrtc.registry())
-        .map_err(at("listen.webrtc", config.webrtc))?;
-    let rtsp = RtspPort::bind(config, registry, calm.rtsp.registry()).map_err(|failed| {
-        StartError::Bind { key: failed.key, address: failed.address, source: failed.source }
-    })?;
-    let roq = RoqPort::new(config, calm.roq.registry()).map_err(|error| match error {
-        RoqError::Io(source) => StartError::Bind { key: "listen.roq", address: config.roq, source },
-        RoqError::Tls(error) => StartError::Certificate(error.to_string()),
-    })?;
-    let tcp = rtsp.addresses().map_err(at("listen.rtsp", config.rtsp))?;
-    let addresses = BoundAddresses {
-        webrtc: webrtc.local_addr(),
-        rtsp: tcp.rtsp,
-        rtsps: tcp.rtsps,
-        roq: roq.local_addr(),
-    };
-    Ok((Ports { webrtc, rtsp, roq, feed: FeedPort::default() }, addresses))
-}
-
-/// A worker that fails takes the process down: its streams are gone, and a supervisor restarts us
-/// faster than a half-dead relay would be noticed.
-fn run(worker: Worker) {
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| worker.run()));
-    let text = match outcome {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "a panic, reported above".to_owned(),
-    };
-    tracing::error!(error = text, "the relay worker failed; the process stops");
-    std::process::exit(70);
-}
-
-async fn answer_questions(
-    handle: RelayHandle,
-    authority: Arc<dyn Authority>,
-    mut asked: mpsc::Receiver<Question>,
-) {
-    while let Some(question) = asked.recv().await {
-        match question {
-            Question::RtspPublisher { peer, user } => {
-                let look_up = authority.rtsp_publisher(user);
-                let answer = tokio::time::timeout(AUTHORITY_TIMEOUT, look_up).await;
-                let answer = answer.unwrap_or(None);
-                handle.send(Command::Rtsp(RtspCommand::Credential { peer, answer }));
-            }
-        }
-    }
-}
-
-async fn renew_leases(
-    handle: RelayHandle,
-    authority: Arc<dyn Authority>,
-    mut batches: mpsc::Receiver<Vec<(LeaseId, crate::api::LeaseTerms)>>,
-) {
-    while let Some(batch) = batches.recv().await {
-        let (ids, terms): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let answer = tokio::time::timeout(AUTHORITY_TIMEOUT, authority.renew(terms)).await;
-        let verdicts = match answer {
-            Ok(Ok(verdicts)) if verdicts.len() == ids.len() => {
-                Some(ids.into_iter().zip(verdicts).collect())
-            }
-            _ => None,
-        };
-        handle.send(Command::Renewed(verdicts));
-    }
-}
-
 /// Why a viewer's request fails: at the gate, or in the media plane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ViewError {
@@ -259,6 +109,14 @@ pub enum ViewError {
 }
 
 impl RelayHandle {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn workers(&self) -> &[WorkerHandle] {
+        &self.shared.workers
+    }
+
     /// Starts a WHEP session with a grant.
     pub async fn whep(
         &self,
@@ -266,9 +124,10 @@ impl RelayHandle {
         offer: String,
     ) -> Result<WebRtcAnswer, ViewError> {
         let admitted = self.admit(request)?;
-        let id = SessionId(random_u128());
+        let worker = self.place_viewer(&admitted.key);
+        let id = name_session(worker);
         let ask = |reply| Command::WebRtc(WebRtcCommand::View { id, admitted, offer, reply });
-        Ok(self.ask(ask).await?)
+        Ok(self.ask(worker, ask).await?)
     }
 
     /// Starts a WHIP session of a known device.
@@ -277,9 +136,10 @@ impl RelayHandle {
         publisher: Publisher,
         offer: String,
     ) -> Result<WebRtcAnswer, MediaError> {
-        let id = SessionId(random_u128());
-        self.ask(|reply| Command::WebRtc(WebRtcCommand::Publish { id, publisher, offer, reply }))
-            .await
+        let worker = self.place_publisher(&publisher.key);
+        let id = name_session(worker);
+        let publish = |reply| WebRtcCommand::Publish { id, publisher, offer, reply };
+        self.ask(worker, |reply| Command::WebRtc(publish(reply))).await
     }
 
     /// Trickles candidates into a WebRTC session, or restarts its ICE.
@@ -289,13 +149,14 @@ impl RelayHandle {
         if_match: Option<String>,
         fragment: String,
     ) -> Result<WebRtcPatch, MediaError> {
-        self.ask(|reply| Command::WebRtc(WebRtcCommand::Patch { id, if_match, fragment, reply }))
-            .await
+        let patch = |reply| WebRtcCommand::Patch { id, if_match, fragment, reply };
+        self.ask(worker_of(id), |reply| Command::WebRtc(patch(reply))).await
     }
 
     /// Ends a WebRTC session.
     pub async fn delete(&self, id: SessionId) -> Result<(), MediaError> {
-        self.ask(|reply| Command::WebRtc(WebRtcCommand::Delete { id, reply })).await
+        let delete = |reply| Command::WebRtc(WebRtcCommand::Delete { id, reply });
+        self.ask(worker_of(id), delete).await
     }
 
     /// Trades a grant for a one-use RTSP login.
@@ -309,15 +170,18 @@ impl RelayHandle {
         let (user, password) = (handle.user.clone(), handle.password.clone());
         let expires = Instant::now() + RTSP_HANDLE_LIFE;
         let add = |reply| RtspCommand::AddHandle { user, password, admitted, expires, reply };
-        self.ask(|reply| Command::Rtsp(add(reply))).await?;
+        // All workers share the logins; the one with the listeners has them expire.
+        self.ask(WorkerIndex(0), |reply| Command::Rtsp(add(reply))).await?;
         Ok(handle)
     }
 
     /// Trades a grant for a RoQ session.
     pub async fn roq_view(&self, request: Request<'_>) -> Result<RoqSession, ViewError> {
         let admitted = self.admit(request)?;
-        let id = SessionId(random_u128());
-        Ok(self.ask(|reply| Command::Roq(RoqCommand::View { id, admitted, reply })).await?)
+        let worker = self.place_viewer(&admitted.key);
+        let id = name_session(worker);
+        let view = |reply| Command::Roq(RoqCommand::View { id, admitted, reply });
+        Ok(self.ask(worker, view).await?)
     }
 
     /// Opens a RoQ session for a device's identity key.
@@ -327,11 +191,10 @@ impl RelayHandle {
         identity: Thumbprint,
         tracks: Vec<TrackInfo>,
     ) -> Result<RoqSession, MediaError> {
-        let id = SessionId(random_u128());
-        self.ask(|reply| {
-            Command::Roq(RoqCommand::Publish { id, publisher, identity, tracks, reply })
-        })
-        .await
+        let worker = self.place_publisher(&publisher.key);
+        let id = name_session(worker);
+        let publish = |reply| RoqCommand::Publish { id, publisher, identity, tracks, reply };
+        self.ask(worker, |reply| Command::Roq(publish(reply))).await
     }
 
     /// Starts a publisher inside the process.
@@ -341,68 +204,88 @@ impl RelayHandle {
         tracks: Vec<TrackInfo>,
         unordered: bool,
     ) -> Result<Feed, MediaError> {
-        let id = SessionId(random_u128());
-        self.ask(|reply| {
-            Command::Feed(FeedCommand::Start { id, publisher, tracks, unordered, reply })
-        })
-        .await?;
+        let worker = self.place_publisher(&publisher.key);
+        let id = name_session(worker);
+        let start = |reply| FeedCommand::Start { id, publisher, tracks, unordered, reply };
+        self.ask(worker, |reply| Command::Feed(start(reply))).await?;
         Ok(Feed { id, handle: self.clone() })
     }
 
     /// Whether a stream is live.
-    pub async fn live(&self, key: StreamKey) -> bool {
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Live { key, reply })
-            && matches!(tokio::time::timeout(ANSWER_TIMEOUT, answer).await, Ok(Ok(true)))
+    pub fn live(&self, key: &StreamKey) -> bool {
+        self.shared.crew.home(key).is_some()
     }
 
-    /// Ends what a revocation ends. When the queue is full, every lease is asked about instead.
+    /// Ends what a revocation ends. When a worker's queue is full, it asks about every lease instead.
     pub fn revoke(&self, revocation: Revocation) {
-        if !self.send(Command::Revoke(revocation)) {
-            self.renew_all();
+        for worker in &self.shared.workers {
+            if !worker.send(Command::Revoke(revocation.clone())) {
+                worker.renew_all();
+            }
         }
     }
 
     /// Ends every session that publishes for a device: its credential was taken back. `false` if
-    /// the queue is full; try again.
+    /// a queue is full; try again.
     #[must_use]
-    pub fn end_publishers(&self, device: DeviceId) -> bool {
-        self.send(Command::EndPublishers(device))
+    pub fn end_publishers(&self, device: &DeviceId) -> bool {
+        let sent = |worker: &WorkerHandle| worker.send(Command::EndPublishers(device.clone()));
+        // Every worker is told, whatever became of the one before it.
+        self.shared.workers.iter().map(sent).fold(true, |all, sent| all & sent)
     }
 
     /// The revocation feed is alive; called each second.
     pub fn feed_beat(&self) {
-        self.send(Command::FeedBeat);
+        for worker in &self.shared.workers {
+            worker.send(Command::FeedBeat);
+        }
     }
 
     /// Asks the authority about every lease now: revocations may have been missed.
     pub fn renew_all(&self) {
-        self.shared.urgent.revocation_missed.store(true, Ordering::Release);
-        let _ = self.shared.waker.wake();
+        self.shared.workers.iter().for_each(WorkerHandle::renew_all);
     }
 
-    /// Counters, at most half a second old.
+    /// Counters of all workers together, at most half a second old.
     pub fn stats(&self) -> RelayStats {
-        let stats = &self.shared.stats;
-        let read = |cell: &std::sync::atomic::AtomicU64| cell.load(Ordering::Relaxed);
+        let workers = &self.shared.workers;
+        let sum = |cell: fn(&SharedStats) -> &AtomicU64| {
+            workers.iter().map(|worker| cell(&worker.stats).load(Ordering::Relaxed)).sum()
+        };
         RelayStats {
-            streams: read(&stats.streams),
-            subscribers: read(&stats.subscribers),
-            packets_in: read(&stats.packets_in),
-            packets_dropped: read(&stats.packets_dropped),
-            packets_over_rate: read(&stats.packets_over_rate),
-            frames_in: read(&stats.frames_in),
-            frames_lost: read(&stats.frames_lost),
-            frames_out: read(&stats.frames_out),
-            skips: read(&stats.skips),
-            cached_bytes: read(&stats.cached_bytes),
-            turns: read(&stats.turns),
+            workers: workers.len() as u64,
+            streams: sum(|stats| &stats.streams),
+            mirrors: sum(|stats| &stats.mirrors),
+            subscribers: sum(|stats| &stats.subscribers),
+            packets_in: sum(|stats| &stats.packets_in),
+            packets_dropped: sum(|stats| &stats.packets_dropped),
+            packets_over_rate: sum(|stats| &stats.packets_over_rate),
+            frames_in: sum(|stats| &stats.frames_in),
+            frames_lost: sum(|stats| &stats.frames_lost),
+            frames_out: sum(|stats| &stats.frames_out),
+            skips: sum(|stats| &stats.skips),
+            cached_bytes: sum(|stats| &stats.cached_bytes),
+            turns: sum(|stats| &stats.turns),
         }
     }
 
     /// Histograms of how long frames stay inside, in the text format of Prometheus.
     pub fn delays(&self) -> String {
-        self.shared.stats.delays.text()
+        Delays::text(self.shared.workers.iter().map(|worker| &worker.stats.delays))
+    }
+
+    /// The worker for a viewer, which counts as sent there.
+    fn place_viewer(&self, key: &StreamKey) -> WorkerIndex {
+        let worker = self.shared.crew.place_viewer(key);
+        self.shared.crew.add_load(worker, 1);
+        worker
+    }
+
+    /// The worker for a publisher, which counts as sent there.
+    fn place_publisher(&self, key: &StreamKey) -> WorkerIndex {
+        let worker = self.shared.crew.place_publisher(key);
+        self.shared.crew.add_load(worker, PUBLISHER_WEIGHT);
+        worker
     }
 
     fn admit(&self, request: Request<'_>) -> Result<Admitted, AdmitError> {
@@ -411,10 +294,13 @@ impl RelayHandle {
 
     async fn ask<T>(
         &self,
+        worker: WorkerIndex,
         make: impl FnOnce(oneshot::Sender<Result<T, MediaError>>) -> Command,
     ) -> Result<T, MediaError> {
+        // Names of sessions come from outside, and no other names a worker that is not there.
+        let worker = self.worker(worker).ok_or(MediaError::NoSession)?;
         let (reply, answer) = oneshot::channel();
-        if !self.send(make(reply)) {
+        if !worker.send(make(reply)) {
             return Err(MediaError::Full);
         }
         match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
@@ -424,11 +310,12 @@ impl RelayHandle {
     }
 
     /// Queues a command; `false` if the queue is full or the worker gone.
-    fn send(&self, command: Command) -> bool {
-        match self.shared.commands.try_send(command) {
-            Ok(()) => self.shared.waker.wake().is_ok(),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-        }
+    pub(crate) fn send(&self, worker: WorkerIndex, command: Command) -> bool {
+        self.worker(worker).is_some_and(|worker| worker.send(command))
+    }
+
+    fn worker(&self, index: WorkerIndex) -> Option<&WorkerHandle> {
+        self.shared.workers.get(usize::from(index.0))
     }
 }
 
@@ -441,27 +328,43 @@ pub struct Feed {
 impl Feed {
     /// Hands in one RTP packet; `false` if the relay is too busy and it was dropped.
     pub fn rtp(&self, track: TrackIndex, packet: Bytes) -> bool {
-        self.handle.send(Command::Feed(FeedCommand::Rtp { id: self.id, track, packet }))
+        self.handle.send(
+            worker_of(self.id),
+            Command::Feed(FeedCommand::Rtp { id: self.id, track, packet }),
+        )
     }
 
     /// Hands in the source's clock mapping.
     pub fn sender_report(&self, track: TrackIndex, info: SenderInfo) {
-        self.handle.send(Command::Feed(FeedCommand::SenderReport { id: self.id, track, info }));
+        self.handle.send(
+            worker_of(self.id),
+            Command::Feed(FeedCommand::SenderReport { id: self.id, track, info }),
+        );
     }
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        self.handle.send(Command::Feed(FeedCommand::End { id: self.id }));
+        self.handle.send(worker_of(self.id), Command::Feed(FeedCommand::End { id: self.id }));
     }
 }
 
-fn unix_now() -> u64 {
+pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// A new session's name: 120 random bits and its worker.
+fn name_session(worker: WorkerIndex) -> SessionId {
+    SessionId(random_u128() & !0xff | u128::from(worker.0))
+}
+
+/// The worker that a session was named for.
+fn worker_of(id: SessionId) -> WorkerIndex {
+    WorkerIndex(id.0 as u8)
+}
+
 /// 128 bits from the system's generator.
-fn random_u128() -> u128 {
+pub(crate) fn random_u128() -> u128 {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
     u128::from_be_bytes(bytes)
@@ -469,7 +372,12 @@ fn random_u128() -> u128 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use mio::Poll;
     use sightline_grant::GrantSigner;
+
+    use crate::worker::WAKER;
 
     use super::*;
 
@@ -479,20 +387,18 @@ mod tests {
         let (commands, queue) = sync_channel(1);
         let verifier = GrantSigner::from_seed(&[5; 32]).unwrap().verifier();
         let urgent = Arc::new(Urgent::default());
-        let shared = Shared {
-            commands,
-            waker: Waker::new(poll.registry(), WAKER).unwrap(),
-            urgent: urgent.clone(),
-            gate: Gate::new(verifier, 0),
-            stats: Arc::default(),
-        };
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER).unwrap());
+        let (crew, _notes) = Crew::new(vec![waker.clone()]);
+        let stats = Arc::default();
+        let workers = vec![WorkerHandle { commands, waker, urgent: urgent.clone(), stats }];
+        let shared = Shared { workers, crew: Arc::new(crew), gate: Gate::new(verifier, 0) };
         let handle = RelayHandle { shared: Arc::new(shared) };
         let revocation = || Revocation::Session { session: "s".into() };
         handle.revoke(revocation());
         assert!(!urgent.revocation_missed.load(Ordering::Acquire), "it has a place");
         handle.revoke(revocation());
         assert!(urgent.revocation_missed.load(Ordering::Acquire));
-        assert!(!handle.end_publishers(DeviceId::new("CAM-1").unwrap()), "the caller tries again");
+        assert!(!handle.end_publishers(&DeviceId::new("CAM-1").unwrap()), "the caller tries again");
         drop(queue);
     }
 }

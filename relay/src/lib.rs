@@ -1,8 +1,8 @@
 //! The I/O shell of the media plane: sockets, timers and threads around `sightline-relay-proto`.
 //!
-//! One worker thread owns its sockets, its viewers and its timers. The rest of the process talks to
-//! it through [`RelayHandle`], whose commands cross a bounded queue. See `worker.rs` for the loop,
-//! and one file per transport for the ports: `webrtc.rs`, `rtsp.rs`, `roq.rs`.
+//! A worker thread owns its sockets, its viewers and its timers. The rest of the process talks to
+//! the workers through [`RelayHandle`], whose commands cross bounded queues. See `worker.rs` for the
+//! loop, `crew.rs` for what workers tell each other, and one file per transport for the ports: `webrtc.rs`, `rtsp.rs`, `roq.rs`.
 
 pub mod admit;
 #[cfg(test)]
@@ -10,6 +10,7 @@ mod allocations;
 pub mod api;
 mod calm;
 pub mod config;
+mod crew;
 mod delay;
 mod feed;
 mod handle;
@@ -17,6 +18,7 @@ pub mod lease;
 mod port;
 pub mod roq;
 pub mod rtsp;
+mod start;
 mod subscribers;
 mod udp;
 pub mod webrtc;
@@ -24,4 +26,5 @@ mod worker;
 
 pub use api::*;
 pub use config::RelayConfig;
-pub use handle::{Feed, Relay, RelayHandle, RelayStats, StartError, ViewError};
+pub use handle::{Feed, RelayHandle, RelayStats, ViewError};
+pub use start::{Relay, StartError};

@@ -18,11 +18,12 @@ use std::time::Instant;
 
 use mio::Token;
 use sightline_relay_proto::frame::Protection;
-use sightline_relay_proto::hub::{Hub, PublisherId};
+use sightline_relay_proto::hub::{Hub, Publication, PublishError, PublisherId};
 use sightline_relay_proto::ids::StreamKey;
 use sightline_relay_proto::transmit::Arena;
 
 use crate::api::MediaError;
+use crate::crew::{Company, WorkerIndex};
 use crate::lease::{LeaseId, LeaseTable};
 use crate::subscribers::Subscribers;
 
@@ -116,6 +117,27 @@ pub(crate) struct Cx<'a> {
     pub(crate) arena: &'a mut Arena,
     /// Questions to the asynchronous side.
     pub(crate) questions: &'a Questions,
+    /// The other workers.
+    pub(crate) company: &'a mut Company,
+}
+
+impl Cx<'_> {
+    /// Makes a stream known to the hub if it is at home with another worker. Comes before any
+    /// question about a stream that a viewer asks for.
+    pub(crate) fn look_up(&mut self, key: &StreamKey) {
+        self.company.look_up(self.now, self.hub, key);
+    }
+
+    /// Starts a publication; the stream is at home here from now on.
+    pub(crate) fn publish(
+        &mut self,
+        publication: Publication,
+    ) -> Result<PublisherId, PublishError> {
+        let key = publication.key.clone();
+        let publisher = self.hub.publish(self.now, publication)?;
+        self.company.settle(self.hub, key, publisher);
+        Ok(publisher)
+    }
 }
 
 /// Every way of watching hands out open frames only, so a sealed camera's stream is refused.
@@ -130,6 +152,8 @@ pub(crate) fn refuse_sealed(hub: &Hub, key: &StreamKey) -> Result<(), MediaError
 pub(crate) enum Question {
     /// Who is this RTSP user?
     RtspPublisher {
+        /// Its worker.
+        worker: WorkerIndex,
         /// The connection that waits.
         peer: PeerId,
         /// User name of its `Authorization` header.

@@ -231,6 +231,7 @@ impl RoqPort {
         id: SessionId,
         admitted: Admitted,
     ) -> Result<RoqSession, MediaError> {
+        cx.look_up(&admitted.key);
         refuse_sealed(cx.hub, &admitted.key)?;
         self.make_room(cx, admitted.terminal)?;
         let infos = cx.hub.tracks(&admitted.key).ok_or(MediaError::NotLive)?.to_vec();

@@ -1,9 +1,11 @@
 //! The RTSP port: cameras that push, players that pull, over TCP, TLS and UDP.
 //!
 //! Connections are counted before anything is allocated for them; a session lives and dies with its
-//! connection. See `peer.rs` for one connection, `play.rs` and `record.rs` for its two roles.
+//! connection. See `peer.rs` for one connection, `play.rs` and `record.rs` for its two roles, and
+//! `visitor.rs` for how a connection gets to the worker of its stream.
 
 mod admission;
+mod door;
 #[cfg(test)]
 mod foreign;
 mod handles;
@@ -14,6 +16,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 mod udp;
+mod visitor;
 mod wire;
 
 use std::io;
@@ -35,10 +38,11 @@ use crate::api::{Admitted, MediaError, RTSP_REALM, RtspPublisher};
 use crate::config::{RelayConfig, TlsIdentity};
 use crate::port::{BindFailed, CloseReason, Cx, PeerId, PortKind};
 
-use admission::{Admission, MAX_CONNECTIONS};
-use handles::Handles;
+use admission::MAX_CONNECTIONS;
+pub(crate) use door::Door;
 use peer::{Fate, Peer, Who, listen};
 use udp::{Route, Udp};
+pub(crate) use visitor::Visitor;
 use wire::Wire;
 
 /// CNAME of our RTCP.
@@ -99,8 +103,7 @@ pub(super) struct Shared {
     /// Poller of the connections that play.
     calm: Registry,
     udp: Udp,
-    handles: Handles,
-    admission: Admission,
+    door: Arc<Door>,
     scratch: Box<[u8]>,
     ssrc: u32,
 }
@@ -121,8 +124,8 @@ impl Listener {
 
 /// Every RTSP connection of one worker.
 pub(crate) struct RtspPort {
-    /// Plain, then TLS.
-    listeners: [Listener; 2],
+    /// Plain, then TLS; of the one worker that has them.
+    listeners: Vec<Listener>,
     tls: Arc<ServerConfig>,
     plain_play: bool,
     udp_ports: (u16, u16),
@@ -139,18 +142,23 @@ pub(crate) struct RtspPort {
 }
 
 impl RtspPort {
-    /// Binds every socket and registers it; `calm` is for those on which only viewers speak.
+    /// Binds every socket and registers it; `calm` is for those on which only viewers speak. Without
+    /// `listens` connections come from the worker that does.
     pub(crate) fn bind(
         config: &RelayConfig,
-        registry: &Registry,
-        calm: &Registry,
+        door: Arc<Door>,
+        listens: bool,
+        [registry, calm]: [&Registry; 2],
     ) -> Result<Self, BindFailed> {
         let at = BindFailed::at;
         let token = |place| PortKind::Rtsp.token(place);
         let listener = |address, place| Listener::bind(address, registry, token(place));
-        let rtsp = listener(config.rtsp, place::RTSP).map_err(at("listen.rtsp", config.rtsp))?;
-        let rtsps =
-            listener(config.rtsps, place::RTSPS).map_err(at("listen.rtsps", config.rtsps))?;
+        let mut listeners = Vec::new();
+        if listens {
+            let (rtsp, rtsps) = (config.rtsp, config.rtsps);
+            listeners.push(listener(rtsp, place::RTSP).map_err(at("listen.rtsp", rtsp))?);
+            listeners.push(listener(rtsps, place::RTSPS).map_err(at("listen.rtsps", rtsps))?);
+        }
         let tokens = [token(place::RTP), token(place::RTCP)];
         let udp = Udp::bind(config.rtsp_udp, [registry, calm], tokens);
         let (udp, udp_ports) = udp.map_err(at("listen.rtsp_udp", config.rtsp_udp))?;
@@ -160,13 +168,12 @@ impl RtspPort {
         let shared = Shared {
             calm,
             udp,
-            handles: Handles::default(),
-            admission: Admission::default(),
+            door,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             ssrc: u32::from_ne_bytes(ssrc),
         };
         Ok(Self {
-            listeners: [rtsp, rtsps],
+            listeners,
             tls,
             plain_play: config.plain_rtsp_play,
             udp_ports,
@@ -180,11 +187,11 @@ impl RtspPort {
         })
     }
 
-    /// Where the port listens, with the real ports.
-    pub(crate) fn addresses(&self) -> io::Result<RtspAddresses> {
-        let [rtsp, rtsps] = &self.listeners;
+    /// Where the port listens, with the real ports; `None` if it does not.
+    pub(crate) fn addresses(&self) -> io::Result<Option<RtspAddresses>> {
+        let [rtsp, rtsps] = self.listeners.as_slice() else { return Ok(None) };
         let (rtsp, rtsps) = (rtsp.tcp.local_addr()?, rtsps.tcp.local_addr()?);
-        Ok(RtspAddresses { rtsp, rtsps })
+        Ok(Some(RtspAddresses { rtsp, rtsps }))
     }
 
     /// A socket is ready.
@@ -211,13 +218,13 @@ impl RtspPort {
     pub(crate) fn handle_command(&mut self, cx: &mut Cx<'_>, command: RtspCommand) {
         match command {
             RtspCommand::AddHandle { user, password, admitted, expires, reply } => {
-                let added = self.shared.handles.add(user, &password, admitted, expires);
+                let added = self.shared.door.handles().add(user, &password, admitted, expires);
                 if !added {
                     metrics::counter!("sightline_rtsp_handles_refused_total").increment(1);
                 }
                 // A caller that has gone leaves a login that expires.
                 let _ = reply.send(if added { Ok(()) } else { Err(MediaError::Full) });
-                self.next_tick.get_or_insert(cx.now + TICK);
+                self.start_tick(cx.now);
             }
             RtspCommand::Credential { peer, answer } => {
                 self.with_peer(cx, peer, |peer, cx, shared| {
@@ -243,7 +250,7 @@ impl RtspPort {
 
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
-        for index in [place::RTSP, place::RTSPS] {
+        for index in 0..self.listeners.len() {
             if self.listeners[index].again.is_some_and(|due| due <= cx.now) {
                 self.accept(cx, index);
             }
@@ -330,17 +337,32 @@ impl RtspPort {
             self.busy.push(id);
             self.urgent.get_or_insert(cx.now);
         }
-        if matches!(fate, Fate::Finished | Fate::Broken) {
-            let mut peer = self.peers.remove(place);
-            peer.leave(cx, &mut self.shared);
-            match fate {
-                Fate::Finished => peer.wire.finish(),
-                _ => peer.wire.reset(),
-            }
+        if !fate.is_gone() {
+            return;
+        }
+        let mut peer = self.peers.remove(place);
+        if fate == Fate::Moves {
+            return self.send_away(cx, peer);
+        }
+        peer.leave(cx, &mut self.shared);
+        match fate {
+            Fate::Finished => peer.wire.finish(),
+            _ => peer.wire.reset(),
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.peers.len() >= MAX_CONNECTIONS
+    }
+
+    fn start_tick(&mut self, now: Instant) {
+        self.next_tick.get_or_insert(now + TICK);
+    }
+
     fn accept(&mut self, cx: &mut Cx<'_>, index: usize) {
+        if index >= self.listeners.len() {
+            return;
+        }
         self.listeners[index].again = None;
         for _ in 0..ACCEPTS {
             match self.listeners[index].tcp.accept() {
@@ -361,21 +383,20 @@ impl RtspPort {
     /// Takes a connection in, or drops it when a bound is reached.
     fn admit(&mut self, cx: &mut Cx<'_>, tls: bool, mut tcp: TcpStream, address: SocketAddr) {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let full = self.peers.len() >= MAX_CONNECTIONS;
-        if full || !self.shared.admission.enter(address.ip()) {
+        if self.is_full() || !self.shared.door.admission().enter(address.ip()) {
             metrics::counter!("sightline_rtsp_connections_refused_total").increment(1);
             return;
         }
         let taken = self.open(cx, tls, &mut tcp, address);
         let Ok((id, connection, session)) = taken else {
-            return self.shared.admission.leave(address.ip());
+            return self.shared.door.admission().leave(address.ip());
         };
         let wire = match session {
             Some(session) => Wire::tls(tcp, session),
             None => Wire::plain(tcp),
         };
         self.peers.insert(Peer::new(id, address, connection, wire));
-        self.next_tick.get_or_insert(cx.now + TICK);
+        self.start_tick(cx.now);
         // Bytes may have come before the registration.
         self.with_peer(cx, id, |peer, cx, shared| peer.handle_ready(cx, shared, true));
     }
@@ -401,8 +422,7 @@ impl RtspPort {
         };
         // A frame is written whole; waiting for more would only delay its end.
         tcp.set_nodelay(true)?;
-        self.born += 1;
-        let id = PeerId(self.born << place::BITS | self.peers.vacant_key() as u64);
+        let id = self.next_id();
         listen(cx.registry, tcp, id)?;
         Ok((id, RtspConnection::new(cx.now, settings), session))
     }
@@ -422,13 +442,13 @@ impl RtspPort {
     }
 
     fn tick(&mut self, cx: &mut Cx<'_>) {
-        self.shared.handles.expire(cx.now);
+        self.shared.door.handles().expire(cx.now);
         let ids: Vec<PeerId> = self.peers.iter().map(|(_, peer)| peer.id).collect();
         for id in ids {
             self.with_peer(cx, id, |peer, cx, shared| peer.handle_tick(cx, shared));
         }
         self.shared.udp.send_rtcp(cx.arena);
-        let idle = self.peers.is_empty() && self.shared.handles.is_empty();
+        let idle = self.peers.is_empty() && self.shared.door.handles().is_empty();
         self.next_tick = if idle { None } else { Some(cx.now + TICK) };
     }
 }

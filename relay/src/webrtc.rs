@@ -313,6 +313,7 @@ impl Session {
     /// Packets can flow from now on, so the viewer's start is timed from here.
     fn subscribe(&mut self, cx: &mut Cx<'_>, peer: PeerId) -> bool {
         let Role::Viewer { key, selection, subscriber, .. } = &mut self.role else { return false };
+        cx.look_up(key);
         match cx.hub.subscribe(cx.now, key, selection.clone()) {
             Ok(id) => {
                 *subscriber = Some(id);
@@ -337,7 +338,7 @@ impl Session {
             takes_keyframe_requests: *takes_keyframe_requests,
             unordered: true,
         };
-        match cx.hub.publish(cx.now, publication) {
+        match cx.publish(publication) {
             Ok(publisher) => {
                 *id = Some(publisher);
                 cx.directory.publishers.insert(publisher, (PortKind::WebRtc, peer));

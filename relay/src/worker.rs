@@ -4,9 +4,10 @@
 //! 1. wait for a socket, a command or the next deadline;
 //! 2. sockets: publishers' packets go into the hub, viewers' feedback is answered (it does not wake
 //!    the worker packet by packet: [`crate::calm`]);
-//! 3. commands from the rest of the process;
+//! 3. notes of other workers ([`crate::crew`]) and commands from the rest of the process;
 //! 4. deadlines;
-//! 5. frames: every subscriber with work gets its due frames;
+//! 5. frames: they are handed on to workers that mirror their stream, then every subscriber with
+//!    work gets its due frames;
 //! 6. what the hub and the leases have decided: keyframe requests, ends, renewals.
 
 use std::io;
@@ -19,13 +20,14 @@ use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use sightline_grant::Revocation;
 use sightline_relay_proto::hub::{Hub, HubEvent, HubStats, SubscriberId};
-use sightline_relay_proto::ids::{DeviceId, StreamKey};
+use sightline_relay_proto::ids::DeviceId;
 use sightline_relay_proto::transmit::Arena;
 use smallvec::SmallVec;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::api::{LeaseTerms, LeaseVerdict};
 use crate::calm::{Calms, REST};
+use crate::crew::{Company, Note, PUBLISHER_WEIGHT, WorkerIndex};
 use crate::delay::Delays;
 use crate::feed::{FeedCommand, FeedPort};
 use crate::lease::{LeaseId, LeaseTable};
@@ -40,6 +42,8 @@ pub(crate) const WAKER: Token = Token(0);
 const EVENTS: usize = 256;
 /// Commands handled in one turn, so that a flood of them cannot starve the sockets.
 const COMMANDS_PER_TURN: usize = 256;
+/// Notes of other workers handled in one turn.
+const NOTES_PER_TURN: usize = 4096;
 /// Looks at the sockets of viewers in one turn.
 const CALM_LOOKS: usize = 8;
 /// Timers of sessions and leases fire at multiples of this, so that a thousand viewers' timers do not
@@ -67,13 +71,14 @@ pub(crate) enum Command {
     FeedBeat,
     /// Answer to a renewal batch; `None` when the authority was silent.
     Renewed(Option<Vec<(LeaseId, LeaseVerdict)>>),
-    /// Whether a stream is live.
-    Live {
-        key: StreamKey,
-        reply: oneshot::Sender<bool>,
-    },
     /// Ends every peer, then the thread.
     Shutdown,
+}
+
+/// Leases of a worker that the authority is asked about.
+pub(crate) struct Renewals {
+    pub(crate) worker: WorkerIndex,
+    pub(crate) batch: Vec<(LeaseId, LeaseTerms)>,
 }
 
 /// What must reach the worker although its queue is full.
@@ -87,6 +92,7 @@ pub(crate) struct Urgent {
 #[derive(Default)]
 pub(crate) struct SharedStats {
     pub(crate) streams: AtomicU64,
+    pub(crate) mirrors: AtomicU64,
     pub(crate) subscribers: AtomicU64,
     pub(crate) packets_in: AtomicU64,
     pub(crate) packets_dropped: AtomicU64,
@@ -104,6 +110,7 @@ impl SharedStats {
     fn store(&self, stats: HubStats, turns: u64) {
         let cells = [
             (&self.streams, stats.streams),
+            (&self.mirrors, stats.mirrors),
             (&self.subscribers, stats.subscribers),
             (&self.packets_in, stats.packets_in),
             (&self.packets_dropped, stats.packets_dropped),
@@ -180,7 +187,7 @@ pub(crate) struct Worker {
     core: Core,
     commands: Receiver<Command>,
     urgent: Arc<Urgent>,
-    renewals: mpsc::Sender<Vec<(LeaseId, LeaseTerms)>>,
+    renewals: mpsc::Sender<Renewals>,
     stats: Arc<SharedStats>,
     turns: u64,
     /// Origin of the ticks.
@@ -202,6 +209,7 @@ struct Core {
     directory: Directory,
     arena: Arena,
     questions: Questions,
+    company: Company,
 }
 
 impl Core {
@@ -214,6 +222,7 @@ impl Core {
             registry,
             arena: &mut self.arena,
             questions: &self.questions,
+            company: &mut self.company,
         }
     }
 }
@@ -225,10 +234,13 @@ pub(crate) struct WorkerParts {
     pub(crate) ports: Ports,
     pub(crate) commands: Receiver<Command>,
     pub(crate) urgent: Arc<Urgent>,
-    pub(crate) renewals: mpsc::Sender<Vec<(LeaseId, LeaseTerms)>>,
+    pub(crate) renewals: mpsc::Sender<Renewals>,
     pub(crate) questions: Questions,
+    pub(crate) company: Company,
     pub(crate) stats: Arc<SharedStats>,
     pub(crate) seed: u64,
+    /// What its streams may hold together, bytes.
+    pub(crate) cache_bytes: usize,
 }
 
 impl Worker {
@@ -238,11 +250,12 @@ impl Worker {
             calm: parts.calm,
             ports: parts.ports,
             core: Core {
-                hub: Hub::new(parts.seed),
+                hub: Hub::with_cache_budget(parts.seed, parts.cache_bytes),
                 leases: LeaseTable::default(),
                 directory: Directory::default(),
                 arena: Arena::with_capacity(ARENA_BYTES),
                 questions: parts.questions,
+                company: parts.company,
             },
             commands: parts.commands,
             urgent: parts.urgent,
@@ -258,13 +271,16 @@ impl Worker {
         let mut events = Events::with_capacity(EVENTS);
         let mut more = false;
         loop {
-            // The waker rings once for commands that one turn did not get to.
-            let wait = if more { Duration::ZERO } else { self.wait(Instant::now()) };
+            // The waker rings once for commands and notes that one turn did not get to.
+            let idle = !more && self.core.company.may_sleep();
+            let wait = if idle { self.wait(Instant::now()) } else { Duration::ZERO };
             match self.poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
             let now = Instant::now();
+            self.core.company.wake(now);
+            self.handle_notes(now);
             for event in &events {
                 self.handle_ready(now, event);
             }
@@ -278,10 +294,11 @@ impl Worker {
                 }
             }
             self.handle_timeouts(now);
+            self.core.company.hand_on(&mut self.core.hub);
             self.deliver(now);
             self.decide(now);
             self.turns += 1;
-            self.stats.store(self.core.hub.stats(), self.turns);
+            self.count();
         }
     }
 
@@ -290,6 +307,7 @@ impl Worker {
             self.ports.webrtc.poll_timeout(),
             self.ports.rtsp.poll_timeout(),
             self.core.leases.poll_timeout(),
+            self.core.company.poll_timeout(),
         ];
         let exact =
             [self.ports.roq.poll_timeout(), self.core.hub.poll_timeout(), self.calm.poll_timeout()];
@@ -336,6 +354,28 @@ impl Worker {
         Ok(())
     }
 
+    /// Handles what other workers say. It comes first in a turn: what they told before something
+    /// reached a socket here is known when the socket is read.
+    fn handle_notes(&mut self, now: Instant) {
+        for _ in 0..NOTES_PER_TURN {
+            let Some(note) = self.core.company.poll_note() else { return };
+            let core = &mut self.core;
+            if let Some(Note::Visitor(visitor)) = core.company.handle_note(now, &mut core.hub, note)
+            {
+                let (ports, mut cx) = self.split(now);
+                ports.rtsp.take_in(&mut cx, *visitor);
+            }
+        }
+    }
+
+    /// Tells the exporter and the other workers how much there is to do here.
+    fn count(&self) {
+        let stats = self.core.hub.stats();
+        self.stats.store(stats, self.turns);
+        let load = self.core.leases.len() + stats.streams as usize * PUBLISHER_WEIGHT;
+        self.core.company.crew().set_load(self.core.company.me(), load);
+    }
+
     /// Handles what waits, up to [`COMMANDS_PER_TURN`].
     fn handle_commands(&mut self, now: Instant) -> Commands {
         if self.urgent.revocation_missed.swap(false, Ordering::AcqRel) {
@@ -368,9 +408,6 @@ impl Worker {
             Command::FeedBeat => cx.leases.feed_beat(now),
             Command::Renewed(Some(verdicts)) => cx.leases.handle_renewed(now, verdicts),
             Command::Renewed(None) => cx.leases.handle_silence(now),
-            Command::Live { key, reply } => {
-                let _ = reply.send(cx.hub.tracks(&key).is_some());
-            }
             Command::Shutdown => {}
         }
     }
@@ -392,6 +429,9 @@ impl Worker {
         }
         if due(cx.leases.poll_timeout()) {
             cx.leases.handle_timeout(now);
+        }
+        if due(cx.company.poll_timeout()) {
+            cx.company.handle_timeout(now, cx.hub);
         }
     }
 
@@ -436,7 +476,8 @@ impl Worker {
             }
         }
         while let Some(batch) = self.core.leases.poll_renewals(now) {
-            if self.renewals.try_send(batch).is_err() {
+            let worker = self.core.company.me();
+            if self.renewals.try_send(Renewals { worker, batch }).is_err() {
                 self.core.leases.handle_silence(now);
                 break;
             }
@@ -454,8 +495,17 @@ impl Worker {
                     Some((PortKind::Roq, peer)) => {
                         ports.roq.request_keyframe(&mut cx, peer, track);
                     }
-                    Some((PortKind::Rtsp | PortKind::Feed, _)) | None => {}
+                    Some((PortKind::Rtsp | PortKind::Feed, _)) => {}
+                    // The publisher of a mirror is its home.
+                    None => {
+                        if let Some(mirror) = cx.hub.stream_of(publisher) {
+                            cx.company.ask_home(mirror, track);
+                        }
+                    }
                 }
+            }
+            HubEvent::StreamEnded { key, stream, reason } => {
+                self.core.company.handle_ended(&key, stream, reason);
             }
             HubEvent::SubscriberEnded { subscriber, .. } => {
                 if let Some((port, peer)) =

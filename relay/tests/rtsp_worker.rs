@@ -49,6 +49,7 @@ fn config() -> RelayConfig {
     let key = rustls_pki_types::PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der());
     let tls = TlsIdentity { chain: vec![pair.cert.der().clone()], key: key.into() };
     RelayConfig {
+        workers: 2,
         webrtc: any,
         rtsp: any,
         rtsps: any,
@@ -99,7 +100,7 @@ async fn a_grant_buys_one_play_of_what_a_camera_pushes() {
          rtsp://{SERIAL}:secret@127.0.0.1:{port}/{SERIAL}/0"
     ));
     let live = async {
-        while !handle.live(key()).await || handle.stats().frames_in < 10 {
+        while !handle.live(&key()) || handle.stats().frames_in < 10 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -151,7 +151,7 @@ impl Camera {
         tracks.extend(sound.then(|| RoqTrack::announce(&sound::track())));
         let session = doors.patiently(|| self.api.roq_publish(0, &tracks)).await;
         let target = SessionTarget {
-            server: doors.at("roq").map_err(|failure| failure.to_string())?,
+            server: doors.ip,
             session: session.map_err(|error| error.to_string())?,
             roots: doors.roots.clone(),
             identity: self.api.identity().clone(),

@@ -3,8 +3,7 @@
 //! Each camera has an owner with a phone number of its own. One terminal may ask so many questions
 //! a second, so an owner of many viewers signs in on several.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,7 +37,6 @@ pub(super) struct Doors {
     pub(super) ip: IpAddr,
     /// Our own addresses that viewers use, at least one.
     pub(super) local: Vec<IpAddr>,
-    ports: BTreeMap<String, u16>,
     /// Codes that the server sends.
     inbox: Inbox,
     /// Requests that had to wait for a limit.
@@ -46,7 +44,7 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// Asks the server for its ports. `data` is its data folder; `from` are our own addresses, none:
+    /// Asks the server what it is. `data` is its data folder; `from` are our own addresses, none:
     /// the one on the way to the server.
     pub(super) async fn open(server: &str, data: &Path, from: &[IpAddr]) -> Result<Self, String> {
         let roots = read_roots(Some(&data.join("pki/ca.pem")))
@@ -69,7 +67,6 @@ impl Doors {
             roots,
             ip,
             local,
-            ports: info.ports,
             inbox: Inbox::new(data.join(SMS_FILE)),
             limited: AtomicU64::new(0),
         })
@@ -83,12 +80,6 @@ impl Doors {
     /// The same from one of our own addresses.
     fn api_from(&self, identity: Identity, local: IpAddr) -> Result<Api, ApiError> {
         Api::from_address(&self.origin, Some(&self.roots), Arc::new(identity), Some(local))
-    }
-
-    /// Address of a door by its name in the configuration.
-    pub(super) fn at(&self, door: &str) -> Result<SocketAddr, Failure> {
-        let port = self.ports.get(door).ok_or_else(|| format!("the server has no port {door}"));
-        Ok(SocketAddr::new(self.ip, *port?))
     }
 
     /// Requests that had to wait for a limit so far.

@@ -48,7 +48,7 @@ pub(super) async fn connect(
     let (session, asked) = doors.timed(ask).await?;
     let endpoint = sockets.next((terminal.local, 0).into());
     let target = SessionTarget {
-        server: doors.at("roq")?,
+        server: doors.ip,
         session,
         roots: doors.roots.clone(),
         identity: terminal.api.identity().clone(),

@@ -68,7 +68,7 @@ async fn watch(control: &ControlPlane, relay: &RelayHandle) {
         if let Some(ended) = acts {
             relay.renew_all();
             for device in ended {
-                while !relay.end_publishers(device.clone()) {
+                while !relay.end_publishers(&device) {
                     tokio::time::sleep(RETRY).await;
                 }
             }

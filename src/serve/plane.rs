@@ -118,7 +118,7 @@ impl MediaPlane for RelayPlane {
 
     async fn live(&self, serial: &str) -> bool {
         match DeviceId::new(serial) {
-            Ok(device) => self.relay.live(StreamKey::up(device, Channel(0))).await,
+            Ok(device) => self.relay.live(&StreamKey::up(device, Channel(0))),
             Err(_) => false,
         }
     }

@@ -79,7 +79,12 @@ impl Attempt<'_> {
                 Outcome { status: 0, problem: "admitted".into(), packets }
             }
             Err(error) => {
-                let packets = roq_packets(self.server, self.api, made_up_session()).await;
+                let packets = roq_packets(
+                    self.server,
+                    self.api,
+                    made_up_session(self.server.at("roq").port()),
+                )
+                .await;
                 Outcome::refused(&error, packets)
             }
         }
@@ -192,7 +197,7 @@ async fn knock(socket: &UdpSocket, at: std::net::SocketAddr) -> usize {
 /// RTP packets that a session gives; a refused connection gives none.
 pub(crate) async fn roq_packets(server: &Server, api: &Api, session: RoqSession) -> usize {
     let target = SessionTarget {
-        server: server.at("roq"),
+        server: server.at("roq").ip(),
         session,
         roots: server.roots.clone(),
         identity: api.identity().clone(),
@@ -205,12 +210,12 @@ pub(crate) async fn roq_packets(server: &Server, api: &Api, session: RoqSession)
 }
 
 /// A session that nobody set up.
-fn made_up_session() -> RoqSession {
+fn made_up_session(port: u16) -> RoqSession {
     let track = RoqTrack::announce(&TrackInfo::video(Codec::H264));
     RoqSession {
         session: "0".repeat(32),
         server_name: format!("{}.roq.sightline.internal", "5a".repeat(16)),
-        port: 0,
+        port,
         tracks: vec![track],
     }
 }

@@ -391,7 +391,7 @@ impl User {
 
     pub(crate) fn target(&self, server: &Server, session: RoqSession) -> SessionTarget {
         SessionTarget {
-            server: SocketAddr::from((Ipv4Addr::LOCALHOST, session.port)),
+            server: Ipv4Addr::LOCALHOST.into(),
             session,
             roots: server.roots(),
             identity: self.identity.clone(),

@@ -44,7 +44,7 @@ impl Rogue {
         let session = self.session(server).await;
         let flow = session.tracks[0].flow;
         let config = config(server, Some(&self.identity), b"roq");
-        let connection = dial(server, config, &session.server_name).await;
+        let connection = dial(session.port, config, &session.server_name).await;
         (connection.expect("a connection"), flow)
     }
 }
@@ -69,13 +69,9 @@ fn config(server: &Server, identity: Option<&Identity>, alpn: &[u8]) -> ClientCo
     ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).expect("TLS 1.3")))
 }
 
-async fn dial(
-    server: &Server,
-    config: ClientConfig,
-    name: &str,
-) -> Result<Connection, ConnectionError> {
+async fn dial(port: u16, config: ClientConfig, name: &str) -> Result<Connection, ConnectionError> {
     let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
-    let connecting = endpoint.connect_with(config, server.address("roq"), name);
+    let connecting = endpoint.connect_with(config, SocketAddr::from(([127, 0, 0, 1], port)), name);
     tokio::time::timeout(SOON, connecting.expect("a usable configuration"))
         .await
         .expect("the handshake ends in time")
@@ -103,16 +99,18 @@ fn wire(code: Code) -> u64 {
 
 /// Handshakes that lead nowhere.
 pub(crate) async fn handshakes(server: &Server, rogue: &Rogue) {
+    let port = server.address("roq").port();
     let name = format!("{}.roq.sightline.internal", "0".repeat(32));
-    let unknown = dial(server, config(server, Some(&rogue.identity), b"roq"), &name).await;
+    let unknown = dial(port, config(server, Some(&rogue.identity), b"roq"), &name).await;
     assert_eq!(close_code(&unknown.expect("a handshake")).await, Some(wire(Code::General)));
 
     let session = rogue.session(server).await;
     let thief = Identity::generate_device().expect("randomness");
-    let stolen = dial(server, config(server, Some(&thief), b"roq"), &session.server_name).await;
+    let stolen =
+        dial(session.port, config(server, Some(&thief), b"roq"), &session.server_name).await;
     assert_eq!(close_code(&stolen.expect("a handshake")).await, Some(wire(Code::General)));
 
-    let nobody = dial(server, config(server, None, b"roq"), &session.server_name).await;
+    let nobody = dial(session.port, config(server, None, b"roq"), &session.server_name).await;
     // TLS 1.3 lets the client finish first: the alert comes at once or right after.
     let error = match nobody {
         Ok(connection) => tokio::time::timeout(SOON, connection.closed()).await.expect("an end"),
@@ -120,7 +118,8 @@ pub(crate) async fn handshakes(server: &Server, rogue: &Rogue) {
     };
     assert!(error.to_string().contains("cert"), "a certificate is demanded: {error}");
 
-    let foreign = dial(server, config(server, Some(&rogue.identity), b"h3"), &session.server_name);
+    let foreign =
+        dial(session.port, config(server, Some(&rogue.identity), b"h3"), &session.server_name);
     let error = foreign.await.expect_err("no protocol in common").to_string();
     assert!(error.contains("120") || error.contains("protocol"), "{error}");
 }

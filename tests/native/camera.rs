@@ -43,7 +43,7 @@ impl Camera {
         let identity = Arc::new(Identity::generate_device().expect("a key"));
         let new = server.add_device(serial, &identity).await;
         let api = server.api(&identity);
-        let publish = publish(api.clone(), server.roots.clone(), server.at("roq"));
+        let publish = publish(api.clone(), server.roots.clone(), server.at("roq").ip());
         Arc::new(Self {
             serial: new.serial,
             code: new.code,
@@ -71,7 +71,7 @@ impl Camera {
 }
 
 /// Publishes without end, over a new session whenever one ends.
-async fn publish(api: Api, roots: sightline_client::Roots, server: std::net::SocketAddr) {
+async fn publish(api: Api, roots: sightline_client::Roots, server: std::net::IpAddr) {
     let start = Instant::now();
     loop {
         let tracks = [RoqTrack::announce(&TrackInfo::video(Codec::H264))];

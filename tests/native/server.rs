@@ -14,7 +14,8 @@ use sightline_client::api::Api;
 use sightline_client::{Identity, Roots};
 use sightline_grant::{Grant, GrantSigner, Role};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 /// How long the server may take to answer after its start, and a message to be delivered.
@@ -29,6 +30,7 @@ pub struct Server {
     pub roots: Roots,
     pub ports: BTreeMap<String, u16>,
     tls: Arc<rustls::ClientConfig>,
+    metrics: SocketAddr,
 }
 
 /// What `sightline admin device add` prints.
@@ -40,14 +42,23 @@ pub struct NewDevice {
 impl Server {
     /// Starts it without the demo camera and waits until it answers.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further flags.
+    pub async fn start_with(flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        // The metrics' door is nowhere told, so it is chosen here.
+        let metrics = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+        let metrics = metrics.expect("a free port");
         let data = folder.path().join("data");
         let mut command = sightline();
         command.arg("serve").arg("--no-demo").arg("--data").arg(&data);
-        for door in ["http", "https", "roq", "webrtc", "rtsp", "rtsps", "rtsp_udp", "metrics"] {
+        for door in ["http", "https", "roq", "webrtc", "rtsp", "rtsps", "rtsp_udp"] {
             command.arg(format!("--listen.{door}")).arg("127.0.0.1:0");
         }
         let log = std::fs::File::create(folder.path().join("log")).expect("a file");
+        command.arg("--listen.metrics").arg(metrics.to_string()).args(flags);
         command.env("SIGHTLINE_LOG_LEVEL", "warn").stdin(Stdio::null()).stderr(log);
         let mut child =
             command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the server starts");
@@ -72,6 +83,7 @@ impl Server {
             roots: Roots::from_pem(&pem).expect("a certificate"),
             ports: info.expect("the server answers").ports,
             tls: Arc::new(tls_of(&pem)),
+            metrics,
         }
     }
 
@@ -98,6 +110,17 @@ impl Server {
     /// A door's address.
     pub fn at(&self, door: &str) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.ports[door]))
+    }
+
+    /// A gauge or counter among its metrics; 0 if it is not there.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let mut tcp = TcpStream::connect(self.metrics).await.expect("metrics");
+        let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        tcp.write_all(request).await.expect("sent");
+        let mut text = String::new();
+        tcp.read_to_string(&mut text).await.expect("text");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or(0)
     }
 
     /// TLS of a client that pins the local CA.

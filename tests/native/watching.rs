@@ -189,7 +189,7 @@ async fn roq(terminal: &Terminal, camera: &Camera, endpoint: Option<Endpoint>) -
         }
     };
     let target = SessionTarget {
-        server: terminal.server.at("roq"),
+        server: terminal.server.at("roq").ip(),
         session,
         roots: terminal.server.roots.clone(),
         identity: terminal.api.identity().clone(),

@@ -1,6 +1,6 @@
 //! Connecting to the RoQ port: pinned roots, client certificate, transport settings.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,9 +79,9 @@ impl Roots {
 /// Where and as whom to connect.
 #[derive(Clone, Debug)]
 pub struct SessionTarget {
-    /// Address of the RoQ port.
-    pub server: SocketAddr,
-    /// What the server said of the session.
+    /// Address of the server.
+    pub server: IpAddr,
+    /// What the server said of the session, its port among it.
     pub session: RoqSession,
     /// Trusted roots.
     pub roots: Roots,
@@ -152,8 +152,9 @@ pub(crate) async fn connect(target: &SessionTarget) -> Result<Connection, RoqErr
             Endpoint::client(any.parse().expect("a constant address"))?
         }
     };
+    let at = SocketAddr::new(target.server, target.session.port);
     let connecting = endpoint
-        .connect_with(config, target.server, &target.session.server_name)
+        .connect_with(config, at, &target.session.server_name)
         .map_err(|error| RoqError::Quic(error.to_string()))?;
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
     Ok(connected.map_err(|_| RoqError::Timeout)??)

@@ -35,6 +35,7 @@ mod handed;
 mod keyframe;
 mod line;
 mod meter;
+mod mirror;
 mod pace;
 mod quality;
 mod random;
@@ -51,10 +52,15 @@ mod tests;
 mod track;
 
 pub use self::handed::Handed;
+pub use self::mirror::{Copied, StreamFacts};
 
 /// A publisher's place in the hub. Never reused within one hub's life.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct PublisherId(pub u64);
+
+/// A stream's place in the hub. Never reused within one hub's life.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct StreamId(pub u64);
 
 /// A subscriber's place in the hub. Never reused within one hub's life.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -185,6 +191,15 @@ pub enum HubEvent {
         /// Who must be closed.
         publisher: PublisherId,
     },
+    /// A stream, or a mirror of one, is in this hub no more.
+    StreamEnded {
+        /// Its name.
+        key: StreamKey,
+        /// Which.
+        stream: StreamId,
+        /// Why.
+        reason: EndReason,
+    },
     /// A stream went live (first frame) or offline (no publisher any more, resume time over).
     Presence {
         /// Which.
@@ -208,6 +223,8 @@ pub struct Selection {
 pub struct HubStats {
     /// Streams with a publisher or waiting for one to come back.
     pub streams: u64,
+    /// Streams of other hubs that are copied here.
+    pub mirrors: u64,
     /// Subscribers.
     pub subscribers: u64,
     /// RTP packets taken in.
@@ -253,6 +270,10 @@ pub struct Hub {
     random: SplitMix,
     events: VecDeque<HubEvent>,
     handed: HandedOut,
+    /// What happened in followed streams.
+    copied: Vec<(StreamId, Copied)>,
+    /// How many of the streams are mirrors.
+    mirrors: usize,
     counters: HubStats,
 }
 
@@ -284,6 +305,8 @@ impl Hub {
             random: SplitMix::new(seed),
             events: VecDeque::new(),
             handed: HandedOut::default(),
+            copied: Vec::new(),
+            mirrors: 0,
             counters: HubStats::default(),
         }
     }
@@ -366,9 +389,12 @@ impl Hub {
         info: SenderInfo,
     ) {
         let Some(&id) = self.publishers.get(publisher.0) else { return };
-        let stream = self.streams.get_mut(id);
-        if let Some(track) = stream.and_then(|stream| stream.track_mut(track)) {
-            track.handle_sender_report(now, info);
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let followed = stream.followed;
+        let Some(entry) = stream.track_mut(track) else { return };
+        entry.handle_sender_report(now, info);
+        if let Some((info, at)) = entry.report().filter(|_| followed) {
+            self.copied.push((StreamId(id), Copied::Report { track, info, at }));
         }
     }
 
@@ -401,7 +427,8 @@ impl Hub {
             Subscriber::join(now, id, stream, selection).ok_or(SubscribeError::NoTrack)?;
         let subscriber_id = SubscriberId(self.subscribers.insert(subscriber));
         stream.subscribers.insert(subscriber_id);
-        if let Some(track) = waits_for {
+        let filling = stream.is_filling();
+        if let Some(track) = waits_for.filter(|_| !filling) {
             self.ask_keyframe(now, id, track, true);
         }
         self.settle(now, subscriber_id);
@@ -567,7 +594,8 @@ impl Hub {
     /// Counters.
     pub fn stats(&self) -> HubStats {
         HubStats {
-            streams: self.streams.len() as u64,
+            streams: (self.streams.len() - self.mirrors) as u64,
+            mirrors: self.mirrors as u64,
             subscribers: self.subscribers.len() as u64,
             cached_bytes: self.cached_bytes as u64,
             ..self.counters

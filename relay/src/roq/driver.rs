@@ -416,6 +416,7 @@ impl RoqPort {
             indexed.map(|(at, track)| (TrackIndex(at as u8), track.clone())).collect();
         let tracks = chosen.iter().map(|(index, _)| *index).collect();
         let selection = Selection { tracks, pacing: Pacing::Whole };
+        cx.look_up(key);
         let subscriber =
             cx.hub.subscribe(cx.now, key, selection).map_err(|_| "the camera is not live")?;
         cx.directory.subscribers.insert(subscriber, (PortKind::Roq, session));
@@ -488,7 +489,7 @@ fn attach_publisher(
         takes_keyframe_requests: true,
         unordered: true,
     };
-    let id = cx.hub.publish(cx.now, publication).map_err(|_| "the tracks are not accepted")?;
+    let id = cx.publish(publication).map_err(|_| "the tracks are not accepted")?;
     cx.directory.publishers.insert(id, (PortKind::Roq, session));
     let ssrc = random_u32().unwrap_or(1);
     peer.half = Half::Publisher(Box::new(Feed::new(id, tracks, ssrc)));

@@ -28,13 +28,13 @@ fn run(command: &str) -> Program {
 
 fn push_url(harness: &Harness) -> String {
     let password = PASSWORD.replace(' ', "%20");
-    let port = harness.port.addresses().unwrap().rtsp.port();
+    let port = harness.port.addresses().unwrap().unwrap().rtsp.port();
     format!("rtsp://{SERIAL}:{password}@127.0.0.1:{port}/{SERIAL}/0")
 }
 
 fn play_url(harness: &mut Harness, user: &str) -> String {
     harness.add_handle(user, Duration::from_secs(30)).unwrap();
-    let port = harness.port.addresses().unwrap().rtsp.port();
+    let port = harness.port.addresses().unwrap().unwrap().rtsp.port();
     format!("rtsp://{user}:pw-{user}@127.0.0.1:{port}/{SERIAL}/0")
 }
 
@@ -118,7 +118,7 @@ fn ffmpeg_pushes_by_tcp_and_pulls_both_ways() {
 fn ffmpeg_pushes_and_pulls_by_tls() {
     let mut harness = Harness::new();
     let password = PASSWORD.replace(' ', "%20");
-    let port = harness.port.addresses().unwrap().rtsps.port();
+    let port = harness.port.addresses().unwrap().unwrap().rtsps.port();
     let mut camera = run(&format!(
         "ffmpeg -v verbose -re -f lavfi -i testsrc2=size=640x360:rate=25 -c:v libx264 -g 25 \
          -preset ultrafast -tune zerolatency -t 20 -f rtsp -rtsp_transport tcp \
@@ -162,7 +162,7 @@ fn ffmpeg_pushes_h265() {
 fn gstreamer_pushes_and_pulls() {
     for protocols in ["tcp", "udp"] {
         let mut harness = Harness::new();
-        let port = harness.port.addresses().unwrap().rtsp.port();
+        let port = harness.port.addresses().unwrap().unwrap().rtsp.port();
         let mut camera = Command::new("gst-launch-1.0");
         let location = format!("location=rtsp://127.0.0.1:{port}/{SERIAL}/0");
         let pipeline = "videotestsrc is-live=true num-buffers=400 ! video/x-raw,width=640,height=360,\

@@ -17,6 +17,7 @@ use super::Shared;
 use super::output::Output;
 use super::play::Viewer;
 use super::record::Recorder;
+use super::visitor::Move;
 use super::wire::Wire;
 
 /// Reads of one turn, each of up to 64 KiB; then others get theirs.
@@ -46,6 +47,8 @@ pub(super) enum Fate {
     Finished,
     /// The other side is gone or broke a rule.
     Broken,
+    /// Another worker is to serve it.
+    Moves,
 }
 
 pub(super) struct Peer {
@@ -63,6 +66,10 @@ pub(super) struct Peer {
     pub(super) blocked: bool,
     /// Its socket rests with those of the other viewers.
     calm: bool,
+    /// Its worker was chosen.
+    pub(super) placed: bool,
+    /// It goes to another worker.
+    pub(super) moves: Option<Move>,
     readable: bool,
     finish_by: Option<Instant>,
     /// Until then a tick has nothing to do here. A thousand viewers that are looked at four times a
@@ -88,6 +95,8 @@ impl Peer {
             counted: true,
             blocked: false,
             calm: false,
+            placed: false,
+            moves: None,
             readable: true,
             finish_by: None,
             look_at: None,
@@ -113,6 +122,9 @@ impl Peer {
     pub(super) fn turn(&mut self, cx: &mut Cx<'_>, shared: &mut Shared) -> Fate {
         for _ in 0..READS {
             self.act(cx, shared);
+            if self.moves.is_some() {
+                return Fate::Moves;
+            }
             let wants = self.connection.wants_input() && !self.output.is_overfull();
             if !self.readable || !wants {
                 return self.settle(cx);
@@ -130,6 +142,9 @@ impl Peer {
             }
         }
         self.act(cx, shared);
+        if self.moves.is_some() {
+            return Fate::Moves;
+        }
         match self.settle(cx) {
             Fate::Lives => Fate::Busy,
             other => other,
@@ -165,6 +180,9 @@ impl Peer {
         }
         self.connection.handle_timeout(cx.now);
         self.act(cx, shared);
+        if self.moves.is_some() {
+            return Fate::Moves;
+        }
         match &mut self.who {
             Who::Viewer(viewer) => {
                 cx.leases.set_alive(viewer.lease, self.connection.is_alive(cx.now));
@@ -181,6 +199,7 @@ impl Peer {
 
     fn act(&mut self, cx: &mut Cx<'_>, shared: &mut Shared) {
         while let Some(event) = self.connection.poll_event(cx.now) {
+            let Some(event) = self.place(cx, event) else { return };
             self.handle_event(cx, shared, event);
         }
         while let Some(text) = self.connection.poll_output() {
@@ -188,15 +207,16 @@ impl Peer {
         }
     }
 
-    fn handle_event(&mut self, cx: &mut Cx<'_>, shared: &mut Shared, event: Event) {
+    pub(super) fn handle_event(&mut self, cx: &mut Cx<'_>, shared: &mut Shared, event: Event) {
         match event {
             Event::Login { role: Role::Viewer, user, path } => {
-                let secret = shared.handles.secret(cx.now, &user, &key_of(&path));
+                let secret = shared.door.handles().secret(cx.now, &user, &key_of(&path));
                 self.connection.answer_login(cx.now, secret);
             }
             Event::Login { role: Role::Publisher, user, .. } => {
                 self.who = Who::Candidate(None);
-                if !cx.questions.ask(Question::RtspPublisher { peer: self.id, user }) {
+                let (worker, peer) = (cx.company.me(), self.id);
+                if !cx.questions.ask(Question::RtspPublisher { worker, peer, user }) {
                     self.connection.refuse(&Refusal::new(503, "too busy; try again later"));
                 }
             }
@@ -230,11 +250,11 @@ impl Peer {
 
     fn enter(&mut self, cx: &mut Cx<'_>, shared: &mut Shared, role: Role, user: &str) {
         if std::mem::take(&mut self.counted) {
-            shared.admission.leave(self.address.ip());
+            shared.door.admission().leave(self.address.ip());
         }
         match (role, std::mem::replace(&mut self.who, Who::Nobody)) {
             (Role::Viewer, _) => {
-                let Some(admitted) = shared.handles.take(cx.now, user) else { return };
+                let Some(admitted) = shared.door.handles().take(cx.now, user) else { return };
                 match Viewer::open(cx, self.id, admitted) {
                     Ok(viewer) => self.who = Who::Viewer(Box::new(viewer)),
                     Err(error) => {
@@ -275,7 +295,7 @@ impl Peer {
             }
         }
         if std::mem::take(&mut self.counted) {
-            shared.admission.leave(self.address.ip());
+            shared.door.admission().leave(self.address.ip());
         }
         match &mut self.who {
             Who::Viewer(viewer) => viewer.close(cx),

@@ -140,6 +140,7 @@ impl Peer {
             return self.connection.refuse(&Refusal::new(404, "the login is for another stream"));
         }
         let key = viewer.key.clone();
+        cx.look_up(&key);
         if let Err(sealed) = refuse_sealed(cx.hub, &key) {
             return self.connection.refuse(&Refusal::new(415, sealed.to_string()));
         }
@@ -161,6 +162,7 @@ impl Peer {
         let Who::Viewer(viewer) = &mut self.who else {
             return Err(Refusal::new(403, "this login may not play"));
         };
+        cx.look_up(&viewer.key);
         let live = cx.hub.tracks(&viewer.key).ok_or(Refusal::new(404, "the camera is not live"))?;
         let described = self.connection.media();
         if !live.iter().eq(described.iter().map(|media| &media.info)) {

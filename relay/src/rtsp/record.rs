@@ -82,7 +82,7 @@ impl Recorder {
             takes_keyframe_requests: false,
             unordered: connection.setups().iter().any(|setup| is_udp(setup.lower)),
         };
-        let id = cx.hub.publish(cx.now, publication);
+        let id = cx.publish(publication);
         let id = id.map_err(|error| Refusal::new(400, error.to_string()))?;
         cx.directory.publishers.insert(id, (PortKind::Rtsp, peer));
         self.id = Some(id);

@@ -17,6 +17,7 @@ use sightline_relay_proto::transmit::Arena;
 use sightline_relay_proto::wire::{rtcp, rtp};
 
 use crate::api::{LeaseTerms, Publisher};
+use crate::crew::Company;
 use crate::lease::LeaseTable;
 use crate::port::{Directory, Question, Questions};
 
@@ -39,6 +40,7 @@ pub(super) struct Harness {
     directory: Directory,
     arena: Arena,
     questions: Questions,
+    company: Company,
     asked: tokio::sync::mpsc::Receiver<Question>,
     certificate: rustls_pki_types::CertificateDer<'static>,
     sealed: bool,
@@ -60,6 +62,7 @@ impl Harness {
             key: rustls_pki_types::PrivatePkcs8KeyDer::from(key.signing_key.serialize_der()).into(),
         };
         let config = RelayConfig {
+            workers: 1,
             webrtc: any,
             rtsp,
             rtsps,
@@ -70,9 +73,8 @@ impl Harness {
             tls: Arc::new(tls),
         };
         let poll = Poll::new().unwrap();
-        // The next port may be taken; another pair is tried then.
-        let bind = |_| RtspPort::bind(&config, poll.registry(), poll.registry()).ok();
-        let port = (0..20).find_map(bind).expect("a free pair of ports");
+        let door = Arc::new(Door::default());
+        let port = RtspPort::bind(&config, door, true, [poll.registry(); 2]).unwrap();
         let (sender, asked) = tokio::sync::mpsc::channel(8);
         Self {
             poll,
@@ -82,6 +84,7 @@ impl Harness {
             directory: Directory::default(),
             arena: Arena::default(),
             questions: Questions::new(sender),
+            company: Company::alone(),
             asked,
             certificate: key.cert.der().clone(),
             sealed: false,
@@ -99,6 +102,7 @@ impl Harness {
             registry: self.poll.registry(),
             arena: &mut self.arena,
             questions: &self.questions,
+            company: &mut self.company,
         };
         if self.beats {
             cx.leases.feed_beat(cx.now);
@@ -117,7 +121,7 @@ impl Harness {
             let (token, writable) = (event.token(), event.is_writable());
             self.act(|port, cx| port.handle_io(cx, token, readable, writable));
         }
-        while let Ok(Question::RtspPublisher { peer, user }) = self.asked.try_recv() {
+        while let Ok(Question::RtspPublisher { peer, user, .. }) = self.asked.try_recv() {
             let answer = (user == SERIAL).then(|| credential(self.sealed));
             self.act(|port, cx| port.handle_command(cx, RtspCommand::Credential { peer, answer }));
         }
@@ -171,7 +175,7 @@ impl Harness {
     }
 
     fn client(&self) -> Client {
-        Client::over(TcpStream::connect(self.port.addresses().unwrap().rtsp).unwrap())
+        Client::over(TcpStream::connect(self.port.addresses().unwrap().unwrap().rtsp).unwrap())
     }
 
     /// A camera that records, over TCP.
@@ -657,14 +661,15 @@ fn waiting_handles_are_bounded_on_both_sides_and_expire() {
     let over = harness.add_handle("over", Duration::from_secs(30));
     assert_eq!(over, Err(MediaError::Full));
     let now = Instant::now();
-    let handles = &mut harness.port.shared.handles;
+    let handles = harness.port.shared.door.handles();
     let last = format!("h{}", handles::MAX_HANDLES - 1);
     assert!(handles.secret(now, &last, &key()).is_some());
     assert!(handles.secret(now, "over", &key()).is_none());
     let elsewhere = StreamKey::up(DeviceId::new(SERIAL).unwrap(), Channel(1));
     assert!(handles.secret(now, &last, &elsewhere).is_none());
+    drop(handles);
     harness.skew = Duration::from_secs(31);
-    until(&mut harness, |harness| harness.port.shared.handles.is_empty());
+    until(&mut harness, |harness| harness.port.shared.door.handles().is_empty());
 }
 
 #[test]

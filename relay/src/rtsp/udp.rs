@@ -23,6 +23,8 @@ use super::output::TrackFields;
 const RECEIVES: usize = 64;
 /// Messages after which the arena of media is sent although more viewers wait.
 const FLUSH_RUNS: usize = 1024;
+/// Pairs of ports tried where the system chooses.
+const PAIRS: usize = 16;
 /// Kernel buffers, bytes.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
@@ -86,6 +88,15 @@ impl Socket {
     }
 }
 
+/// Sockets for RTP and RTCP, and the port of the first.
+fn bind_pair(address: SocketAddr) -> io::Result<(Socket, Socket, u16)> {
+    let rtp = Socket::bind(address)?;
+    let first = rtp.mio.local_addr()?;
+    let next = first.port().checked_add(1).ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let rtcp = Socket::bind(SocketAddr::new(first.ip(), next))?;
+    Ok((rtp, rtcp, first.port()))
+}
+
 fn side(rtcp: bool) -> usize {
     usize::from(rtcp)
 }
@@ -98,10 +109,12 @@ impl Udp {
         [media, feedback]: [&Registry; 2],
         [rtp_token, rtcp_token]: [Token; 2],
     ) -> io::Result<(Self, (u16, u16))> {
-        let mut rtp = Socket::bind(address)?;
-        let first = rtp.mio.local_addr()?;
-        let next = first.port().checked_add(1).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        let mut rtcp = Socket::bind(SocketAddr::new(first.ip(), next))?;
+        let mut pair = bind_pair(address);
+        // Where the system chooses the first port, the next one may be taken.
+        for _ in 1..if address.port() == 0 { PAIRS } else { 1 } {
+            pair = pair.or_else(|_| bind_pair(address));
+        }
+        let (mut rtp, mut rtcp, first) = pair?;
         media.register(&mut rtp.mio, rtp_token, Interest::READABLE)?;
         feedback.register(&mut rtcp.mio, rtcp_token, Interest::READABLE)?;
         let udp = Self {
@@ -112,7 +125,7 @@ impl Udp {
             media: Arena::with_capacity(2 * FLUSH_BYTES),
             last: None,
         };
-        Ok((udp, (first.port(), next)))
+        Ok((udp, (first, first + 1)))
     }
 
     /// Enters the addresses of a track; `false` if one is another track's already.
@@ -221,8 +234,8 @@ mod tests {
     fn viewers_with_the_same_headers_share_one_copy_and_others_do_not() {
         let poll = mio::Poll::new().unwrap();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let bind = |_| Udp::bind(any, [poll.registry(); 2], [Token(1), Token(2)]).ok();
-        let (mut udp, _) = (0..20).find_map(bind).expect("a free pair of ports");
+        let bound = Udp::bind(any, [poll.registry(); 2], [Token(1), Token(2)]);
+        let (mut udp, _) = bound.expect("a free pair of ports");
         let viewers: Vec<_> =
             (0..4).map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
         let fields = TrackFields { payload_type: 96, ssrc: 5 };

@@ -48,6 +48,7 @@ impl WebRtcPort {
         offer: &str,
     ) -> Result<WebRtcAnswer, MediaError> {
         let offer = Offer::parse(offer)?;
+        cx.look_up(&admitted.key);
         refuse_sealed(cx.hub, &admitted.key)?;
         let tracks = cx.hub.tracks(&admitted.key).ok_or(MediaError::NotLive)?;
         let plan = ViewPlan::new(&offer, tracks)?;

@@ -43,7 +43,7 @@ fn server() -> (Endpoint, SessionTarget) {
         tracks: infos.iter().enumerate().map(track).collect(),
     };
     let target = SessionTarget {
-        server: address,
+        server: address.ip(),
         session,
         roots: Roots::from_der([certificate]).expect("a root"),
         identity: Arc::new(Identity::generate_device().expect("a key")),

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::mirror::Copied;
 use super::schedule::Place;
-use super::stream::Stream;
+use super::stream::{Origin, Stream};
 use super::subscriber::Skip;
 use super::track::Track;
-use super::{EndReason, Hub, HubEvent, Publication, SubscriberId};
+use super::{EndReason, Hub, HubEvent, Publication, StreamId, SubscriberId};
 use crate::frame::Frame;
 use crate::ids::{StreamKey, TrackIndex};
 use crate::ingest::TrackIngest;
@@ -22,9 +23,11 @@ impl Hub {
         let Some(&id) = self.by_key.get(&publication.key) else {
             return self.create_stream(publication, false);
         };
-        let Some(stream) = self.streams.get_mut(id) else {
+        if self.streams.get(id).is_none_or(Stream::is_mirror) {
+            self.end_stream(id, EndReason::TracksChanged);
             return self.create_stream(publication, false);
-        };
+        }
+        let Some(stream) = self.streams.get_mut(id) else { return id };
         if let Some(old) = stream.publisher.take() {
             self.publishers.remove(old.id.0);
             self.events.push_back(HubEvent::PublisherReplaced { publisher: old.id });
@@ -36,6 +39,9 @@ impl Hub {
         }
         for (track, info) in stream.tracks.iter_mut().zip(&publication.tracks) {
             track.resume(now, info, publication.unordered);
+        }
+        if stream.followed {
+            self.copied.push((StreamId(id), Copied::Resumed));
         }
         stream.infos.clone_from(&publication.tracks);
         id
@@ -74,7 +80,7 @@ impl Hub {
     }
 
     /// Removes a stream and ends its subscribers.
-    fn end_stream(&mut self, id: u64, reason: EndReason) {
+    pub(super) fn end_stream(&mut self, id: u64, reason: EndReason) {
         let Some(mut stream) = self.streams.remove(id) else { return };
         self.schedule.set_stream(id, &mut stream.scheduled, None);
         self.by_key.remove(&stream.key);
@@ -84,6 +90,14 @@ impl Hub {
             self.remove_subscriber(subscriber);
             self.events.push_back(HubEvent::SubscriberEnded { subscriber, reason });
         }
+        if matches!(stream.origin, Origin::Mirror { .. }) {
+            self.mirrors -= 1;
+            if let Some(publisher) = stream.publisher {
+                self.publishers.remove(publisher.id.0);
+            }
+        }
+        let (key, stream_id) = (stream.key.clone(), StreamId(id));
+        self.events.push_back(HubEvent::StreamEnded { key, stream: stream_id, reason });
         if stream.announced && reason == EndReason::PublisherGone {
             self.events.push_back(HubEvent::Presence { key: stream.key, live: false });
         }
@@ -106,17 +120,26 @@ impl Hub {
         }
     }
 
-    /// Stores a frame and wakes whoever waits for it.
+    /// Ingest has made a frame.
     pub(super) fn handle_frame(&mut self, now: Instant, id: u64, frame: Frame) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         let frame = Arc::new(frame);
-        let track = frame.descriptor.track;
         self.counters.frames_in += 1;
         if !stream.announced {
             stream.announced = true;
             let key = stream.key.clone();
             self.events.push_back(HubEvent::Presence { key, live: true });
         }
+        if stream.followed {
+            self.copied.push((StreamId(id), Copied::Frame(Arc::clone(&frame))));
+        }
+        self.store_frame(now, id, frame);
+    }
+
+    /// Stores a frame and wakes whoever waits for it.
+    pub(super) fn store_frame(&mut self, now: Instant, id: u64, frame: Arc<Frame>) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let track = frame.descriptor.track;
         let before = stream.ring.bytes();
         let index = stream.push_frame(Arc::clone(&frame));
         let broken = stream.track_mut(track).is_some_and(|t| t.is_broken(&frame.descriptor))
@@ -130,7 +153,7 @@ impl Hub {
     }
 
     /// Books the change of one ring's size.
-    fn account(&mut self, id: u64, before: usize) {
+    pub(super) fn account(&mut self, id: u64, before: usize) {
         let Some(stream) = self.streams.get(id) else { return };
         let bytes = stream.ring.bytes();
         self.cached_bytes = self.cached_bytes - before + bytes;
@@ -139,7 +162,7 @@ impl Hub {
     }
 
     /// Trims the longest rings until all of them together keep the budget.
-    fn keep_budget(&mut self) {
+    pub(super) fn keep_budget(&mut self) {
         while self.cached_bytes > self.cache_budget {
             let Some(&(before, id)) = self.by_size.last() else { return };
             let Some(stream) = self.streams.get_mut(id) else { return };

@@ -31,8 +31,20 @@ pub(super) struct Attached {
     pub(super) takes_keyframe_requests: bool,
 }
 
+/// Where a stream's frames come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Origin {
+    /// A publisher's packets.
+    Ingest,
+    /// Another hub; `filled` once that hub's cache has come.
+    Mirror { filled: bool },
+}
+
 pub(super) struct Stream {
     pub(super) key: StreamKey,
+    pub(super) origin: Origin,
+    /// What is stored is copied out for mirrors.
+    pub(super) followed: bool,
     pub(super) tracks: Vec<Track>,
     /// The tracks as announced, in the same order.
     pub(super) infos: Vec<TrackInfo>,
@@ -60,6 +72,8 @@ impl Stream {
         let infos = tracks.iter().map(|track| track.info.clone()).collect();
         Self {
             key,
+            origin: Origin::Ingest,
+            followed: false,
             tracks,
             infos,
             protection,
@@ -72,6 +86,29 @@ impl Stream {
             keyframe_lost: None,
             scheduled: None,
             idle: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn is_mirror(&self) -> bool {
+        matches!(self.origin, Origin::Mirror { .. })
+    }
+
+    /// A mirror whose home's cache has not come.
+    pub(super) fn is_filling(&self) -> bool {
+        self.origin == Origin::Mirror { filled: false }
+    }
+
+    /// A mirror is told the publisher's clock mapping.
+    pub(super) fn hear(&mut self, track: TrackIndex, info: SenderInfo, at: Instant) {
+        if let Some(track) = self.track_mut(track) {
+            track.hear(info, at);
+        }
+    }
+
+    /// A mirror missed something, or its home's publisher is another one.
+    pub(super) fn lose(&mut self) {
+        for track in &mut self.tracks {
+            track.lose();
         }
     }
 
@@ -221,6 +258,11 @@ impl Stream {
     /// Gives back those that stay idle, keeping the list's memory.
     pub(super) fn return_idle(&mut self, mask: u8, still: Vec<SubscriberId>) {
         self.idle.insert(mask, still);
+    }
+
+    /// Takes every subscriber out of the idle lists.
+    pub(super) fn clear_idle(&mut self) {
+        self.idle.clear();
     }
 
     /// Drops entries of subscribers that have left when there are too many of them.

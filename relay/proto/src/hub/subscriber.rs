@@ -91,11 +91,18 @@ impl Subscriber {
             pace: Pace::new(selection.pacing),
             audio_from: None,
         };
-        let Some((anchor, track)) = this.anchor(stream) else { return Some((this, None)) };
-        let Some(keyframe) = track.newest_keyframe() else { return Some((this, Some(anchor))) };
-        this.jump(keyframe.index);
-        this.plan_from(now, stream, track, keyframe);
-        Some((this, None))
+        let waits_for = this.start(now, stream);
+        Some((this, waits_for))
+    }
+
+    /// Starts at the newest keyframe of the first picture; names the track whose keyframe it must
+    /// wait for.
+    pub(super) fn start(&mut self, now: Instant, stream: &Stream) -> Option<TrackIndex> {
+        let (anchor, track) = self.anchor(stream)?;
+        let Some(keyframe) = track.newest_keyframe() else { return Some(anchor) };
+        self.jump(keyframe.index);
+        self.plan_from(now, stream, track, keyframe);
+        None
     }
 
     pub(super) fn selected(&self) -> impl Iterator<Item = TrackIndex> {

@@ -11,6 +11,8 @@ use crate::codec::Codec;
 use crate::ids::{Channel, DeviceId};
 use crate::limits::{KEYFRAME_REQUEST_INTERVAL, MAX_LAG, MAX_PUBLISHER_PACKETS, PUBLISHER_BURST};
 
+mod mirrors;
+
 const MAIN: TrackIndex = TrackIndex(0);
 /// A picture every 40 ms.
 const FRAME: u64 = 3600;

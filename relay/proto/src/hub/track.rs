@@ -47,6 +47,8 @@ pub(super) struct Track {
     arrivals: ArrivalClock,
     /// When the newest sender report came.
     report_at: Option<Instant>,
+    /// Its mapping, where another hub's ingest has it.
+    told: Option<SenderInfo>,
     lost_seen: u64,
     /// The publisher is another one, and has sent no frame yet.
     resumed: bool,
@@ -65,6 +67,7 @@ impl Track {
             since_keyframe: 0,
             arrivals: ArrivalClock::default(),
             report_at: None,
+            told: None,
             lost_seen: 0,
             resumed: false,
         }
@@ -129,6 +132,24 @@ impl Track {
         self.report_at = Some(now);
     }
 
+    /// The newest mapping of the publisher's clock, and when it was told.
+    pub(super) fn report(&self) -> Option<(SenderInfo, Instant)> {
+        Some((self.ingest.sender_info()?, self.report_at?))
+    }
+
+    /// The home of this mirror's track was told of its publisher's clock.
+    pub(super) fn hear(&mut self, info: SenderInfo, at: Instant) {
+        self.told = Some(info);
+        self.report_at = Some(at);
+    }
+
+    /// What comes next refers to nothing that came before.
+    pub(super) fn lose(&mut self) {
+        self.told = None;
+        self.report_at = None;
+        self.resumed = true;
+    }
+
     /// Another publisher goes on with this track.
     pub(super) fn resume(&mut self, now: Instant, info: &TrackInfo, unordered: bool) {
         self.info = info.clone();
@@ -154,7 +175,8 @@ impl Track {
         if passed > REPORT_LIFE {
             return None;
         }
-        Some(clock::advance(self.ingest.sender_info()?, passed, self.rate()))
+        let info = self.told.or_else(|| self.ingest.sender_info())?;
+        Some(clock::advance(info, passed, self.rate()))
     }
 
     /// The mapping learnt from arrivals.

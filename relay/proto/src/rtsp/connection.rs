@@ -190,6 +190,14 @@ impl RtspConnection {
         }
     }
 
+    /// The connection goes on at other UDP ports of ours. Only before a SETUP; of no effect where
+    /// media over UDP is refused.
+    pub fn move_udp_ports(&mut self, ports: (u16, u16)) {
+        if let Some(ours) = &mut self.settings.udp_ports {
+            *ours = ports;
+        }
+    }
+
     /// Bytes from the socket, at most 64 KiB at once. Call [`Self::poll_event`] until `None` after
     /// each, and none more while [`Self::wants_input`] is false.
     pub fn handle_input(&mut self, bytes: &[u8]) {

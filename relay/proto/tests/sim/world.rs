@@ -225,6 +225,7 @@ impl World {
                         viewer.ended = true;
                     }
                 }
+                HubEvent::StreamEnded { .. } => continue,
                 HubEvent::PublisherReplaced { .. } | HubEvent::Presence { .. } => {}
             }
             self.events.push((self.at, event));

@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use super::super::{RoqCommand, RoqPort, tls};
 use crate::api::{Admitted, LeaseTerms, MediaError, Publisher, RoqSession, SessionId};
 use crate::config::{RelayConfig, TlsIdentity};
+use crate::crew::Company;
 use crate::lease::LeaseTable;
 use crate::port::{CloseReason, Cx, Directory, PeerId, PortKind, Questions};
 
@@ -66,6 +67,7 @@ pub(super) struct Rig {
     leases: LeaseTable,
     arena: Arena,
     questions: Questions,
+    company: Company,
     poll: mio::Poll,
     root: CertificateDer<'static>,
     next_session: u128,
@@ -80,6 +82,7 @@ impl Rig {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let config = RelayConfig {
+            workers: 1,
             webrtc: any,
             rtsp: any,
             rtsps: any,
@@ -99,6 +102,7 @@ impl Rig {
             leases: LeaseTable::default(),
             arena: Arena::default(),
             questions: Questions::new(sender),
+            company: Company::alone(),
             poll,
             root,
             next_session: 0,
@@ -120,6 +124,7 @@ impl Rig {
             registry: self.poll.registry(),
             arena: &mut self.arena,
             questions: &self.questions,
+            company: &mut self.company,
         };
         action(&mut self.port, &mut cx)
     }

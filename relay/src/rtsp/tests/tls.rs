@@ -85,7 +85,7 @@ impl TlsClient {
             .with_no_client_auth();
         let name = "localhost".try_into().unwrap();
         let tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-        let tcp = TcpStream::connect(harness.port.addresses().unwrap().rtsps).unwrap();
+        let tcp = TcpStream::connect(harness.port.addresses().unwrap().unwrap().rtsps).unwrap();
         tcp.set_nonblocking(true).unwrap();
         Self { tls, tcp, plain: Vec::new(), session: String::new(), cseq: 0 }
     }

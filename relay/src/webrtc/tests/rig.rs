@@ -18,6 +18,7 @@ use crate::api::{
     Admitted, LeaseTerms, MediaError, Publisher, SessionId, WebRtcAnswer, WebRtcPatch,
 };
 use crate::config::{RelayConfig, TlsIdentity};
+use crate::crew::Company;
 use crate::lease::LeaseTable;
 use crate::port::{CloseReason, Cx, Directory, PortKind, Questions};
 
@@ -45,6 +46,7 @@ pub(super) struct Rig {
     leases: LeaseTable,
     arena: Arena,
     questions: Questions,
+    company: Company,
     poll: mio::Poll,
     pub(super) authority_speaks: bool,
     next_session: u128,
@@ -57,6 +59,7 @@ impl Rig {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
         let any = SocketAddr::new(ip, 0);
         let config = RelayConfig {
+            workers: 1,
             webrtc: any,
             rtsp: any,
             rtsps: any,
@@ -76,6 +79,7 @@ impl Rig {
             leases: LeaseTable::default(),
             arena: Arena::default(),
             questions: Questions::new(sender),
+            company: Company::alone(),
             poll,
             authority_speaks: true,
             next_session: 0,
@@ -92,6 +96,7 @@ impl Rig {
             registry: self.poll.registry(),
             arena: &mut self.arena,
             questions: &self.questions,
+            company: &mut self.company,
         };
         action(&mut self.port, &mut cx)
     }
