@@ -17,8 +17,11 @@ use crate::port::PortKind;
 
 /// Their tokens in the worker's poller; those of the ports' sockets are larger.
 const TOKENS: [Token; 3] = [Token(1), Token(2), Token(3)];
-/// Longest wait of feedback while sockets rest.
-pub(crate) const REST: Duration = Duration::from_millis(8);
+/// Longest wait of feedback while sockets rest. Over half the time between two frames of 30 a second,
+/// so that no more than one wake a frame is for feedback alone.
+pub(crate) const REST: Duration = Duration::from_millis(20);
+/// The same where feedback sets the pace of sending: acknowledgements of QUIC.
+pub(crate) const ACK_REST: Duration = Duration::from_millis(8);
 /// The same for a socket on which somebody else waits too: a publisher's media, or a handshake.
 const SHORT_REST: Duration = Duration::from_millis(2);
 /// Sockets that can be ready in one look.

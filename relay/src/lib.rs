@@ -19,6 +19,7 @@ mod port;
 pub mod roq;
 pub mod rtsp;
 mod start;
+mod subscribers;
 mod udp;
 pub mod webrtc;
 mod worker;

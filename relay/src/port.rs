@@ -18,13 +18,14 @@ use std::time::Instant;
 
 use mio::Token;
 use sightline_relay_proto::frame::Protection;
-use sightline_relay_proto::hub::{Hub, Publication, PublishError, PublisherId, SubscriberId};
+use sightline_relay_proto::hub::{Hub, Publication, PublishError, PublisherId};
 use sightline_relay_proto::ids::StreamKey;
 use sightline_relay_proto::transmit::Arena;
 
 use crate::api::MediaError;
 use crate::crew::{Company, WorkerIndex};
 use crate::lease::{LeaseId, LeaseTable};
+use crate::subscribers::Subscribers;
 
 /// Which port a peer or token belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -99,7 +100,7 @@ impl Hasher for IdHasher {
 /// Who stands behind subscribers, publishers and leases.
 #[derive(Default)]
 pub(crate) struct Directory {
-    pub(crate) subscribers: IdMap<SubscriberId, (PortKind, PeerId)>,
+    pub(crate) subscribers: Subscribers,
     pub(crate) publishers: IdMap<PublisherId, (PortKind, PeerId)>,
     pub(crate) leases: IdMap<LeaseId, (PortKind, PeerId)>,
 }

@@ -269,6 +269,15 @@ impl RtspPort {
         }
     }
 
+    /// A viewer is served soon: what that needs is read for several viewers first, so that it comes
+    /// from memory for all at once.
+    pub(crate) fn look_ahead(&self, id: PeerId) {
+        let place = (id.0 & ((1 << place::BITS) - 1)) as usize;
+        if let Some(peer) = self.peers.get(place).filter(|peer| peer.id == id) {
+            peer.look_ahead();
+        }
+    }
+
     /// The hub has frames for a viewer.
     pub(crate) fn deliver(&mut self, cx: &mut Cx<'_>, peer: PeerId, subscriber: SubscriberId) {
         self.with_peer(cx, peer, |peer, cx, shared| peer.deliver(cx, shared, subscriber));

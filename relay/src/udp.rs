@@ -39,22 +39,19 @@ pub(crate) fn flush(
 /// Sends the arena's runs in order. A full socket loses what is left, as networks do: the result
 /// is how many datagrams did not go out.
 fn send_runs(io: &UdpSocket, state: &UdpSocketState, six: bool, arena: &Arena) -> usize {
-    let mut runs = arena.runs().peekable();
+    let mut runs = arena.runs();
     let mut batch: SmallVec<[Message<'_>; BATCH]> = SmallVec::new();
-    while let Some(first) = runs.next() {
+    loop {
         batch.clear();
-        batch.push(first);
-        while batch.len() < BATCH
-            && let Some(next) = runs.next_if(|next| segment_of(*next) == segment_of(first))
-        {
-            batch.push(next);
+        batch.extend(runs.by_ref().take(BATCH));
+        if batch.is_empty() {
+            return 0;
         }
-        let sent = send_alike(io, state, six, &batch);
+        let sent = send_batch(io, state, six, &batch);
         if sent < batch.len() {
             return batch.drain(sent..).chain(runs).map(datagrams).sum();
         }
     }
-    0
 }
 
 /// Size of the datagrams that the kernel cuts a message into; `None` if it is one datagram.
@@ -66,8 +63,8 @@ fn datagrams((run, bytes): Message<'_>) -> usize {
     bytes.len().div_ceil(run.segment)
 }
 
-/// Sends messages of one segment size; how many went out before the socket was full.
-fn send_alike(
+/// Sends messages; how many went out before the socket was full.
+fn send_batch(
     io: &UdpSocket,
     state: &UdpSocketState,
     six: bool,
@@ -77,7 +74,7 @@ fn send_alike(
     while let Some(&message) = messages.get(at) {
         #[cfg(target_os = "linux")]
         if messages.len() - at > 1 && state.max_gso_segments() >= MAX_SEGMENTS {
-            match mmsg::send(io, segment_of(message), six, &messages[at..]) {
+            match mmsg::send(io, six, &messages[at..]) {
                 Ok(sent) if sent > 0 => {
                     at += sent;
                     continue;

@@ -172,6 +172,13 @@ impl WebRtcPort {
         }
     }
 
+    /// A viewer is served soon: see [`WebRtcPeer::look_ahead`].
+    pub(crate) fn look_ahead(&self, peer: PeerId) {
+        if let Some(session) = self.sessions.get(peer) {
+            session.peer.look_ahead();
+        }
+    }
+
     /// Sends a viewer its due frames.
     pub(crate) fn deliver(&mut self, cx: &mut Cx<'_>, peer: PeerId, subscriber: SubscriberId) {
         let Some(session) = self.sessions.get_mut(peer) else {

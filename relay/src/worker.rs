@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use sightline_grant::Revocation;
-use sightline_relay_proto::hub::{Hub, HubEvent, HubStats};
+use sightline_relay_proto::hub::{Hub, HubEvent, HubStats, SubscriberId};
 use sightline_relay_proto::ids::DeviceId;
 use sightline_relay_proto::transmit::Arena;
+use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 use crate::api::{LeaseTerms, LeaseVerdict};
@@ -48,6 +49,9 @@ const CALM_LOOKS: usize = 8;
 /// Timers of sessions and leases fire at multiples of this, so that a thousand viewers' timers do not
 /// make a thousand wakes. What the hub paces and what QUIC counts is exact.
 const TICK: Duration = Duration::from_millis(4);
+/// Viewers whose state is read before the first of them is served: enough that their waits for
+/// memory overlap, few enough that it stays in the first-level cache.
+const LOOK_AHEAD: usize = 16;
 /// Longest wait without a deadline: bounds how stale exported counters can be.
 const IDLE_WAIT: Duration = Duration::from_millis(500);
 /// First size of the arena for what ports send beside media, bytes: handshakes, feedback, resends.
@@ -143,6 +147,25 @@ impl Ports {
             Some((PortKind::Rtsp, _)) => self.rtsp.handle_io(cx, token, readable, writable),
             Some((PortKind::Roq, _)) => self.roq.handle_io(cx, token, readable, writable),
             Some((PortKind::Feed, _)) | None => {}
+        }
+    }
+
+    /// A viewer is served soon.
+    fn look_ahead(&self, kind: PortKind, peer: PeerId) {
+        match kind {
+            PortKind::WebRtc => self.webrtc.look_ahead(peer),
+            PortKind::Rtsp => self.rtsp.look_ahead(peer),
+            PortKind::Roq | PortKind::Feed => {}
+        }
+    }
+
+    /// Sends a viewer its due frames.
+    fn deliver(&mut self, cx: &mut Cx<'_>, subscriber: SubscriberId, kind: PortKind, peer: PeerId) {
+        match kind {
+            PortKind::WebRtc => self.webrtc.deliver(cx, peer, subscriber),
+            PortKind::Rtsp => self.rtsp.deliver(cx, peer, subscriber),
+            PortKind::Roq => self.roq.deliver(cx, peer, subscriber),
+            PortKind::Feed => cx.hub.unsubscribe(subscriber),
         }
     }
 
@@ -415,15 +438,27 @@ impl Worker {
     fn deliver(&mut self, now: Instant) {
         let stats = Arc::clone(&self.stats);
         let (ports, mut cx) = self.split(now);
-        while let Some(subscriber) = cx.hub.poll_ready(now) {
-            match cx.directory.subscribers.get(&subscriber).copied() {
-                Some((PortKind::WebRtc, peer)) => ports.webrtc.deliver(&mut cx, peer, subscriber),
-                Some((PortKind::Rtsp, peer)) => ports.rtsp.deliver(&mut cx, peer, subscriber),
-                Some((PortKind::Roq, peer)) => ports.roq.deliver(&mut cx, peer, subscriber),
-                Some((PortKind::Feed, _)) | None => cx.hub.unsubscribe(subscriber),
+        let mut next: SmallVec<[(SubscriberId, PortKind, PeerId); LOOK_AHEAD]> = SmallVec::new();
+        loop {
+            while next.len() < LOOK_AHEAD
+                && let Some(subscriber) = cx.hub.poll_ready(now)
+            {
+                match cx.directory.subscribers.get(&subscriber) {
+                    Some(&(kind, peer)) => {
+                        ports.look_ahead(kind, peer);
+                        next.push((subscriber, kind, peer));
+                    }
+                    None => cx.hub.unsubscribe(subscriber),
+                }
             }
-            if ports.webrtc.is_flushed() && ports.rtsp.is_flushed() {
-                stats.delays.note(cx.hub.handed_out());
+            if next.is_empty() {
+                break;
+            }
+            for (subscriber, kind, peer) in next.drain(..) {
+                ports.deliver(&mut cx, subscriber, kind, peer);
+                if ports.webrtc.is_flushed() && ports.rtsp.is_flushed() {
+                    stats.delays.note(cx.hub.handed_out());
+                }
             }
         }
         ports.webrtc.flush();

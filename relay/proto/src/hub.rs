@@ -66,6 +66,14 @@ pub struct StreamId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct SubscriberId(pub u64);
 
+impl SubscriberId {
+    /// Place among the subscribers of its hub, for tables beside the hub. Places are few and used
+    /// again: another id may have had this one.
+    pub fn slot(self) -> usize {
+        slots::slot(self.0)
+    }
+}
+
 /// What a publisher announces.
 #[derive(Clone, Debug)]
 pub struct Publication {
@@ -482,9 +490,14 @@ impl Hub {
             self.schedule.set(subscriber, &mut entry.place, Place::Timed(due));
             return None;
         }
-        self.schedule.set(subscriber, &mut entry.place, Place::Named);
         let frame = Arc::clone(frame);
         let delivery = entry.deliver(now, self.schedule.epoch(now), stream, &frame);
+        // Mostly this was the newest frame, and the shell's next question needs no second look.
+        let place = if entry.cursor == stream.ring.end() { Place::Idle } else { Place::Named };
+        self.schedule.set(subscriber, &mut entry.place, place);
+        if place == Place::Idle {
+            stream.enter_idle(entry.mask, subscriber);
+        }
         self.counters.frames_out += u64::from(delivery.as_ref().is_some_and(Delivery::ends_frame));
         // Frames and chunks with a due time are late on purpose.
         if delivery.is_some() && due.is_none() {

@@ -24,10 +24,14 @@ pub struct Arena {
     runs: Vec<Run>,
     /// Runs that take no further datagram.
     closed: usize,
+    /// Datagrams that the last run still takes; none after one shorter than its segment.
+    room: usize,
 }
 
 /// Segments of one run, at most: what every kernel's UDP_SEGMENT takes.
 pub const MAX_SEGMENTS: usize = 44;
+/// Bytes of one run, at most: they and their headers fit the length field of UDP over IPv6.
+const MAX_RUN_BYTES: usize = 65_000;
 
 impl Arena {
     /// An arena that holds `capacity` bytes before it grows.
@@ -68,17 +72,17 @@ impl Arena {
     /// Books the datagram that begins at `start`.
     fn enter(&mut self, destination: SocketAddr, start: usize) {
         let len = self.used - start;
-        let runs = self.runs.len();
-        if let Some(run) = self.runs.last_mut() {
-            let filled = run.range.len();
-            let whole = filled.is_multiple_of(run.segment);
-            let room = filled / run.segment < MAX_SEGMENTS && filled + len <= 65_000;
-            let open = self.closed < runs && run.range.end == start;
-            if open && run.destination == destination && whole && room && len <= run.segment {
+        let open = self.closed < self.runs.len() && self.room > 0;
+        if let Some(run) = self.runs.last_mut().filter(|_| open) {
+            let follows = run.range.end == start && run.destination == destination;
+            let fits = len <= run.segment && run.range.len() + len <= MAX_RUN_BYTES;
+            if follows && fits {
                 run.range.end = self.used;
+                self.room = if len == run.segment { self.room - 1 } else { 0 };
                 return;
             }
         }
+        self.room = MAX_SEGMENTS - 1;
         self.runs.push(Run { destination, segment: len, range: start..self.used });
     }
 
@@ -167,6 +171,19 @@ mod tests {
         }
         let counts: Vec<_> = arena.runs().map(|(_, bytes)| bytes.len() / 10).collect();
         assert_eq!(counts, [MAX_SEGMENTS, 1]);
+    }
+
+    #[test]
+    fn a_run_never_exceeds_the_byte_bound() {
+        for (last, runs) in [(5000, 1), (5001, 2)] {
+            let mut arena = Arena::default();
+            for _ in 0..6 {
+                arena.push(to(1), &[0; 10_000]);
+            }
+            arena.push(to(1), &vec![0; last]);
+            assert_eq!((arena.run_count(), arena.len()), (runs, 60_000 + last));
+        }
+        assert_eq!(MAX_RUN_BYTES, 65_000);
     }
 
     #[test]

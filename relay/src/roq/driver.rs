@@ -20,7 +20,7 @@ use super::viewer::Viewer;
 use super::web::{Web, h3};
 use super::{RoqPort, close_connection, random_u32, watched};
 use crate::api::{Publisher, RoqTrack};
-use crate::calm::rest_of;
+use crate::calm::{ACK_REST, rest_of};
 use crate::port::{Cx, PeerId, PortKind};
 
 /// Connections whose peer is not known yet, at most.
@@ -102,7 +102,7 @@ impl Connections {
 
     /// How long the socket may rest.
     pub(super) fn rest(&self) -> Duration {
-        rest_of(self.viewers, self.strangers + self.publishers)
+        rest_of(self.viewers, self.strangers + self.publishers).min(ACK_REST)
     }
 
     fn put(&mut self, peer: Box<Peer>) {

@@ -25,6 +25,9 @@ const READS: usize = 16;
 /// Time for the last answer of a closing connection to leave.
 const FINISH: Duration = Duration::from_secs(5);
 
+/// Longest time between two looks at a viewer that plays: short against its session's timeout.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+
 /// Who the peer turned out to be.
 pub(super) enum Who {
     Nobody,
@@ -69,6 +72,9 @@ pub(super) struct Peer {
     pub(super) moves: Option<Move>,
     readable: bool,
     finish_by: Option<Instant>,
+    /// Until then a tick has nothing to do here. A thousand viewers that are looked at four times a
+    /// second would cost more than their reports.
+    pub(super) look_at: Option<Instant>,
 }
 
 impl Peer {
@@ -93,6 +99,7 @@ impl Peer {
             moves: None,
             readable: true,
             finish_by: None,
+            look_at: None,
         }
     }
 
@@ -165,6 +172,9 @@ impl Peer {
 
     /// Time has passed. Reports for UDP are left in the arena.
     pub(super) fn handle_tick(&mut self, cx: &mut Cx<'_>, shared: &mut Shared) -> Fate {
+        if self.look_at.is_some_and(|at| at > cx.now) {
+            return Fate::Lives;
+        }
         if self.finish_by.is_some_and(|due| due <= cx.now) {
             return Fate::Broken;
         }
@@ -177,6 +187,7 @@ impl Peer {
             Who::Viewer(viewer) => {
                 cx.leases.set_alive(viewer.lease, self.connection.is_alive(cx.now));
                 viewer.report(cx, &mut self.output, self.address);
+                self.look_at = viewer.next_report().map(|due| due.min(cx.now + LOOK));
             }
             Who::Publisher(recorder) => {
                 recorder.report(cx, &self.connection, &mut self.output, self.address);

@@ -1,7 +1,7 @@
 //! Viewers: description, start, frames and reports.
 
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::{Delivery, Pacing, Selection, SubscriberId};
@@ -69,6 +69,11 @@ impl Viewer {
         self.leave(cx);
         cx.directory.leases.remove(&self.lease);
         cx.leases.close(self.lease);
+    }
+
+    /// When reports are due; `None` while it does not play.
+    pub(super) fn next_report(&self) -> Option<Instant> {
+        self.subscriber.and_then(|_| self.reports.due())
     }
 
     /// Sender reports, when they are due; those for UDP are left in the arena.
@@ -187,8 +192,18 @@ impl Peer {
         viewer.subscriber = Some(subscriber);
         viewer.reports = ReportClock::default();
         viewer.reports.start(cx.now);
+        self.look_at = None;
         let calm = self.calm_down(cx, &shared.calm);
         calm.map_err(|_| Refusal::new(503, "the server is short of resources; try again later"))
+    }
+
+    /// Reads what [`Self::deliver`] will need.
+    pub(super) fn look_ahead(&self) {
+        std::hint::black_box(self.output.is_empty());
+        std::hint::black_box(self.address.port());
+        if let Some(viewer) = self.viewer() {
+            std::hint::black_box(viewer.tracks.first().map(|track| track.packets));
+        }
     }
 
     /// Sends what is due until the hub or the socket has had enough.

@@ -143,7 +143,7 @@ impl Harness {
             }
             cx.hub.handle_timeout(cx.now);
             while let Some(subscriber) = cx.hub.poll_ready(cx.now) {
-                let (_, peer) = cx.directory.subscribers[&subscriber];
+                let (_, peer) = *cx.directory.subscribers.get(&subscriber).unwrap();
                 port.deliver(cx, peer, subscriber);
             }
             port.flush();

@@ -8,15 +8,19 @@ use sightline_relay_proto::codec::TrackInfo;
 use sightline_relay_proto::hub::{PublisherId, Selection, SubscriberId};
 use sightline_relay_proto::ids::{DeviceId, StreamKey};
 use sightline_relay_proto::webrtc::WebRtcPeer;
+use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::api::SessionId;
 use crate::calm::rest_of;
 use crate::lease::LeaseId;
-use crate::port::{IdMap, PeerId};
+use crate::port::PeerId;
 
 /// Sessions of one worker, at most.
 pub(super) const MAX_SESSIONS: usize = 20_000;
+/// Bits of a peer's id that are its place in the slab.
+const PLACE_BITS: u32 = 16;
+const _: () = assert!(MAX_SESSIONS <= 1 << PLACE_BITS, "every session has a place of its own");
 /// ICE generations whose checks may still come.
 const GENERATIONS: usize = 2;
 
@@ -75,11 +79,30 @@ impl Session {
     }
 }
 
+/// A session under its name.
+struct Entry {
+    peer: PeerId,
+    session: Session,
+}
+
+/// The place of a peer's session in the slab.
+fn place_of(peer: PeerId) -> usize {
+    (peer.0 & ((1 << PLACE_BITS) - 1)) as usize
+}
+
+fn find(sessions: &mut Slab<Box<Entry>>, peer: PeerId) -> Option<&mut Session> {
+    let entry = sessions.get_mut(place_of(peer)).filter(|entry| entry.peer == peer)?;
+    Some(&mut entry.session)
+}
+
 /// Every session of the port.
 #[derive(Default)]
 pub(super) struct Sessions {
-    next: u64,
-    sessions: IdMap<PeerId, Session>,
+    /// Sessions begun so far.
+    born: u64,
+    /// By the lower bits of the peer's id. Boxed: a table of whole sessions would have room for as
+    /// many again whenever it grows.
+    sessions: Slab<Box<Entry>>,
     names: HashMap<SessionId, PeerId>,
     ufrags: HashMap<String, PeerId>,
     addresses: HashMap<SocketAddr, PeerId>,
@@ -89,10 +112,10 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// The name that the next session gets.
+    /// The name of the session that is inserted next.
     pub(super) fn next_peer(&mut self) -> PeerId {
-        self.next += 1;
-        PeerId(self.next)
+        self.born += 1;
+        PeerId(self.born << PLACE_BITS | self.sessions.vacant_key() as u64)
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -106,14 +129,15 @@ impl Sessions {
 
     pub(super) fn insert(&mut self, peer: PeerId, session: Session) {
         self.names.insert(session.id, peer);
-        self.sessions.insert(peer, session);
+        let place = self.sessions.insert(Box::new(Entry { peer, session }));
+        debug_assert_eq!(place, place_of(peer), "the name was made for this place");
         self.name_generation(peer);
         self.arm(peer);
     }
 
     /// Enters the user fragment of a peer's current generation; the last but one goes.
     pub(super) fn name_generation(&mut self, peer: PeerId) {
-        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let Some(session) = find(&mut self.sessions, peer) else { return };
         let ufrag = session.peer.credentials().ufrag().to_owned();
         if session.ufrags.len() == GENERATIONS {
             self.ufrags.remove(&session.ufrags.remove(0));
@@ -123,7 +147,8 @@ impl Sessions {
     }
 
     pub(super) fn remove(&mut self, peer: PeerId) -> Option<Session> {
-        let session = self.sessions.remove(&peer)?;
+        self.get(peer)?;
+        let Entry { session, .. } = *self.sessions.remove(place_of(peer));
         self.names.remove(&session.id);
         self.served -= usize::from(session.served);
         for ufrag in &session.ufrags {
@@ -139,18 +164,19 @@ impl Sessions {
     }
 
     pub(super) fn get(&self, peer: PeerId) -> Option<&Session> {
-        self.sessions.get(&peer)
+        let entry = self.sessions.get(place_of(peer)).filter(|entry| entry.peer == peer)?;
+        Some(&entry.session)
     }
 
     pub(super) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Session> {
-        self.sessions.get_mut(&peer)
+        find(&mut self.sessions, peer)
     }
 
     /// WHIP sessions of a device.
     pub(super) fn publishers_of(&self, device: &DeviceId) -> Vec<PeerId> {
         let publishes = |session: &Session| matches!(&session.role, Role::Publisher { key, .. } if key.device == *device);
-        let found = self.sessions.iter().filter(|(_, session)| publishes(session));
-        found.map(|(peer, _)| *peer).collect()
+        let entries = self.sessions.iter().map(|(_, entry)| entry);
+        entries.filter(|entry| publishes(&entry.session)).map(|entry| entry.peer).collect()
     }
 
     pub(super) fn by_name(&self, id: SessionId) -> Option<PeerId> {
@@ -177,10 +203,11 @@ impl Sessions {
         }
     }
 
-    /// Books what a peer has become and sets its timer. It only ever moves forward in the queue: a deadline that has receded
-    /// is noticed when the old one fires, so packets that merely extend it cost nothing here.
+    /// Books what a peer has become and sets its timer. It only ever moves forward in the queue: a
+    /// deadline that has receded is noticed when the old one fires, so packets that merely extend it
+    /// cost nothing here.
     pub(super) fn arm(&mut self, peer: PeerId) {
-        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let Some(session) = find(&mut self.sessions, peer) else { return };
         if session.is_served() && !std::mem::replace(&mut session.served, true) {
             self.served += 1;
         }
@@ -205,7 +232,7 @@ impl Sessions {
             return None;
         }
         self.timers.pop_first();
-        if let Some(session) = self.sessions.get_mut(&peer) {
+        if let Some(session) = find(&mut self.sessions, peer) {
             session.armed = None;
         }
         Some(peer)

@@ -1,7 +1,5 @@
 //! One selected track of a subscriber: its numbers and its time line, whatever track feeds it.
 
-use smallvec::SmallVec;
-
 use super::catch_up::CatchUp;
 use super::track::Track;
 use crate::frame::{Frame, MediaTime};
@@ -29,7 +27,8 @@ pub(super) struct SubTrack {
     /// The viewer's next sequence number, extended; `None` before the first frame.
     next_seq: Option<u64>,
     numbering: Numbering,
-    earlier: SmallVec<[Numbering; KEPT_NUMBERINGS]>,
+    /// Boxed away: most viewers never change their numbering.
+    earlier: Vec<Numbering>,
 }
 
 /// From the viewer's number `from` on, frames are those of `source`, and canonical number = viewer's
@@ -60,7 +59,7 @@ impl SubTrack {
             sent_until: MediaTime(0),
             next_seq: None,
             numbering: Numbering { from: 0, offset: 0, shift: 0, source: index },
-            earlier: SmallVec::new(),
+            earlier: Vec::new(),
         }
     }
 

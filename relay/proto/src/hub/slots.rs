@@ -35,12 +35,12 @@ impl<T> Slots<T> {
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&T> {
-        let entry = self.entries.get(id as u32 as usize)?;
+        let entry = self.entries.get(slot(id))?;
         entry.value.as_ref().filter(|_| entry.generation == generation(id))
     }
 
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut T> {
-        let entry = self.entries.get_mut(id as u32 as usize)?;
+        let entry = self.entries.get_mut(slot(id))?;
         entry.value.as_mut().filter(|_| entry.generation == generation(id))
     }
 
@@ -73,6 +73,11 @@ impl<T> Slots<T> {
             Some((join(slot as u32, entry.generation), value))
         })
     }
+}
+
+/// The slot of an id.
+pub(super) fn slot(id: u64) -> usize {
+    id as u32 as usize
 }
 
 fn join(slot: u32, generation: u32) -> u64 {

@@ -348,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_subscriber_to_one_picture_and_one_sound_is_smaller_than_512_bytes() {
-        assert!(size_of::<Subscriber>() < 512, "{} bytes", size_of::<Subscriber>());
+    fn a_subscriber_to_one_picture_and_one_sound_is_smaller_than_384_bytes() {
+        assert!(size_of::<Subscriber>() < 384, "{} bytes", size_of::<Subscriber>());
     }
 }

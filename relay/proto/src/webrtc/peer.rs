@@ -238,6 +238,7 @@ impl WebRtcPeer {
             Some(DtlsEvent::Connected(mut srtp)) => {
                 if let Media::Viewer(media) = &mut self.media {
                     media.register(&mut srtp.sender);
+                    srtp.receiver.refuse_rtp();
                 }
                 self.srtp = Some(srtp);
                 self.events.push_back(PeerEvent::Connected);
@@ -260,6 +261,20 @@ impl WebRtcPeer {
                 media.send(now, delivery, to, &mut srtp.sender, arena)
             }
             _ => false,
+        }
+    }
+
+    /// Reads what [`Self::send`] will need. Viewers are many and their state lies cold between
+    /// two frames: read for several of them first, it comes from memory for all at once.
+    #[inline]
+    pub fn look_ahead(&self) {
+        std::hint::black_box(self.closed);
+        std::hint::black_box(self.ice.selected());
+        if let Media::Viewer(media) = &self.media {
+            media.look_ahead();
+        }
+        if let Some(srtp) = &self.srtp {
+            srtp.sender.look_ahead();
         }
     }
 

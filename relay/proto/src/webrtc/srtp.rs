@@ -95,6 +95,12 @@ impl SrtpSender {
         OutSource(self.streams.len() - 1)
     }
 
+    /// Reads what sealing will need.
+    pub(super) fn look_ahead(&self) {
+        std::hint::black_box(self.keys.rtp.tag_len());
+        std::hint::black_box(self.streams.first().map(|stream| stream.highest));
+    }
+
     /// Length of a packet once it is sealed.
     pub fn sealed_len(&self, packet: Plain<'_>) -> usize {
         let Plain { header, prefix, payload } = packet;
@@ -189,20 +195,32 @@ impl OutStream {
 
 /// The opening side.
 pub struct SrtpReceiver {
-    keys: Keys,
-    rtp: SmallVec<[(u32, ReplayWindow); 2]>,
-    rtcp: SmallVec<[(u32, ReplayWindow); 2]>,
+    /// What RTP is opened with; `None` if the peer sends none.
+    media: Option<Transform>,
+    control: Transform,
+    rtp: Windows,
+    rtcp: Windows,
 }
+
+/// What came from each source.
+type Windows = SmallVec<[(u32, ReplayWindow); 1]>;
 
 impl SrtpReceiver {
     fn new(keys: Keys) -> Self {
-        Self { keys, rtp: SmallVec::new(), rtcp: SmallVec::new() }
+        let Keys { rtp, rtcp } = keys;
+        Self { media: Some(rtp), control: rtcp, rtp: SmallVec::new(), rtcp: SmallVec::new() }
+    }
+
+    /// The peer only watches: RTP from it is refused, and the keys for it need no memory.
+    pub fn refuse_rtp(&mut self) {
+        self.media = None;
     }
 
     /// Opens an SRTP packet; the plain packet, with its header, is put into `out` (cleared first).
     /// `false` for anything malformed, replayed or forged; no state has changed then.
     pub fn open_rtp(&mut self, packet: &[u8], out: &mut Vec<u8>) -> bool {
         out.clear();
+        let Some(media) = &self.media else { return false };
         let Some((header_len, seq, ssrc)) = rtp_header(packet) else { return false };
         let known = self.rtp.iter().position(|(of, _)| *of == ssrc);
         let index = match known.and_then(|at| self.rtp.get(at)) {
@@ -216,7 +234,7 @@ impl SrtpReceiver {
             None if self.rtp.len() >= MAX_SOURCES => return false,
             None => u64::from(seq),
         };
-        if !self.keys.rtp.open_rtp(packet, header_len, ssrc, index, out) {
+        if !media.open_rtp(packet, header_len, ssrc, index, out) {
             out.clear();
             return false;
         }
@@ -231,7 +249,7 @@ impl SrtpReceiver {
             return false;
         };
         let ssrc = u32::from_be_bytes(*ssrc);
-        let Some(index) = self.keys.rtcp.rtcp_index(packet) else { return false };
+        let Some(index) = self.control.rtcp_index(packet) else { return false };
         let index = u64::from(index);
         let known = self.rtcp.iter().position(|(of, _)| *of == ssrc);
         match known.and_then(|at| self.rtcp.get(at)) {
@@ -239,7 +257,7 @@ impl SrtpReceiver {
             None if self.rtcp.len() >= MAX_SOURCES => return false,
             _ => {}
         }
-        if !self.keys.rtcp.open_rtcp(packet, ssrc, out) {
+        if !self.control.open_rtcp(packet, ssrc, out) {
             out.clear();
             return false;
         }
@@ -248,12 +266,7 @@ impl SrtpReceiver {
     }
 }
 
-fn record(
-    windows: &mut SmallVec<[(u32, ReplayWindow); 2]>,
-    known: Option<usize>,
-    ssrc: u32,
-    index: u64,
-) {
+fn record(windows: &mut Windows, known: Option<usize>, ssrc: u32, index: u64) {
     match known.and_then(|at| windows.get_mut(at)) {
         Some((_, window)) => window.record(index),
         None => windows.push((ssrc, ReplayWindow::new(index))),

@@ -115,6 +115,14 @@ impl ViewerMedia {
         }
     }
 
+    /// Reads what [`Self::send`] will need.
+    pub(super) fn look_ahead(&self) {
+        if let Some(track) = self.tracks.first() {
+            std::hint::black_box(track.ssrc);
+            std::hint::black_box(track.reports.due());
+        }
+    }
+
     /// Seals a frame's packets into the arena. `true` if a first report is due now.
     pub(super) fn send(
         &mut self,
@@ -133,17 +141,15 @@ impl ViewerMedia {
         for (at, payload) in delivery.payloads() {
             let seq = delivery.seq.wrapping_add(at as u16);
             let marker = frame.marker(at);
-            let mut header = Header::from_slice(&rtp::header(
-                track.payload_type,
-                marker,
-                seq,
-                delivery.timestamp,
-                track.ssrc,
-            ));
+            let fixed =
+                rtp::header(track.payload_type, marker, seq, delivery.timestamp, track.ssrc);
             if at == 0 || track.stamp.is_some() {
+                let mut header = Header::from_slice(&fixed);
                 track.extend(now, (at == 0).then_some(frame), &mut self.stamps, &mut header);
+                sealer.push(seq, Plain { header: &header, prefix: &[], payload });
+            } else {
+                sealer.push(seq, Plain { header: &fixed, prefix: &[], payload });
             }
-            sealer.push(seq, Plain { header: &header, prefix: &[], payload });
             track.packets = track.packets.wrapping_add(1);
             track.octets = track.octets.wrapping_add(payload.len() as u32);
         }

@@ -108,7 +108,7 @@ impl Prf {
 
 /// One keyed transform, for SRTP or for SRTCP. Keys are expanded once.
 pub(super) enum Transform {
-    Gcm { key: Box<LessSafeKey>, salt: [u8; GCM_SALT] },
+    Gcm { key: LessSafeKey, salt: [u8; GCM_SALT] },
     Cm { key: Box<EncryptingKey>, auth: Box<Auth>, salt: [u8; CM_SALT] },
 }
 
@@ -142,7 +142,7 @@ impl Transform {
     pub(super) fn gcm(key: &[u8], salt: [u8; GCM_SALT]) -> Result<Self, KeyingError> {
         let algorithm = if key.len() == 32 { &aead::AES_256_GCM } else { &aead::AES_128_GCM };
         let key = LessSafeKey::new(UnboundKey::new(algorithm, key)?);
-        Ok(Self::Gcm { key: Box::new(key), salt })
+        Ok(Self::Gcm { key, salt })
     }
 
     /// Bytes that sealing adds to an RTP packet.

@@ -239,3 +239,18 @@ fn sources_are_bounded_on_both_sides() {
         assert_eq!(receiver.open_rtp(&out, &mut opened), (ssrc as usize) < MAX_SOURCES);
     }
 }
+
+#[test]
+fn a_receiver_that_refuses_rtp_still_opens_feedback() {
+    for profile in PROFILES {
+        let (mut sender, mut receiver) = pair(profile);
+        let source = sender.add_source(42);
+        let mut plain = Vec::new();
+        let packet = sealed(&mut sender, source, 7);
+        let mut compound = unhex(RTCP);
+        assert!(sender.seal_rtcp(&mut compound, 0));
+        receiver.refuse_rtp();
+        assert!(!receiver.open_rtp(&packet, &mut plain) && plain.is_empty());
+        assert!(receiver.open_rtcp(&compound, &mut plain));
+    }
+}
