@@ -125,9 +125,15 @@ impl Peer {
             if self.moves.is_some() {
                 return Fate::Moves;
             }
-            let wants = self.connection.wants_input() && !self.output.is_overfull();
-            if !self.readable || !wants {
+            if !self.readable {
                 return self.settle(cx);
+            }
+            if !self.takes_input() {
+                match self.settle(cx) {
+                    // There is room again, and no event will tell of the input that waits.
+                    Fate::Lives if self.takes_input() => continue,
+                    fate => return fate,
+                }
             }
             match self.wire.read(&mut shared.scratch) {
                 // Answers to what came before the end still go out.
@@ -149,6 +155,10 @@ impl Peer {
             Fate::Lives => Fate::Busy,
             other => other,
         }
+    }
+
+    fn takes_input(&self) -> bool {
+        self.connection.wants_input() && !self.output.is_overfull()
     }
 
     /// Writes what waits; wakes the viewer's cursor when the socket has room again.
