@@ -83,6 +83,10 @@ pub struct RelayStats {
     pub frames_out: u64,
     /// Times a slow viewer skipped to a keyframe.
     pub skips: u64,
+    /// Times a viewer was given less, since its way carried less than its stream.
+    pub lowered: u64,
+    /// Times a viewer was given more again.
+    pub raised: u64,
     /// Bytes in caches.
     pub cached_bytes: u64,
     /// Turns of the worker's loop.
@@ -395,6 +399,8 @@ impl RelayHandle {
             frames_lost: read(&stats.frames_lost),
             frames_out: read(&stats.frames_out),
             skips: read(&stats.skips),
+            lowered: read(&stats.lowered),
+            raised: read(&stats.raised),
             cached_bytes: read(&stats.cached_bytes),
             turns: read(&stats.turns),
         }

@@ -44,6 +44,11 @@ const CALM_LOOKS: usize = 8;
 /// Timers of sessions and leases fire at multiples of this, so that a thousand viewers' timers do not
 /// make a thousand wakes. What the hub paces and what QUIC counts is exact.
 const TICK: Duration = Duration::from_millis(4);
+/// Viewers that are served between two looks at the clock.
+const SERVED_PER_LOOK: usize = 32;
+/// How long a turn serves viewers. Then the sockets are heard before it goes on: what ten thousand
+/// viewers say while they are served would not fit the kernel's buffer.
+const SERVING: Duration = Duration::from_millis(4);
 /// Longest wait without a deadline: bounds how stale exported counters can be.
 const IDLE_WAIT: Duration = Duration::from_millis(500);
 /// First size of the arena for what ports send beside media, bytes: handshakes, feedback, resends.
@@ -91,6 +96,8 @@ pub(crate) struct SharedStats {
     pub(crate) frames_lost: AtomicU64,
     pub(crate) frames_out: AtomicU64,
     pub(crate) skips: AtomicU64,
+    pub(crate) lowered: AtomicU64,
+    pub(crate) raised: AtomicU64,
     pub(crate) cached_bytes: AtomicU64,
     pub(crate) turns: AtomicU64,
     pub(crate) delays: Delays,
@@ -108,6 +115,8 @@ impl SharedStats {
             (&self.frames_out, stats.frames_out),
             (&self.packets_over_rate, stats.packets_over_rate),
             (&self.skips, stats.skips),
+            (&self.lowered, stats.lowered),
+            (&self.raised, stats.raised),
             (&self.cached_bytes, stats.cached_bytes),
             (&self.turns, turns),
         ];
@@ -235,7 +244,7 @@ impl Worker {
         let mut events = Events::with_capacity(EVENTS);
         let mut more = false;
         loop {
-            // The waker rings once for commands that one turn did not get to.
+            // The waker rings once, and viewers are named once, for what one turn did not get to.
             let wait = if more { Duration::ZERO } else { self.wait(Instant::now()) };
             match self.poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -246,16 +255,16 @@ impl Worker {
                 self.handle_ready(now, event);
             }
             self.listen_to_viewers(now, &events)?;
-            match self.handle_commands(now) {
-                Commands::Done => more = false,
-                Commands::More => more = true,
+            more = match self.handle_commands(now) {
+                Commands::Done => false,
+                Commands::More => true,
                 Commands::Stop => {
                     self.shut_down(now);
                     return Ok(());
                 }
-            }
+            };
             self.handle_timeouts(now);
-            self.deliver(now);
+            more |= self.deliver(now);
             self.decide(now);
             self.turns += 1;
             self.stats.store(self.core.hub.stats(), self.turns);
@@ -372,10 +381,14 @@ impl Worker {
         }
     }
 
-    fn deliver(&mut self, now: Instant) {
+    /// Gives viewers what is due, for [`SERVING`] at most; `true` if more of them may wait.
+    fn deliver(&mut self, now: Instant) -> bool {
         let stats = Arc::clone(&self.stats);
         let (ports, mut cx) = self.split(now);
-        while let Some(subscriber) = cx.hub.poll_ready(now) {
+        let began = Instant::now();
+        let mut served = 0;
+        let mut more = false;
+        while !more && let Some(subscriber) = cx.hub.poll_ready(now) {
             match cx.directory.subscribers.get(&subscriber).copied() {
                 Some((PortKind::WebRtc, peer)) => ports.webrtc.deliver(&mut cx, peer, subscriber),
                 Some((PortKind::Rtsp, peer)) => ports.rtsp.deliver(&mut cx, peer, subscriber),
@@ -385,10 +398,13 @@ impl Worker {
             if ports.webrtc.is_flushed() && ports.rtsp.is_flushed() {
                 stats.delays.note(cx.hub.handed_out());
             }
+            served += 1;
+            more = served % SERVED_PER_LOOK == 0 && began.elapsed() >= SERVING;
         }
         ports.webrtc.flush();
         ports.rtsp.flush();
         stats.delays.note(cx.hub.handed_out());
+        more
     }
 
     fn decide(&mut self, now: Instant) {
