@@ -92,7 +92,7 @@ pub(crate) fn run(args: &CameraArgs) -> Result<(), String> {
 
 async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String> {
     let roots = read_roots(args.ca.as_deref())?;
-    let api = Api::new(&args.server, roots.as_ref(), identity.clone())
+    let api = Api::for_device(&args.server, roots.as_ref(), identity.clone())
         .map_err(|error| error.to_string())?;
     let roots = roots.ok_or("--ca is needed: RTP over QUIC always checks the server")?;
     let stop = CancellationToken::new();

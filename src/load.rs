@@ -82,6 +82,10 @@ pub(crate) struct LoadArgs {
     /// Viewers keep their sessions alive but do not read media
     #[arg(long)]
     scripted: bool,
+    /// WHEP viewers offer transport-wide feedback and send it ten times a second. Only for viewers that
+    /// do not read: it says that all has arrived
+    #[arg(long, requires = "scripted")]
+    transport_feedback: bool,
     /// Missing packets, of all viewers together, that do not fail the run
     #[arg(long, default_value_t = 0)]
     max_gaps: u64,

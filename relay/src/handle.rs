@@ -92,6 +92,10 @@ pub struct RelayStats {
     pub frames_out: u64,
     /// Times a slow viewer skipped to a keyframe.
     pub skips: u64,
+    /// Times a viewer was given less, since its way carried less than its stream.
+    pub lowered: u64,
+    /// Times a viewer was given more again.
+    pub raised: u64,
     /// Bytes in caches.
     pub cached_bytes: u64,
     /// Turns of the worker's loop.
@@ -274,6 +278,8 @@ impl RelayHandle {
             frames_lost: sum(|stats| &stats.frames_lost),
             frames_out: sum(|stats| &stats.frames_out),
             skips: sum(|stats| &stats.skips),
+            lowered: sum(|stats| &stats.lowered),
+            raised: sum(|stats| &stats.raised),
             cached_bytes: sum(|stats| &stats.cached_bytes),
             turns: sum(|stats| &stats.turns),
         }

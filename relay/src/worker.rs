@@ -52,6 +52,9 @@ const TICK: Duration = Duration::from_millis(4);
 /// Viewers whose state is read before the first of them is served: enough that their waits for
 /// memory overlap, few enough that it stays in the first-level cache.
 const LOOK_AHEAD: usize = 16;
+/// How long a turn serves viewers. Then the sockets are heard before it goes on: what ten thousand
+/// viewers say while they are served would not fit the kernel's buffer.
+const SERVING: Duration = Duration::from_millis(4);
 /// Longest wait without a deadline: bounds how stale exported counters can be.
 const IDLE_WAIT: Duration = Duration::from_millis(500);
 /// First size of the arena for what ports send beside media, bytes: handshakes, feedback, resends.
@@ -101,6 +104,8 @@ pub(crate) struct SharedStats {
     pub(crate) frames_lost: AtomicU64,
     pub(crate) frames_out: AtomicU64,
     pub(crate) skips: AtomicU64,
+    pub(crate) lowered: AtomicU64,
+    pub(crate) raised: AtomicU64,
     pub(crate) cached_bytes: AtomicU64,
     pub(crate) turns: AtomicU64,
     pub(crate) delays: Delays,
@@ -119,6 +124,8 @@ impl SharedStats {
             (&self.frames_out, stats.frames_out),
             (&self.packets_over_rate, stats.packets_over_rate),
             (&self.skips, stats.skips),
+            (&self.lowered, stats.lowered),
+            (&self.raised, stats.raised),
             (&self.cached_bytes, stats.cached_bytes),
             (&self.turns, turns),
         ];
@@ -271,7 +278,7 @@ impl Worker {
         let mut events = Events::with_capacity(EVENTS);
         let mut more = false;
         loop {
-            // The waker rings once for commands and notes that one turn did not get to.
+            // The waker rings once, and viewers are named once, for what one turn did not get to.
             let idle = !more && self.core.company.may_sleep();
             let wait = if idle { self.wait(Instant::now()) } else { Duration::ZERO };
             match self.poll.poll(&mut events, Some(wait)) {
@@ -285,17 +292,17 @@ impl Worker {
                 self.handle_ready(now, event);
             }
             self.listen_to_viewers(now, &events)?;
-            match self.handle_commands(now) {
-                Commands::Done => more = false,
-                Commands::More => more = true,
+            more = match self.handle_commands(now) {
+                Commands::Done => false,
+                Commands::More => true,
                 Commands::Stop => {
                     self.shut_down(now);
                     return Ok(());
                 }
-            }
+            };
             self.handle_timeouts(now);
             self.core.company.hand_on(&mut self.core.hub);
-            self.deliver(now);
+            more |= self.deliver(now);
             self.decide(now);
             self.turns += 1;
             self.count();
@@ -435,11 +442,14 @@ impl Worker {
         }
     }
 
-    fn deliver(&mut self, now: Instant) {
+    /// Gives viewers what is due, for [`SERVING`] at most; `true` if more of them may wait.
+    fn deliver(&mut self, now: Instant) -> bool {
         let stats = Arc::clone(&self.stats);
         let (ports, mut cx) = self.split(now);
         let mut next: SmallVec<[(SubscriberId, PortKind, PeerId); LOOK_AHEAD]> = SmallVec::new();
-        loop {
+        let began = Instant::now();
+        let mut more = false;
+        while !more {
             while next.len() < LOOK_AHEAD
                 && let Some(subscriber) = cx.hub.poll_ready(now)
             {
@@ -460,10 +470,12 @@ impl Worker {
                     stats.delays.note(cx.hub.handed_out());
                 }
             }
+            more = began.elapsed() >= SERVING;
         }
         ports.webrtc.flush();
         ports.rtsp.flush();
         stats.delays.note(cx.hub.handed_out());
+        more
     }
 
     fn decide(&mut self, now: Instant) {

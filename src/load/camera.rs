@@ -17,6 +17,7 @@ use sightline_relay_proto::codec::{Codec, TrackInfo};
 use sightline_relay_proto::ids::TrackIndex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Failure;
 use super::clock::{Window, now};
@@ -27,6 +28,9 @@ use super::stamp::Stamp;
 
 /// Ticks of the video clock in a second.
 const CLOCK: u64 = 90_000;
+
+/// Shortest time between two questions for the binding.
+const ASK_PAUSE: Duration = Duration::from_millis(200);
 
 /// What a camera sends.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +114,23 @@ impl Camera {
         self.secret.lock().expect("unpoisoned").clone()
     }
 
+    /// Asks for the binding again and again, by long polls, as every agent does. Never ends.
+    async fn ask(self: Arc<Self>, doors: Arc<Doors>) {
+        let mut known = DeviceKnown::default();
+        let mut backoff = Backoff::default();
+        loop {
+            match doors.patiently(|| self.api.device_poll(&known)).await {
+                Ok(state) => {
+                    backoff.reset();
+                    let (binding_epoch, key_epoch) = (state.binding_epoch, state.key_epoch);
+                    known = DeviceKnown { binding_epoch, key_epoch };
+                    tokio::time::sleep(ASK_PAUSE).await;
+                }
+                Err(_) => tokio::time::sleep(backoff.next_wait()).await,
+            }
+        }
+    }
+
     /// Waits until its first frame is on its way.
     pub(super) async fn live(&self) {
         // The sender is this camera's own, so it outlives the wait.
@@ -126,6 +147,7 @@ impl Camera {
         phase: Duration,
         stop: CancellationToken,
     ) {
+        let _asking = AbortOnDropHandle::new(tokio::spawn(self.clone().ask(doors.clone())));
         let start = Instant::now() + phase;
         let mut backoff = Backoff::default();
         loop {

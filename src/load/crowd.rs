@@ -79,6 +79,8 @@ pub(super) struct Viewing {
     pub(super) scripted: bool,
     /// What those over WHEP offer.
     pub(super) srtp: SrtpOffer,
+    /// Packets that each report of transport-wide feedback of theirs is on; 0: they send none.
+    pub(super) arrivals: u16,
 }
 
 /// The viewers.
@@ -229,7 +231,7 @@ impl Crowd {
     ) -> Result<(Session, Instant), Failure> {
         Ok(match egress {
             Egress::Whep => {
-                let (viewer, asked) = whep::connect(terminal, self.viewing.srtp).await?;
+                let (viewer, asked) = whep::connect(terminal, self.viewing).await?;
                 (Session::Whep(Box::new(viewer)), asked)
             }
             Egress::RtspTcp | Egress::RtspUdp => {
@@ -253,11 +255,12 @@ impl Crowd {
         self.counts.connected.fetch_add(1, Ordering::Relaxed);
         let serial = self.cameras[seat.camera].serial.clone();
         let mut watcher = Watcher::new(self.measure.clone(), seat.egress, serial, asked);
-        let (scripted, stop) = (self.viewing.scripted, self.stop.child_token());
+        let Viewing { scripted, arrivals, .. } = self.viewing;
+        let stop = self.stop.child_token();
         let task = tokio::spawn(async move {
             let ended = match (session, scripted) {
                 (Session::Whep(viewer), false) => whep::watch(*viewer, &mut watcher, &stop).await,
-                (Session::Whep(viewer), true) => whep::hold(*viewer, &stop).await,
+                (Session::Whep(viewer), true) => whep::hold(*viewer, arrivals, &stop).await,
                 (Session::Rtsp(player), false) => player.watch(&mut watcher, &stop).await,
                 (Session::Rtsp(player), true) => player.hold(&stop).await,
                 (Session::Roq(reader), false) => roq::watch(*reader, &mut watcher, &stop).await,

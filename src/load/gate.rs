@@ -43,6 +43,8 @@ pub(super) struct Doors {
     inbox: Inbox,
     /// Requests that had to wait for a limit.
     limited: AtomicU64,
+    /// Handshakes that were not done in time and were tried again.
+    retried: AtomicU64,
 }
 
 /// A SHA-256 as the server writes it.
@@ -77,12 +79,13 @@ impl Doors {
             hashes: info.webtransport_hashes.iter().filter_map(|text| hash(text)).collect(),
             inbox: Inbox::new(data.join(SMS_FILE)),
             limited: AtomicU64::new(0),
+            retried: AtomicU64::new(0),
         })
     }
 
-    /// The API with a key.
+    /// The API of a camera with its key.
     pub(super) fn api(&self, identity: Identity) -> Result<Api, ApiError> {
-        Api::new(&self.origin, Some(&self.roots), Arc::new(identity))
+        Api::for_device(&self.origin, Some(&self.roots), Arc::new(identity))
     }
 
     /// The same from one of our own addresses.
@@ -93,6 +96,16 @@ impl Doors {
     /// Requests that had to wait for a limit so far.
     pub(super) fn limited(&self) -> u64 {
         self.limited.load(Ordering::Relaxed)
+    }
+
+    /// A handshake is tried again.
+    pub(super) fn count_retry(&self) {
+        self.retried.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Handshakes that were tried again so far.
+    pub(super) fn retried(&self) -> u64 {
+        self.retried.load(Ordering::Relaxed)
     }
 
     /// Makes a request again as long as it is refused for now, as late as the server asks for.

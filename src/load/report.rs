@@ -35,6 +35,8 @@ pub(super) struct Facts<'a> {
     pub(super) cameras: Cameras,
     /// Requests that had to wait for a limit.
     pub(super) limited: u64,
+    /// Handshakes that were tried again.
+    pub(super) retried: u64,
     /// Delays by [`Egress::index`].
     pub(super) delays: &'a [Histogram; Egress::ALL.len()],
 }
@@ -67,6 +69,7 @@ pub(super) struct Report {
     scripted: bool,
     seconds: f64,
     limited_requests: u64,
+    retried_handshakes: u64,
     cameras: Cameras,
     egress: Vec<Line>,
     errors: BTreeMap<String, usize>,
@@ -137,6 +140,7 @@ impl Report {
             scripted: facts.scripted,
             seconds: round(facts.seconds, 3),
             limited_requests: facts.limited,
+            retried_handshakes: facts.retried,
             cameras: facts.cameras,
             egress,
             errors,
@@ -288,6 +292,7 @@ mod tests {
             sent: &[300],
             cameras: Cameras { count: 1, sent: 300, ..Cameras::default() },
             limited: 0,
+            retried: 0,
             delays: &delays,
         })
     }

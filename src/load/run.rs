@@ -19,6 +19,7 @@ use super::crowd::{self, Crowd, Viewing};
 use super::gate::Doors;
 use super::report::{Cameras, Facts, Report};
 use super::viewer::Measure;
+use super::whep;
 use crate::admin;
 use crate::cli::Place;
 
@@ -63,7 +64,8 @@ async fn watch(
     let measure = Measure::new(window.clone());
     let seats = crowd::seats(args.viewers, &via, cameras.len());
     via.dedup();
-    let viewing = Viewing { scripted: args.scripted, srtp: args.srtp.into() };
+    let arrivals = if args.transport_feedback { whep::arrivals(args.bitrate) } else { 0 };
+    let viewing = Viewing { scripted: args.scripted, srtp: args.srtp.into(), arrivals };
     let crowd = Crowd::new(doors.clone(), cameras.to_vec(), measure.clone(), viewing, &seats);
     tokio::select! {
         () = measured(args, doors, &crowd, &measure, phones) => {}
@@ -87,6 +89,7 @@ async fn watch(
         sent: &sent,
         cameras: summed(cameras),
         limited: doors.limited(),
+        retried: doors.retried(),
         delays: &measure.delays,
     }))
 }

@@ -3,6 +3,7 @@
 //! Gives RTP packets as they come, opened. By itself it sends no feedback but the checks that keep
 //! ICE's consent fresh, which is what a measuring client wants; players use their own WebRTC stack.
 
+mod consent;
 mod feedback;
 mod profiles;
 mod sdp;
@@ -20,18 +21,13 @@ use sightline_relay_proto::webrtc::srtp::{Profile, Srtp};
 use sightline_relay_proto::wire::rtp;
 use tokio::net::UdpSocket;
 
+use self::consent::Consent;
 pub use self::profiles::SrtpOffer;
 use self::sdp::Remote;
 use crate::api::{Api, ApiError, WhepAnswer};
 
-/// Time between connectivity checks until the handshake is done.
-const CHECK_INTERVAL: Duration = Duration::from_millis(200);
-/// Time between checks afterwards (RFC 7675 asks for 5 s).
-const CONSENT_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest time from the answer to the keys.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Silence after which the session is gone.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Datagrams taken in a row before other tasks get their turn.
 const MAX_RUN: u32 = 32;
 /// Largest datagram.
@@ -76,6 +72,7 @@ pub struct WhepOffer {
     ufrag: String,
     password: String,
     srtp: SrtpOffer,
+    transport_feedback: bool,
 }
 
 /// One WHEP session.
@@ -89,7 +86,7 @@ pub struct WhepViewer {
     password: String,
     dtls: Dtls,
     dtls_due: Option<Instant>,
-    next_check: Instant,
+    consent: Consent,
     verified: bool,
     offered: SrtpOffer,
     srtp: Option<Box<Srtp>>,
@@ -113,12 +110,18 @@ impl WhepOffer {
         };
         let socket = UdpSocket::bind(local).await?;
         let (ufrag, password) = (random_text(4)?, random_text(16)?);
-        Ok(Self { socket, certificate, ufrag, password, srtp: SrtpOffer::All })
+        let (srtp, transport_feedback) = (SrtpOffer::All, false);
+        Ok(Self { socket, certificate, ufrag, password, srtp, transport_feedback })
     }
 
     /// Offers these SRTP profiles.
     pub fn with_srtp(self, srtp: SrtpOffer) -> Self {
         Self { srtp, ..self }
+    }
+
+    /// Offers transport-wide feedback, which [`WhepViewer::send_arrivals`] sends.
+    pub fn with_transport_feedback(self) -> Self {
+        Self { transport_feedback: true, ..self }
     }
 
     /// The socket; nothing but the session's packets may come to it.
@@ -130,7 +133,8 @@ impl WhepOffer {
     pub fn sdp(&self) -> Result<String, WhepError> {
         let fingerprint = sha256(&self.certificate.certificate);
         let local = self.socket.local_addr()?;
-        Ok(sdp::offer(&self.ufrag, &self.password, &fingerprint, local))
+        let offer = sdp::offer(&self.ufrag, &self.password, &fingerprint, local);
+        Ok(if self.transport_feedback { sdp::with_transport_feedback(&offer) } else { offer })
     }
 
     /// The answer to the offer of another server that sends one picture track.
@@ -181,7 +185,7 @@ impl WhepOffer {
             password: self.password,
             dtls,
             dtls_due: None,
-            next_check: now,
+            consent: Consent::new(now),
             verified: false,
             offered: self.srtp,
             srtp: None,
@@ -211,12 +215,7 @@ impl WhepViewer {
 
     /// Like [`Self::next`], but the packet stays in the viewer's own buffer.
     pub async fn read(&mut self) -> Result<&[u8], WhepError> {
-        let silent = Instant::now() + IDLE_TIMEOUT;
-        while !self.step().await? {
-            if Instant::now() >= silent {
-                return Err(WhepError::Timeout);
-            }
-        }
+        while !self.step().await? {}
         Ok(&self.plain)
     }
 
@@ -237,6 +236,12 @@ impl WhepViewer {
     /// `plain`.
     async fn step(&mut self) -> Result<bool, WhepError> {
         let now = Instant::now();
+        if self.consent.is_lost(now) {
+            // What waits on the socket is a sign of life, however late it is read.
+            let waiting = self.socket.try_recv_from(&mut self.buffer);
+            let (len, from) = waiting.map_err(|_| WhepError::Timeout)?;
+            return self.take_in(len, from);
+        }
         self.keep_consent(now).await?;
         if self.dtls_due.is_some_and(|due| due <= now) {
             self.dtls.handle_timeout(now).map_err(failed)?;
@@ -255,7 +260,8 @@ impl WhepViewer {
         self.run = 0;
         // Once there are keys, DTLS has nothing more to repeat.
         let due = self.dtls_due.filter(|_| self.srtp.is_none());
-        let due = due.map_or(self.next_check, |due| due.min(self.next_check));
+        let check = self.consent.due();
+        let due = due.map_or(check, |due| due.min(check));
         tokio::select! {
             received = self.socket.recv_from(&mut self.buffer) => {
                 let (len, from) = received?;
@@ -270,6 +276,7 @@ impl WhepViewer {
         if from != self.remote.address {
             return Ok(false);
         }
+        self.consent.heard();
         match datagram.first() {
             // STUN (RFC 7983): a server that is no lite agent asks too.
             Some(0..=3) => {

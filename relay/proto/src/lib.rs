@@ -21,6 +21,7 @@ pub mod hub;
 pub mod ids;
 pub mod ingest;
 pub mod limits;
+pub mod pool;
 pub mod report_clock;
 pub mod roq;
 pub mod rtsp;

@@ -81,13 +81,16 @@ impl Socket {
                 Err(_) => continue,
             };
             for (meta, bytes) in metas.iter().zip(&slices).take(count) {
-                let bytes = &bytes[..meta.len.min(bytes.len())];
-                into.extend(bytes.chunks(meta.stride.max(1)).map(|datagram| Datagram {
-                    remote: meta.addr,
-                    local_ip: meta.dst_ip,
-                    ecn: meta.ecn.and_then(|ecn| EcnCodepoint::from_bits(ecn as u8)),
-                    data: BytesMut::from(datagram),
-                }));
+                // What came as one is stored as one: a frame, as a rule, and always of one source.
+                let mut stored = BytesMut::from(&bytes[..meta.len.min(bytes.len())]);
+                while !stored.is_empty() {
+                    into.push(Datagram {
+                        remote: meta.addr,
+                        local_ip: meta.dst_ip,
+                        ecn: meta.ecn.and_then(|ecn| EcnCodepoint::from_bits(ecn as u8)),
+                        data: stored.split_to(meta.stride.clamp(1, stored.len())),
+                    });
+                }
             }
         }
         true

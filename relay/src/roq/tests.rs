@@ -275,6 +275,30 @@ fn a_blocked_viewer_resumes_where_it_stopped() {
 }
 
 #[test]
+fn a_viewer_that_stops_reading_never_changes_anothers_delivery() {
+    let owner = Identity::p256();
+    let (mut rig, publisher, mut video, session) = live(&owner);
+    let mut stalled = rig.connect_to(&session.server_name, &owner, narrow());
+    stalled.deaf = true;
+    rig.until(&mut stalled, "connection", |rig, _| rig.directory.subscribers.len() == 1);
+    let session = rig.view(owner.thumbprint).expect("live");
+    let mut reader = rig.connect(&session, &owner);
+    rig.until(&mut reader, "connection", |rig, _| rig.directory.subscribers.len() == 2);
+    let bytes = |client: &rig::Client| client.streams.values().map(Vec::len).sum::<usize>();
+    for number in 0..20 {
+        let frame = video.packets(&unit(false, 20_000), 3000);
+        let wanted = bytes(&reader) + 20_000;
+        push(&mut rig, publisher, VIDEO, frame);
+        rig.until(&mut reader, &format!("frame {number}"), |_, reader| {
+            stalled.step();
+            bytes(reader) >= wanted
+        });
+    }
+    assert_eq!(bytes(&stalled), 0, "it has read nothing");
+    assert_eq!((&reader.lost, &reader.resets), (&None, &Vec::new()));
+}
+
+#[test]
 fn frames_past_the_lag_bound_are_reset_on_a_blocked_connection() {
     let owner = Identity::p256();
     let (mut rig, publisher, mut video, session) = live(&owner);

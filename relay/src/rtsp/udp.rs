@@ -217,8 +217,10 @@ impl Udp {
             let from = SocketAddr::new(addr.ip().to_canonical(), addr.port());
             let Some(route) = routes.get(&from) else { continue };
             let Some(bytes) = self.buffer.get(..len) else { continue };
-            for datagram in bytes.chunks(stride.max(1)) {
-                each(*route, Bytes::copy_from_slice(datagram));
+            // What came as one is stored as one: a frame, as a rule, and always of one source.
+            let mut stored = Bytes::copy_from_slice(bytes);
+            while !stored.is_empty() {
+                each(*route, stored.split_to(stride.clamp(1, stored.len())));
             }
         }
         true

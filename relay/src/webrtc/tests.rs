@@ -1,6 +1,9 @@
+mod client;
 mod foreign;
 mod lossy;
 mod rig;
+mod steady;
+mod wakes;
 
 use std::net::UdpSocket;
 use std::time::Duration;

@@ -33,6 +33,9 @@ impl Report {
             cameras.skipped,
             cameras.reconnects
         );
+        if self.retried_handshakes > 0 {
+            let _ = writeln!(out, "{} handshakes tried again", self.retried_handshakes);
+        }
         for (reason, count) in &self.errors {
             let _ = writeln!(out, "{count} x {reason}");
         }

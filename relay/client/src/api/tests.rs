@@ -47,3 +47,33 @@ async fn a_refusal_carries_the_problem_and_the_request_its_proof() {
     assert!(request.starts_with("post /v1/media-grants http/1.1"));
     assert!(request.contains("authorization: dpop token-1") && request.contains("dpop: ey"));
 }
+
+/// What a client offers as its application protocols in its ClientHello.
+async fn offered(listener: TcpListener) -> Vec<Vec<u8>> {
+    let (mut peer, _) = listener.accept().await.expect("a peer");
+    let mut acceptor = rustls::server::Acceptor::default();
+    let mut buffer = [0; 4096];
+    loop {
+        let len = peer.read(&mut buffer).await.expect("bytes");
+        acceptor.read_tls(&mut &buffer[..len]).expect("a record");
+        if let Ok(Some(accepted)) = acceptor.accept() {
+            let hello = accepted.client_hello();
+            return hello.alpn().expect("a list").map(<[u8]>::to_vec).collect();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_device_speaks_http_1_1_and_a_terminal_offers_both_versions() {
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("made");
+    let roots = Roots::from_der([own.cert.der().clone()]).expect("a root");
+    for (device, expected) in [(true, &["http/1.1"][..]), (false, &["h2", "http/1.1"][..])] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let origin = format!("https://{}", listener.local_addr().expect("bound"));
+        let make = if device { Api::for_device } else { Api::new };
+        let api = make(&origin, Some(&roots), terminal()).expect("a pinned root");
+        let (names, _) = tokio::join!(offered(listener), api.server());
+        let expected: Vec<_> = expected.iter().map(|name| name.as_bytes().to_vec()).collect();
+        assert_eq!(names, expected);
+    }
+}

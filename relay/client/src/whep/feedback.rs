@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
+use aws_lc_rs::rand;
 use is::stun::{StunMessage, TransId};
 use sightline_relay_proto::webrtc::hmac_sha1;
 use sightline_relay_proto::wire::rtcp::{self, ReceptionReport};
+use sightline_relay_proto::wire::twcc;
 
-use super::{CHECK_INTERVAL, CONSENT_INTERVAL, WhepError, WhepViewer, failed};
+use super::{WhepError, WhepViewer, failed};
 
 /// STUN priority of our only candidate (RFC 8445, 5.1.2.1: host).
 const PRIORITY: u32 = 0x7e00_00ff;
@@ -24,13 +26,19 @@ impl WhepViewer {
     }
 
     /// Sends a connectivity check if one is due. Reading does this by itself; whoever does not read
-    /// must call it every few seconds, or the session ends (RFC 7675).
+    /// must call it every few seconds, or the session ends (RFC 7675). `Err`: the server has been
+    /// silent for too many of them.
     pub async fn keep_consent(&mut self, now: Instant) -> Result<(), WhepError> {
-        if now < self.next_check {
+        if now < self.consent.due() {
             return Ok(());
         }
-        let pause = if self.srtp.is_some() { CONSENT_INTERVAL } else { CHECK_INTERVAL };
-        self.next_check = now + pause;
+        if self.consent.is_lost(now) {
+            return Err(WhepError::Timeout);
+        }
+        let mut random = [0];
+        // Without randomness checks are only less spread.
+        let _ = rand::fill(&mut random);
+        self.consent.asked(now, self.srtp.is_some(), random[0]);
         let id = TransId::new();
         let check = StunMessage::binding_request(&self.username, id, true, 1, PRIORITY, true);
         let mut buffer = [0; 256];
@@ -61,6 +69,9 @@ impl WhepViewer {
     pub async fn glance(&mut self) -> Result<(), WhepError> {
         for _ in 0..GLANCE {
             let Ok((len, from)) = self.socket.try_recv_from(&mut self.buffer) else { break };
+            if from == self.remote.address {
+                self.consent.heard();
+            }
             if matches!(self.buffer[..len].first(), Some(0..=3 | 20..=63)) {
                 self.take_in(len, from)?;
                 self.pump_dtls().await?;
@@ -74,6 +85,17 @@ impl WhepViewer {
         let Some(srtp) = &mut self.srtp else { return Ok(()) };
         let mut out = Vec::with_capacity(96);
         rtcp::write_receiver_report(&mut out, OUR_SSRC, Some(report), CNAME);
+        if srtp.sender.seal_rtcp(&mut out, 0) {
+            self.socket.send_to(&out, self.remote.address).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends transport-wide feedback by SRTCP: so many packets from `first` on have all arrived.
+    pub async fn send_arrivals(&mut self, first: u16, packets: u16) -> Result<(), WhepError> {
+        let Some(srtp) = &mut self.srtp else { return Ok(()) };
+        let mut out = Vec::with_capacity(128);
+        twcc::write(&mut out, OUR_SSRC, first, &vec![true; usize::from(packets)]);
         if srtp.sender.seal_rtcp(&mut out, 0) {
             self.socket.send_to(&out, self.remote.address).await?;
         }

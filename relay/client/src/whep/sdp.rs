@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use sightline_relay_proto::webrtc::negotiate::TRANSPORT_SEQUENCE;
+
 use super::WhepError;
 
 /// Transport of the server.
@@ -35,6 +37,20 @@ pub(super) fn offer(
          a=rtpmap:98 H265/90000\r\na=rtpmap:100 AV1/90000\r\n\
          m=audio {port} UDP/TLS/RTP/SAVPF 111 0 8\r\na=mid:1\r\n{transport}\
          a=rtpmap:111 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
+    )
+}
+
+/// The same offer for transport-wide feedback: packets carry the transport's counter. Servers count
+/// only packets that have a retransmission stream, so that is offered too.
+pub(super) fn with_transport_feedback(offer: &str) -> String {
+    let lines = format!(
+        "a=rtpmap:96 H264/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 transport-cc\r\n\
+         a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=extmap:3 {TRANSPORT_SEQUENCE}\r\n"
+    );
+    offer.replacen("UDP/TLS/RTP/SAVPF 96 ", "UDP/TLS/RTP/SAVPF 96 97 ", 1).replacen(
+        "a=rtpmap:96 H264/90000\r\n",
+        &lines,
+        1,
     )
 }
 
@@ -130,9 +146,25 @@ fn fingerprint(text: &str) -> Option<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
+    use sightline_relay_proto::codec::{Codec, TrackInfo};
+    use sightline_relay_proto::webrtc::ViewPlan;
+    use sightline_relay_proto::webrtc::negotiate::Stamp;
     use sightline_relay_proto::webrtc::sdp::Offer;
 
     use super::*;
+
+    #[test]
+    fn an_offer_of_transport_wide_feedback_is_agreed_to() {
+        let local = "192.0.2.1:5000".parse().expect("an address");
+        let text = with_transport_feedback(&offer("them", &"p".repeat(32), &[7; 32], local));
+        let parsed = Offer::parse(&text).expect("a good offer");
+        let plan = ViewPlan::new(&parsed, &[TrackInfo::video(Codec::H264)]).expect("agreed");
+        assert!(plan.agreed[0].feedback.transport_cc);
+        assert_eq!(
+            (plan.agreed[0].stamp, plan.agreed[0].rtx),
+            (Some(Stamp::Sequence(3)), Some(97))
+        );
+    }
 
     #[test]
     fn the_offer_is_one_that_the_relay_reads() {

@@ -49,7 +49,8 @@ impl Hub {
 
     fn create_stream(&mut self, publication: &Publication, announced: bool) -> u64 {
         let mut ssrcs = Vec::new();
-        let mut tracks = Vec::new();
+        // Exactly: a stream of one track is the rule, and a track is large.
+        let mut tracks = Vec::with_capacity(publication.tracks.len());
         for (index, info) in (0..).zip(&publication.tracks) {
             let ssrc = loop {
                 let ssrc = self.random.next() as u32;

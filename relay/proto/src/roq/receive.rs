@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use super::code::Code;
 use super::parse_datagram;
-use super::stream::Reassembler;
+use super::stream::{Reassembler, SET_ASIDE};
 use crate::ids::TrackIndex;
 use crate::limits::MAX_INGEST_PACKET;
+use crate::pool::PacketPool;
 
 /// Bytes kept per unknown flow.
 pub const UNKNOWN_FLOW_BYTES: usize = 64 * 1024;
@@ -21,6 +22,9 @@ pub const UNKNOWN_FLOW_WAIT: Duration = Duration::from_millis(500);
 pub const UNKNOWN_FLOWS: usize = 16;
 /// Bytes of incomplete packets kept per connection, over all streams.
 pub const MAX_HELD: usize = 2 * MAX_INGEST_PACKET;
+
+/// The marker bit in the second byte of an RTP packet.
+const MARKER: u8 = 0x80;
 
 /// A packet of a known flow: RTP or RTCP, told apart by [`crate::wire::rtp::is_rtcp`].
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,6 +63,9 @@ pub struct Receiver {
     flows: Vec<(u64, TrackIndex)>,
     streams: HashMap<u64, Reassembler>,
     held: usize,
+    /// Memory of packets on streams, and in datagrams.
+    pool: PacketPool,
+    datagrams: PacketPool,
     unknown: Vec<Unknown>,
     ready: VecDeque<Received>,
     actions: VecDeque<Action>,
@@ -85,7 +92,7 @@ impl Receiver {
         self.held -= reassembler.held();
         reassembler.handle(chunk);
         let code = loop {
-            match reassembler.poll() {
+            match reassembler.poll(&mut self.pool) {
                 Ok(Some(packet)) => {
                     let flow = reassembler.flow().expect("a packet comes after its flow");
                     if !self.route(now, flow, packet) {
@@ -111,13 +118,22 @@ impl Receiver {
     pub fn handle_stream_end(&mut self, stream: u64) {
         if let Some(reassembler) = self.streams.remove(&stream) {
             self.held -= reassembler.held();
+            // A stream is a frame.
+            self.pool.end_frame();
         }
     }
 
     /// One datagram. `false`: it is malformed or of an unknown flow past its bound, and is dropped.
     pub fn handle_datagram(&mut self, now: Instant, mut datagram: Bytes) -> bool {
         let Some((flow, head)) = parse_datagram(&datagram) else { return false };
-        let packet = datagram.split_off(head);
+        let mut packet = datagram.split_off(head);
+        if packet.len() <= SET_ASIDE {
+            // What is stored must not pin the datagrams that came with it.
+            packet = self.datagrams.store(&packet);
+            if packet.get(1).is_some_and(|second| second & MARKER != 0) {
+                self.datagrams.end_frame();
+            }
+        }
         self.route(now, flow, packet)
     }
 

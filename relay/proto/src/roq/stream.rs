@@ -1,9 +1,16 @@
 //! Packets out of the bytes of one uni stream.
 
+use std::mem;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::limits::MAX_INGEST_PACKET;
+use crate::pool::PacketPool;
 use crate::wire::varint;
+
+/// Longest packet for which memory is set aside once its length is known, bytes. For a longer one it
+/// grows with what has come: a length is only a claim.
+pub(super) const SET_ASIDE: usize = 2048;
 
 /// Reassembles one stream. Chunks may end anywhere, also inside an integer.
 #[derive(Default, Debug)]
@@ -45,8 +52,9 @@ impl Reassembler {
         self.input = chunk;
     }
 
-    /// The next whole packet. One that lies within a chunk is a slice of it, without a copy.
-    pub fn poll(&mut self) -> Result<Option<Bytes>, FramingError> {
+    /// The next whole packet: a short one in memory of the pool, so that it pins no datagrams that it
+    /// came in; a long one that lies within a chunk is a slice of it.
+    pub fn poll(&mut self, pool: &mut PacketPool) -> Result<Option<Bytes>, FramingError> {
         if self.flow.is_none() {
             self.flow = self.integer();
             if self.flow.is_none() {
@@ -64,7 +72,11 @@ impl Reassembler {
         };
         if self.packet.is_empty() && self.input.len() >= wanted {
             self.wanted = None;
-            return Ok(Some(self.input.split_to(wanted)));
+            let packet = self.input.split_to(wanted);
+            return Ok(Some(if wanted > SET_ASIDE { packet } else { pool.store(&packet) }));
+        }
+        if wanted <= SET_ASIDE && self.packet.capacity() < wanted {
+            self.packet = pool.take(wanted);
         }
         let take = (wanted - self.packet.len()).min(self.input.len());
         self.packet.extend_from_slice(&self.input.split_to(take));
@@ -72,7 +84,7 @@ impl Reassembler {
             return Ok(None);
         }
         self.wanted = None;
-        Ok(Some(self.packet.split().freeze()))
+        Ok(Some(mem::take(&mut self.packet).freeze()))
     }
 
     fn integer(&mut self) -> Option<u64> {
@@ -109,7 +121,8 @@ mod tests {
     fn drain(stream: &mut Reassembler, bytes: &[u8]) -> Vec<Bytes> {
         stream.handle(Bytes::copy_from_slice(bytes));
         let mut found = Vec::new();
-        while let Some(packet) = stream.poll().expect("well framed") {
+        let mut pool = PacketPool::default();
+        while let Some(packet) = stream.poll(&mut pool).expect("well framed") {
             found.push(packet);
         }
         found
@@ -167,7 +180,7 @@ mod tests {
             varint::write(length, &mut head);
             let mut stream = Reassembler::default();
             stream.handle(head.into());
-            stream.poll()
+            stream.poll(&mut PacketPool::default())
         };
         assert_eq!(refused(0), Err(FramingError::Empty));
         assert_eq!(refused(1), Ok(None));
@@ -177,11 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_within_one_chunk_is_not_copied() {
-        let bytes = Bytes::from(framed(1, &[&[5; 50]]));
-        let mut stream = Reassembler::default();
-        stream.handle(bytes.clone());
-        let packet = stream.poll().expect("well framed").expect("whole");
-        assert_eq!(packet.as_ptr(), bytes[2..].as_ptr());
+    fn a_long_packet_within_one_chunk_is_not_copied_and_a_short_one_pins_nothing() {
+        for len in [SET_ASIDE, SET_ASIDE + 1] {
+            let bytes = Bytes::from(framed(1, &[&vec![5; len]]));
+            let mut stream = Reassembler::default();
+            stream.handle(bytes.clone());
+            let packet = stream.poll(&mut PacketPool::default());
+            let packet = packet.expect("well framed").expect("whole");
+            let shared = bytes.as_ptr_range().contains(&packet.as_ptr());
+            assert_eq!((packet.len(), shared), (len, len > SET_ASIDE));
+        }
     }
 }

@@ -199,11 +199,11 @@ impl WebRtcPeer {
     fn handle_srtp(&mut self, now: Instant, datagram: &[u8]) -> Option<(TrackIndex, Bytes)> {
         let Media::Publisher(media) = &mut self.media else { return None };
         let srtp = self.srtp.as_mut()?;
-        let mut packet = Vec::with_capacity(datagram.len());
-        if !srtp.receiver.open_rtp(datagram, &mut packet) {
+        // Opened beside the pool: what is forged or replayed takes no memory.
+        if !srtp.receiver.open_rtp(datagram, &mut self.scratch) {
             return None;
         }
-        media.handle_rtp(now, packet)
+        media.handle_rtp(now, &self.scratch)
     }
 
     fn handle_srtcp(&mut self, now: Instant, datagram: &[u8]) {

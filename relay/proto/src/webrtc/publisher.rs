@@ -13,6 +13,7 @@ use super::reception::Reception;
 use super::srtp::SrtpSender;
 use crate::codec::{Codec, MediaKind};
 use crate::ids::TrackIndex;
+use crate::pool::PacketPool;
 use crate::transmit::Arena;
 use crate::wire::rtcp::{self, Rtcp};
 use crate::wire::rtp;
@@ -37,6 +38,7 @@ struct InTrack {
     rtx: Option<u8>,
     feedback: Feedback,
     source: Option<Reception>,
+    pool: PacketPool,
     keyframe_wanted: bool,
     fir_number: u8,
 }
@@ -53,6 +55,7 @@ impl PublisherMedia {
             rtx: agreed.rtx,
             feedback: agreed.feedback,
             source: None,
+            pool: PacketPool::default(),
             keyframe_wanted: false,
             fir_number: 0,
         });
@@ -63,21 +66,26 @@ impl PublisherMedia {
     pub(super) fn handle_rtp(
         &mut self,
         now: Instant,
-        packet: Vec<u8>,
+        packet: &[u8],
     ) -> Option<(TrackIndex, Bytes)> {
-        let header = rtp::parse(&packet)?;
+        let header = rtp::parse(packet)?;
         let by_type = |track: &&mut InTrack| {
             track.payload_type == header.payload_type || track.rtx == Some(header.payload_type)
         };
         let track = self.tracks.iter_mut().find(by_type)?;
         self.report_due.get_or_insert(now + REPORT_INTERVAL);
         if track.rtx == Some(header.payload_type) {
-            return track.repair(&packet, &header);
+            return track.repair(packet, &header);
         }
         if !track.accepts(now, &header) {
             return None;
         }
-        Some((track.track, Bytes::from(packet)))
+        let stored = track.pool.store(packet);
+        // Packets of sound are a frame each, and their marker is none of a frame's end.
+        if header.marker || !track.video {
+            track.pool.end_frame();
+        }
+        Some((track.track, stored))
     }
 
     /// A report or goodbye of the publisher.

@@ -8,7 +8,7 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use sightline_grant::{Epochs, Role, Thumbprint};
 use sightline_relay_proto::codec::TrackInfo;
 use sightline_relay_proto::frame::Protection;
-use sightline_relay_proto::hub::{Hub, HubEvent, Publication};
+use sightline_relay_proto::hub::{Hub, HubEvent, Publication, PublisherId};
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey};
 use sightline_relay_proto::transmit::Arena;
 use tokio::sync::oneshot;
@@ -104,7 +104,7 @@ impl Rig {
     }
 
     /// Puts a stream into the hub without a transport.
-    pub(super) fn go_live(&mut self, tracks: Vec<TrackInfo>) {
+    pub(super) fn go_live(&mut self, tracks: Vec<TrackInfo>) -> PublisherId {
         let publication = Publication {
             key: stream_key(),
             tracks,
@@ -113,7 +113,7 @@ impl Rig {
             unordered: false,
         };
         let now = Instant::now();
-        self.hub.publish(now, publication).expect("a track");
+        self.hub.publish(now, publication).expect("a track")
     }
 
     pub(super) fn view(&mut self, offer: &str) -> Result<WebRtcAnswer, MediaError> {
@@ -180,6 +180,11 @@ impl Rig {
         for peer in peers {
             self.with(|port, cx| port.close(cx, peer, reason));
         }
+    }
+
+    /// The time of the loop.
+    pub(super) fn now(&self) -> Instant {
+        Instant::now() + self.skipped
     }
 
     /// Lets time pass.

@@ -9,7 +9,7 @@ use crate::binaries;
 
 /// Name of the bench.
 pub(super) const NAME: &str = "crowd";
-const COLUMNS: &str = "run,viewers,kbit,fps,seconds,connect_seconds,egress,connected,failed,\
+const COLUMNS: &str = "run,viewers,kbit,fps,seconds,connect_seconds,retried,egress,connected,failed,\
 frame_share,least_share,gaps,first_picture_p50_ms,delay_p50_ms,delay_p99_ms";
 const USAGE: &str = "usage: cargo xtask bench crowd [flags]
 
@@ -121,11 +121,13 @@ fn share(options: &Options) -> Result<(), String> {
     let said = load.last_words(Duration::from_secs(options.seconds) + END_LIMIT)?;
     server.end();
     let lines = lines(&said)?;
-    let table = table(options, connecting, &lines, &run);
+    let retried = retried(&said).ok_or("the load's report does not say what was tried again")?;
+    let way_in = format!("{connecting:.1} s, {retried} handshakes tried again");
+    let table = table(options, &way_in, &lines, &run);
     println!("{table}");
     if options.viewers >= RECORDED {
         let Options { viewers, seconds, bitrate, fps } = options;
-        let head = format!("{run},{viewers},{bitrate},{fps},{seconds},{connecting:.1}");
+        let head = format!("{run},{viewers},{bitrate},{fps},{seconds},{connecting:.1},{retried}");
         let rows: Vec<String> =
             lines.iter().map(|line| format!("{head},{}", line.join(","))).collect();
         page::record(NAME, COLUMNS, &rows, &table)?;
@@ -150,11 +152,17 @@ fn judge(lines: &[Vec<String>]) -> Result<(), String> {
     Ok(())
 }
 
-fn table(options: &Options, connecting: f64, lines: &[Vec<String>], run: &str) -> String {
+/// Handshakes that were tried again, of the load's report.
+fn retried(said: &str) -> Option<u64> {
+    let (_, rest) = said.split_once("\"retried_handshakes\":")?;
+    rest.split([',', '}']).next()?.parse().ok()
+}
+
+fn table(options: &Options, way_in: &str, lines: &[Vec<String>], run: &str) -> String {
     let Options { viewers, seconds, bitrate, fps } = options;
     let mut out = format!(
         "{viewers} viewers of one camera of {bitrate}bit/s and {fps} frames/s, {seconds} s; \
-         connecting took {connecting:.1} s; run {run}.\n\n| {} |\n|{}\n",
+         connecting took {way_in}; run {run}.\n\n| {} |\n|{}\n",
         KEPT.map(|name| name.replace('_', " ")).join(" | "),
         "---|".repeat(KEPT.len())
     );
@@ -191,12 +199,13 @@ mod tests {
         "\"least_share\":0.94,\"gaps\":3,\"delay_p50_ms\":1.0,\"delay_p99_ms\":9.5},",
         "{\"egress\":\"roq\",\"connected\":1,\"failed\":1,\"first_picture_p50_ms\":2.0,",
         "\"frame_share\":0.9,\"least_share\":1.0,\"gaps\":0,\"delay_p50_ms\":1.0,",
-        "\"delay_p99_ms\":2.0}],\"errors\":{}}\n"
+        "\"delay_p99_ms\":2.0}],\"retried_handshakes\":7,\"errors\":{}}\n"
     );
 
     #[test]
     fn the_report_of_the_load_is_read_and_judged_by_the_least_served() {
         let lines = lines(REPORT).unwrap();
+        assert_eq!((retried(REPORT), retried("{}")), (Some(7), None));
         assert_eq!(lines[0], ["whep", "8", "0", "1.0", "0.94", "3", "20.5", "1.0", "9.5"]);
         assert!(judge(&lines).unwrap_err().contains("whep: the least-served"));
         assert!(judge(&lines[1..]).unwrap_err().contains("1 viewers failed"));

@@ -5,8 +5,8 @@ use super::path::Path;
 pub(super) const USAGE: &str = "usage: cargo xtask bench floor [flags]
 
 flags:
-  --path NAME          webrtc, rtp, rtsp-tcp, roq, webtransport, srtp-sha1
-                       or webrtc-audio; may be repeated (all of them)
+  --path NAME          webrtc, rtp, rtsp-tcp, roq, webtransport, srtp-sha1,
+                       webrtc-audio or webrtc-twcc; may be repeated (all)
   --viewers N[,N...]   viewers of one camera (1000,100)
   --fps N              frames a second of the camera (30, or 8 for 1000 viewers over QUIC,
                        whose processor can read no more)
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!((options.viewers, options.rounds), (vec![1000, 100], 7));
         assert_eq!(
             parse("--no-uso").unwrap().paths,
-            [Path::Webrtc, Path::Rtp, Path::SrtpSha1, Path::WebrtcAudio]
+            [Path::Webrtc, Path::Rtp, Path::SrtpSha1, Path::WebrtcAudio, Path::WebrtcTwcc]
         );
     }
 

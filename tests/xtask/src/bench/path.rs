@@ -26,6 +26,8 @@ pub(super) enum Path {
     SrtpSha1,
     /// Like [`Self::Webrtc`], and sound beside the picture.
     WebrtcAudio,
+    /// Like [`Self::Webrtc`], with transport-wide feedback of every viewer ten times a second.
+    WebrtcTwcc,
 }
 
 /// What becomes of the media at the viewers' end.
@@ -58,7 +60,7 @@ struct Facts {
 }
 
 impl Path {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Webrtc,
         Self::Rtp,
         Self::RtspTcp,
@@ -66,6 +68,7 @@ impl Path {
         Self::WebTransport,
         Self::SrtpSha1,
         Self::WebrtcAudio,
+        Self::WebrtcTwcc,
     ];
 
     const fn facts(self) -> Facts {
@@ -129,6 +132,14 @@ impl Path {
                 name: "webrtc-audio",
                 load: &["--via", "whep", "--srtp", "aes128-gcm", "--audio"],
                 sink: Sink::DroppedWithSound,
+                goal: None,
+                ..Self::Webrtc.facts()
+            },
+            Self::WebrtcTwcc => Facts {
+                name: "webrtc-twcc",
+                load: &["--via", "whep", "--srtp", "aes128-gcm", "--transport-feedback"],
+                // RTP header with the extension that holds the counter, and tag.
+                overhead: 12 + 8 + 16,
                 goal: None,
                 ..Self::Webrtc.facts()
             },
@@ -201,10 +212,10 @@ mod tests {
     fn names_are_unique_and_goals_are_wider_for_few_viewers() {
         for path in Path::ALL {
             assert_eq!(Path::named(path.name()), Some(path));
-            assert!(path.goal(100) > path.goal(1000) || path == Path::WebrtcAudio);
+            assert!(path.goal(100) > path.goal(1000) || path.goal(1000).is_none());
         }
         assert!(Path::Rtp.goal(100).is_some_and(|goal| (goal - 1.8).abs() < 1e-9));
-        assert_eq!(Path::WebrtcAudio.goal(1000), None);
+        assert_eq!((Path::WebrtcAudio.goal(1000), Path::WebrtcTwcc.goal(100)), (None, None));
     }
 
     #[test]
