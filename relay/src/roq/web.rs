@@ -19,7 +19,7 @@ use web_transport_proto::http::StatusCode;
 use self::h3::{Asked, Code, Fault, Kind, MAX_REQUEST, SessionCode, UniReader};
 use self::items::Items;
 pub(super) use self::viewer::Viewer;
-use super::driver::{Half, Peer};
+use super::connections::{Half, Peer};
 use super::sessions::{Door, Purpose};
 use super::{RoqPort, watched};
 use crate::api::SessionId;
