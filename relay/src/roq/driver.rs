@@ -48,8 +48,8 @@ impl RoqPort {
             );
             match event {
                 Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                    let kept = self.connections.patience.keep(cx.now, handle.0, event);
-                    if let Err(event) = kept
+                    let urgent = self.connections.patience.keep(cx.now, handle.0, event);
+                    if let Some(event) = urgent
                         && let Some(peer) = self.connections.awake(handle.0)
                     {
                         peer.quic.handle_event(event);
