@@ -50,12 +50,15 @@ impl Half {
         }
     }
 
-    /// Bytes of media handed to the connection since the last call.
-    pub(super) fn take_handed(&mut self) -> u64 {
+    /// Bytes of media handed to the connection since the last call, and whether some were taken
+    /// back.
+    pub(super) fn take_handed(&mut self) -> (u64, bool) {
         match self {
-            Self::Viewer(viewer) => std::mem::take(&mut viewer.handed),
+            Self::Viewer(viewer) => {
+                (std::mem::take(&mut viewer.handed), std::mem::take(&mut viewer.taken_back))
+            }
             Self::Web(web) => web.take_handed(),
-            Self::Nobody | Self::Publisher(_) => 0,
+            Self::Nobody | Self::Publisher(_) => (0, false),
         }
     }
 }

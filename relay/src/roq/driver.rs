@@ -221,7 +221,9 @@ impl RoqPort {
     /// Sends; `true` if there is more, since the socket is full or the turn is over.
     fn transmit(&mut self, now: Instant, peer: &mut Peer) -> bool {
         let segments = self.socket.max_segments();
-        peer.unsent += peer.half.take_handed();
+        let (handed, taken_back) = peer.half.take_handed();
+        // How much of it was sent is not known then; the next frames are counted from zero.
+        peer.unsent = if taken_back { 0 } else { peer.unsent + handed };
         for _ in 0..MAX_TRANSMITS {
             if self.socket.is_blocked() {
                 return true;

@@ -86,8 +86,10 @@ impl Web {
         }
     }
 
-    pub(super) fn take_handed(&mut self) -> u64 {
-        self.viewer().map_or(0, |viewer| std::mem::take(&mut viewer.handed))
+    pub(super) fn take_handed(&mut self) -> (u64, bool) {
+        self.viewer().map_or((0, false), |viewer| {
+            (std::mem::take(&mut viewer.handed), std::mem::take(&mut viewer.taken_back))
+        })
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {

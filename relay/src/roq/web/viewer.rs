@@ -46,6 +46,8 @@ pub(in crate::roq) struct Viewer {
     stalled: bool,
     /// Bytes given to the connection that its driver has not counted.
     pub(super) handed: u64,
+    /// Some of that was taken back since the driver looked.
+    pub(super) taken_back: bool,
 }
 
 struct Track {
@@ -86,6 +88,7 @@ impl Viewer {
             limited: false,
             stalled: false,
             handed: 0,
+            taken_back: false,
         }
     }
 
@@ -191,6 +194,7 @@ impl Viewer {
 
     /// Gives a stream up. Whose group of pictures it was waits for a keyframe.
     fn reset(&mut self, quic: &mut Connection, stream: StreamId) {
+        self.taken_back = true;
         // A stream that has ended in the meantime needs no reset.
         let _ = quic.send_stream(stream).reset(SessionCode::Skipped.wire());
         if self.pending.as_ref().is_some_and(|pending| pending.stream == Some(stream)) {
