@@ -152,6 +152,9 @@ impl RoqPort {
                 break;
             }
         }
+        if let Half::Web(web) = &mut peer.half {
+            web.note_unsent(cx.now, peer.unsent);
+        }
         let own = match &peer.half {
             Half::Viewer(viewer) => {
                 viewer.receiver.poll_timeout().into_iter().chain(viewer.poll_timeout()).min()

@@ -79,6 +79,12 @@ impl Web {
         }
     }
 
+    pub(super) fn note_unsent(&mut self, now: Instant, bytes: u64) {
+        if let Some(viewer) = self.viewer() {
+            viewer.note_unsent(now, bytes);
+        }
+    }
+
     pub(super) fn is_at_ease(&self) -> bool {
         match &self.phase {
             Phase::Watching(viewer) => viewer.is_at_ease(),
