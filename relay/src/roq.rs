@@ -5,6 +5,7 @@
 //! both are checked its streams and datagrams are not read. Browsers come by [`web`].
 
 mod budget;
+mod connections;
 mod driver;
 mod patience;
 mod publisher;
@@ -34,7 +35,7 @@ use sightline_relay_proto::limits::MAX_TRACKS;
 use sightline_relay_proto::roq::{Code, write};
 use tokio::sync::oneshot;
 
-use self::driver::{Connections, Half};
+use self::connections::{Connections, Half};
 use self::sessions::{Door, Purpose, Session, Sessions};
 use self::socket::Socket;
 pub use self::tls::TlsSetupError;

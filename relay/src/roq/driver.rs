@@ -1,10 +1,8 @@
 //! Connections: datagrams in, events, deadlines and datagrams out.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use quinn_proto::{
-    Connection, ConnectionHandle, DatagramEvent, Dir, Event, Incoming, StreamEvent, VarInt,
-};
+use quinn_proto::{DatagramEvent, Dir, Event, Incoming, StreamEvent, VarInt};
 use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::{Pacing, Publication, Selection};
 use sightline_relay_proto::ids::{StreamKey, TrackIndex};
@@ -12,15 +10,15 @@ use sightline_relay_proto::limits::PUBLISHER_RESUME;
 use sightline_relay_proto::roq::Code;
 use sightline_relay_proto::wire::{rtcp, rtp};
 
-use super::patience::{PATIENCE, Patience};
+use super::connections::{Half, Peer};
+use super::patience::PATIENCE;
 use super::publisher::{Feed, accept_streams, act, read_datagrams, read_stream};
 use super::sessions::Purpose;
 use super::tls::{PUBLISHER_RECEIVE_WINDOW, PUBLISHER_STREAMS, protocol, server_name, thumbprint};
 use super::viewer::Viewer;
-use super::web::{Web, h3};
+use super::web::h3;
 use super::{RoqPort, close_connection, random_u32, watched};
 use crate::api::{Publisher, RoqTrack};
-use crate::calm::{ACK_REST, rest_of};
 use crate::port::{Cx, PeerId, PortKind};
 
 /// Connections whose peer is not known yet, at most.
@@ -31,101 +29,6 @@ pub(super) const RETRY_FROM: usize = 64;
 const MIN_OVERHEAD: usize = 1 + 1 + 1 + 1 + 16;
 /// Segmented sends that one connection may do before others have their turn.
 const MAX_TRANSMITS: usize = 64;
-
-/// One QUIC connection.
-pub(super) struct Peer {
-    pub(super) handle: ConnectionHandle,
-    pub(super) quic: Connection,
-    /// The session, once the peer is known and until it is detached.
-    pub(super) session: Option<PeerId>,
-    pub(super) half: Half,
-    /// Still counted as a stranger.
-    stranger: bool,
-    /// In the queue of those that wait for the socket.
-    queued: bool,
-    /// Bytes of media that were handed over and are not sent.
-    unsent: u64,
-}
-
-/// What a connection is for.
-pub(super) enum Half {
-    /// Not known yet, or closing: nothing of it is read.
-    Nobody,
-    Viewer(Box<Viewer>),
-    Publisher(Box<Feed>),
-    /// A browser: a viewer, or one who is not let in yet.
-    Web(Box<Web>),
-}
-
-impl Half {
-    /// A viewer who takes all that it is given.
-    fn is_at_ease(&self) -> bool {
-        match self {
-            Self::Viewer(viewer) => viewer.is_at_ease(),
-            Self::Web(web) => web.is_at_ease(),
-            Self::Nobody | Self::Publisher(_) => false,
-        }
-    }
-
-    /// Bytes of media handed to the connection since the last call.
-    fn take_handed(&mut self) -> u64 {
-        match self {
-            Self::Viewer(viewer) => std::mem::take(&mut viewer.handed),
-            Self::Web(web) => web.take_handed(),
-            Self::Nobody | Self::Publisher(_) => 0,
-        }
-    }
-}
-
-/// Every connection, by its handle.
-pub(super) struct Connections {
-    slots: Vec<Option<Box<Peer>>>,
-    pub(super) patience: Patience,
-    /// Connections with more to send than the socket took.
-    waiting: Vec<usize>,
-    strangers: usize,
-    publishers: usize,
-    viewers: usize,
-}
-
-impl Connections {
-    pub(super) fn new(now: Instant) -> Self {
-        Self {
-            slots: Vec::new(),
-            patience: Patience::new(now),
-            waiting: Vec::new(),
-            strangers: 0,
-            publishers: 0,
-            viewers: 0,
-        }
-    }
-
-    /// How long the socket may rest.
-    pub(super) fn rest(&self) -> Duration {
-        rest_of(self.viewers, self.strangers + self.publishers).min(ACK_REST)
-    }
-
-    fn put(&mut self, peer: Box<Peer>) {
-        let at = peer.handle.0;
-        if self.slots.len() <= at {
-            self.slots.resize_with(at + 1, || None);
-        }
-        self.slots[at] = Some(peer);
-    }
-
-    /// A connection, after what waited for it.
-    fn awake(&mut self, handle: usize) -> Option<&mut Peer> {
-        let peer = self.slots.get_mut(handle)?.as_mut()?;
-        for datagram in self.patience.take(handle) {
-            peer.quic.handle_event(datagram);
-        }
-        Some(peer)
-    }
-
-    fn take(&mut self, handle: usize) -> Option<Box<Peer>> {
-        self.slots.get_mut(handle)?.take()
-    }
-}
 
 impl RoqPort {
     /// Takes what has arrived on the socket.
@@ -145,8 +48,8 @@ impl RoqPort {
             );
             match event {
                 Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                    let kept = self.connections.patience.keep(cx.now, handle.0, event);
-                    if let Err(event) = kept
+                    let urgent = self.connections.patience.keep(cx.now, handle.0, event);
+                    if let Some(event) = urgent
                         && let Some(peer) = self.connections.awake(handle.0)
                     {
                         peer.quic.handle_event(event);
@@ -249,6 +152,9 @@ impl RoqPort {
                 break;
             }
         }
+        if let Half::Web(web) = &mut peer.half {
+            web.note_unsent(cx.now, peer.unsent);
+        }
         let own = match &peer.half {
             Half::Viewer(viewer) => {
                 viewer.receiver.poll_timeout().into_iter().chain(viewer.poll_timeout()).min()
@@ -318,7 +224,9 @@ impl RoqPort {
     /// Sends; `true` if there is more, since the socket is full or the turn is over.
     fn transmit(&mut self, now: Instant, peer: &mut Peer) -> bool {
         let segments = self.socket.max_segments();
-        peer.unsent += peer.half.take_handed();
+        let (handed, taken_back) = peer.half.take_handed();
+        // How much of it was sent is not known then; the next frames are counted from zero.
+        peer.unsent = if taken_back { 0 } else { peer.unsent + handed };
         for _ in 0..MAX_TRANSMITS {
             if self.socket.is_blocked() {
                 return true;

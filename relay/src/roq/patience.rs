@@ -43,32 +43,33 @@ impl Patience {
         Self { entries: Vec::new(), order: BTreeSet::new(), born: now }
     }
 
-    /// Keeps a datagram if its connection can wait. Given back: it must be handled now, after
+    /// Keeps a datagram if its connection can wait. What is given back must be handled now, after
     /// those that wait.
     pub(super) fn keep(
         &mut self,
         now: Instant,
         handle: usize,
         datagram: ConnectionEvent,
-    ) -> Result<(), ConnectionEvent> {
+    ) -> Option<ConnectionEvent> {
         let entry = self.entries.get_mut(handle).filter(|entry| entry.patient);
         let Some(entry) = entry.filter(|entry| entry.waiting.len() < MAX_WAITING) else {
-            return Err(datagram);
+            return Some(datagram);
         };
         entry.waiting.push(datagram);
         let latest = now + PATIENCE;
         if entry.deadline.is_none_or(|deadline| deadline > latest + TICK) {
             self.schedule(now, handle, Some(latest), true);
         }
-        Ok(())
+        None
     }
 
     /// Takes the datagrams that wait for a connection, in order. Its next ones are not kept until
     /// it is scheduled again.
-    pub(super) fn take(&mut self, handle: usize) -> Vec<ConnectionEvent> {
-        let Some(entry) = self.entries.get_mut(handle) else { return Vec::new() };
-        entry.patient = false;
-        std::mem::take(&mut entry.waiting)
+    pub(super) fn take(&mut self, handle: usize) -> impl Iterator<Item = ConnectionEvent> {
+        self.entries.get_mut(handle).into_iter().flat_map(|entry| {
+            entry.patient = false;
+            entry.waiting.drain(..)
+        })
     }
 
     /// Sets a connection's deadline, rounded up to a tick unless it has come, and whether its
@@ -189,6 +190,6 @@ mod tests {
         patience.forget(1);
         assert_eq!(patience.poll_timeout(), None);
         assert!(patience.take_due(at(born, 20)).is_empty());
-        assert!(patience.take(1).is_empty() && patience.take(7).is_empty());
+        assert_eq!(patience.take(1).chain(Patience::new(born).take(7)).count(), 0);
     }
 }

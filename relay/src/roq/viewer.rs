@@ -44,6 +44,8 @@ pub(super) struct Viewer {
     stalled: bool,
     /// Bytes given to the connection that its driver has not counted.
     pub(super) handed: u64,
+    /// Some of that was taken back since the driver looked.
+    pub(super) taken_back: bool,
     /// RTCP from the viewer.
     pub(super) receiver: Receiver,
 }
@@ -100,6 +102,7 @@ impl Viewer {
             limited: false,
             stalled: false,
             handed: 0,
+            taken_back: false,
             receiver: Receiver::new(tracks.iter().map(|(track, roq)| (roq.flow, *track))),
         }
     }
@@ -143,6 +146,7 @@ impl Viewer {
 
     /// The peer asked us to stop a stream. The next frame goes on another one.
     pub(super) fn stream_stopped(&mut self, quic: &mut Connection, stream: StreamId) {
+        self.taken_back = true;
         // A stream that has ended in the meantime needs no reset.
         let _ = quic.send_stream(stream).reset(cancelled());
         self.stream_ended(stream);
@@ -196,11 +200,13 @@ impl Viewer {
     fn drop_stale(&mut self, now: Instant, quic: &mut Connection) {
         let stale = |since: Instant| now >= since + MAX_LAG;
         while let Some(open) = self.open.pop_front_if(|open| stale(open.since)) {
+            self.taken_back = true;
             let _ = quic.send_stream(open.stream).reset(cancelled());
         }
         if let Some(pending) = self.pending.take_if(|pending| stale(pending.since))
             && let Some(stream) = pending.stream
         {
+            self.taken_back = true;
             let _ = quic.send_stream(stream).reset(cancelled());
         }
     }

@@ -19,7 +19,7 @@ use web_transport_proto::http::StatusCode;
 use self::h3::{Asked, Code, Fault, Kind, MAX_REQUEST, SessionCode, UniReader};
 use self::items::Items;
 pub(super) use self::viewer::Viewer;
-use super::driver::{Half, Peer};
+use super::connections::{Half, Peer};
 use super::sessions::{Door, Purpose};
 use super::{RoqPort, watched};
 use crate::api::SessionId;
@@ -79,6 +79,12 @@ impl Web {
         }
     }
 
+    pub(super) fn note_unsent(&mut self, now: Instant, bytes: u64) {
+        if let Some(viewer) = self.viewer() {
+            viewer.note_unsent(now, bytes);
+        }
+    }
+
     pub(super) fn is_at_ease(&self) -> bool {
         match &self.phase {
             Phase::Watching(viewer) => viewer.is_at_ease(),
@@ -86,8 +92,10 @@ impl Web {
         }
     }
 
-    pub(super) fn take_handed(&mut self) -> u64 {
-        self.viewer().map_or(0, |viewer| std::mem::take(&mut viewer.handed))
+    pub(super) fn take_handed(&mut self) -> (u64, bool) {
+        self.viewer().map_or((0, false), |viewer| {
+            (std::mem::take(&mut viewer.handed), std::mem::take(&mut viewer.taken_back))
+        })
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {

@@ -196,6 +196,29 @@ fn a_viewer_that_lags_loses_the_rest_of_the_group_and_goes_on_at_a_keyframe() {
 }
 
 #[test]
+fn what_the_path_does_not_carry_in_time_is_given_up() {
+    let (mut rig, publisher, mut video, path) = live();
+    let (mut client, _) = enter(&mut rig, &path);
+    rig.until(&mut client, "media", |_, client| !pictures(client).is_empty());
+    // Nothing is acknowledged: the congestion window fills, the send window does not.
+    for _ in 0..3 {
+        let frame = video.packets(&unit(false, 100_000), 3000);
+        push(&mut rig, publisher, VIDEO, frame);
+    }
+    rig.turn();
+    rig.skip = MAX_LAG + Duration::from_millis(10);
+    rig.turn();
+    let key = video.packets(&unit(true, 5000), 3000);
+    push(&mut rig, publisher, VIDEO, key);
+    rig.until(&mut client, "the next group", |_, client| {
+        pictures(client).iter().flatten().any(|item| item.payload == unit(true, 5000))
+    });
+    let skipped = h3::SessionCode::Skipped.wire().into_inner();
+    assert_eq!(client.resets, [skipped]);
+    assert_eq!(client.lost, None);
+}
+
+#[test]
 fn nonsense_closes_the_connection_with_its_code() {
     let (mut rig, ..) = live();
     let cases: [(&[u8], &[u8], u64); 5] = [

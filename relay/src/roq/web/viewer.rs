@@ -44,8 +44,12 @@ pub(in crate::roq) struct Viewer {
     limited: bool,
     /// The hub was left unpolled because the connection was full.
     stalled: bool,
+    /// Since when the connection has had more than it could send.
+    behind: Option<Instant>,
     /// Bytes given to the connection that its driver has not counted.
     pub(super) handed: u64,
+    /// Some of that was taken back since the driver looked.
+    pub(super) taken_back: bool,
 }
 
 struct Track {
@@ -85,7 +89,9 @@ impl Viewer {
             next_budget: now + BUDGET_INTERVAL,
             limited: false,
             stalled: false,
+            behind: None,
             handed: 0,
+            taken_back: false,
         }
     }
 
@@ -130,12 +136,13 @@ impl Viewer {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.oldest().filter(|_| self.stalled).map(|since| since + MAX_LAG)
+        let stalled = self.oldest().filter(|_| self.stalled);
+        stalled.into_iter().chain(self.behind).min().map(|since| since + MAX_LAG)
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, hub: &mut Hub, quic: &mut Connection) {
+        self.drop_stale(now, quic);
         if self.stalled {
-            self.drop_stale(now, quic);
             self.writable(now, hub, quic);
         }
         self.tell_budget(now, hub, quic);
@@ -165,7 +172,7 @@ impl Viewer {
     fn oldest(&self) -> Option<Instant> {
         let oldest = self.open.front().map(|(_, since)| *since);
         let waiting = self.pending.as_ref().map(|pending| pending.since);
-        oldest.into_iter().chain(waiting).min()
+        oldest.into_iter().chain(waiting).chain(self.behind).min()
     }
 
     /// Whether the connection takes all that it is given.
@@ -177,9 +184,17 @@ impl Viewer {
         self.pending.is_some() || self.open.len() >= MAX_OPEN_STREAMS
     }
 
-    /// Resets streams that a blocked connection has held longer than the lag bound.
+    /// Hears how much of what was handed over is not sent.
+    pub(super) fn note_unsent(&mut self, now: Instant, bytes: u64) {
+        self.behind = (bytes > 0).then(|| self.behind.unwrap_or(now));
+    }
+
+    /// Resets streams that the connection has held longer than the lag bound.
     fn drop_stale(&mut self, now: Instant, quic: &mut Connection) {
         let stale = |since: Instant| now >= since + MAX_LAG;
+        if self.behind.take_if(|since| stale(*since)).is_some() {
+            self.abandon(quic);
+        }
         while let Some((stream, _)) = self.open.pop_front_if(|(_, since)| stale(*since)) {
             self.reset(quic, stream);
         }
@@ -191,6 +206,7 @@ impl Viewer {
 
     /// Gives a stream up. Whose group of pictures it was waits for a keyframe.
     fn reset(&mut self, quic: &mut Connection, stream: StreamId) {
+        self.taken_back = true;
         // A stream that has ended in the meantime needs no reset.
         let _ = quic.send_stream(stream).reset(SessionCode::Skipped.wire());
         if self.pending.as_ref().is_some_and(|pending| pending.stream == Some(stream)) {
