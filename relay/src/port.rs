@@ -4,6 +4,8 @@
 //! - `handle_io(&mut self, cx, token, readable, writable)` when a socket of its is ready;
 //! - `handle_command(&mut self, cx, command)` for what [`crate::RelayHandle`] asks;
 //! - `poll_timeout(&self) -> Option<Instant>` and `handle_timeout(&mut self, cx)`;
+//! - `look_ahead(&self, peer)` for ports with many viewers, before several of them are served: read
+//!   what serving will need, so that the waits for memory overlap;
 //! - `deliver(&mut self, cx, peer, subscriber)` when the hub has frames due for a viewer: drain
 //!   `cx.hub.poll_delivery(now, subscriber)` unless the transport is full; ports that gather
 //!   datagrams of several viewers send them in `flush(&mut self)` after the last of them;

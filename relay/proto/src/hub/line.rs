@@ -27,7 +27,7 @@ pub(super) struct SubTrack {
     /// The viewer's next sequence number, extended; `None` before the first frame.
     next_seq: Option<u64>,
     numbering: Numbering,
-    /// Boxed away: most viewers never change their numbering.
+    /// Not in place: most viewers never change their numbering.
     earlier: Vec<Numbering>,
 }
 
