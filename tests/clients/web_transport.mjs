@@ -13,7 +13,8 @@ async function main() {
   const request = JSON.parse(readFileSync(0, 'utf8'));
   const browser = await launch();
   try {
-    const page = await browser.newPage();
+    // The server's own page connects to its own origin only; this script is not part of it.
+    const page = await browser.newPage({ bypassCSP: true });
     page.on('pageerror', (error) => process.stderr.write(`page: ${error}\n`));
     await page.exposeFunction('show', show);
     await page.goto(`${request.origin}/`);
