@@ -17,9 +17,13 @@ use crate::port::PortKind;
 
 /// Their tokens in the worker's poller; those of the ports' sockets are larger.
 const TOKENS: [Token; 3] = [Token(1), Token(2), Token(3)];
-/// Longest wait of feedback while sockets rest. Over half the time between two frames of 30 a second,
-/// so that no more than one wake a frame is for feedback alone.
-pub(crate) const REST: Duration = Duration::from_millis(20);
+/// Longest wait of feedback while sockets rest and nobody asks for anything. Over the time between two
+/// frames of 25 a second, so that no wake is for feedback alone: who sends frames hears it then.
+pub(crate) const LONG_REST: Duration = Duration::from_millis(42);
+/// The same while somebody asks for lost packets, which a viewer wants soon.
+pub(crate) const REST: Duration = Duration::from_millis(10);
+/// How long after the last such request another one is to be expected.
+const ASKING: Duration = Duration::from_secs(5);
 /// The same where feedback sets the pace of sending: acknowledgements of QUIC.
 pub(crate) const ACK_REST: Duration = Duration::from_millis(8);
 /// The same for a socket on which somebody else waits too: a publisher's media, or a handshake.
@@ -32,8 +36,27 @@ const EVENTS: usize = 256;
 pub(crate) fn rest_of(viewers: usize, others: usize) -> Duration {
     match (viewers, others) {
         (0, _) => Duration::ZERO,
-        (_, 0) => REST,
+        (_, 0) => LONG_REST,
         _ => SHORT_REST,
+    }
+}
+
+/// Whether viewers ask for packets that they have lost.
+#[derive(Default)]
+pub(crate) struct Asking {
+    last: Option<Instant>,
+}
+
+impl Asking {
+    /// Somebody asked.
+    pub(crate) fn note(&mut self, now: Instant) {
+        self.last = Some(now);
+    }
+
+    /// What is left of a rest.
+    pub(crate) fn shorten(&self, now: Instant, rest: Duration) -> Duration {
+        let asking = self.last.is_some_and(|at| now.saturating_duration_since(at) < ASKING);
+        if asking { rest.min(REST) } else { rest }
     }
 }
 
@@ -201,6 +224,18 @@ mod tests {
             self.calm.settle(self.now, REST, self.outer.registry()).unwrap();
             named
         }
+    }
+
+    #[test]
+    fn a_rest_is_short_for_some_seconds_after_somebody_asked_for_lost_packets() {
+        let now = Instant::now();
+        let mut asking = Asking::default();
+        assert_eq!(asking.shorten(now, LONG_REST), LONG_REST);
+        asking.note(now);
+        let almost = now + ASKING - Duration::from_millis(1);
+        assert_eq!(asking.shorten(almost, LONG_REST), REST);
+        assert_eq!(asking.shorten(almost, SHORT_REST), SHORT_REST);
+        assert_eq!(asking.shorten(now + ASKING, LONG_REST), LONG_REST);
     }
 
     #[test]

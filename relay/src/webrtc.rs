@@ -24,6 +24,7 @@ use sightline_relay_proto::webrtc::{BindingRequest, DtlsIdentity, PeerEvent, Web
 pub(crate) use self::command::WebRtcCommand;
 use self::session::{Role, Session, Sessions};
 use self::socket::Socket;
+use crate::calm::Asking;
 use crate::config::RelayConfig;
 use crate::port::{CloseReason, Cx, PeerId, PortKind};
 use crate::udp::FLUSH_BYTES;
@@ -36,6 +37,7 @@ pub(crate) struct WebRtcPort {
     sessions: Sessions,
     /// Media of the viewers that were served in this turn.
     media: Arena,
+    asking: Asking,
 }
 
 impl WebRtcPort {
@@ -51,7 +53,14 @@ impl WebRtcPort {
         }
         let identity = certificate::make()?;
         let media = Arena::with_capacity(2 * FLUSH_BYTES);
-        Ok(Self { socket, candidates, identity, sessions: Sessions::default(), media })
+        Ok(Self {
+            socket,
+            candidates,
+            identity,
+            sessions: Sessions::default(),
+            media,
+            asking: Asking::default(),
+        })
     }
 
     /// Where the socket listens.
@@ -60,8 +69,8 @@ impl WebRtcPort {
     }
 
     /// How long the socket may rest.
-    pub(crate) fn rest(&self) -> Duration {
-        self.sessions.rest()
+    pub(crate) fn rest(&self, now: Instant) -> Duration {
+        self.asking.shorten(now, self.sessions.rest())
     }
 
     /// Reads what has come. Sends never wait for readiness: a full socket drops.
@@ -257,6 +266,9 @@ impl WebRtcPort {
     fn pump(&mut self, cx: &mut Cx<'_>, peer: PeerId) {
         while let Some(session) = self.sessions.get_mut(peer) {
             let Some(event) = session.peer.poll_event() else { break };
+            if let PeerEvent::Nack { .. } = event {
+                self.asking.note(cx.now);
+            }
             if !session.handle_event(cx, peer, event) {
                 return self.remove(cx, peer);
             }

@@ -26,7 +26,7 @@ use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 use crate::api::{LeaseTerms, LeaseVerdict};
-use crate::calm::{Calms, REST};
+use crate::calm::{Calms, LONG_REST};
 use crate::crew::{Company, Note, PUBLISHER_WEIGHT, WorkerIndex};
 use crate::delay::Delays;
 use crate::feed::{FeedCommand, FeedPort};
@@ -177,11 +177,11 @@ impl Ports {
     }
 
     /// How long the sockets of a port's viewers may rest.
-    fn rest(&self, kind: PortKind) -> Duration {
+    fn rest(&self, now: Instant, kind: PortKind) -> Duration {
         match kind {
-            PortKind::WebRtc => self.webrtc.rest(),
+            PortKind::WebRtc => self.webrtc.rest(now),
             PortKind::Roq => self.roq.rest(),
-            PortKind::Rtsp | PortKind::Feed => REST,
+            PortKind::Rtsp | PortKind::Feed => LONG_REST,
         }
     }
 }
@@ -352,7 +352,7 @@ impl Worker {
                 for event in calm.events() {
                     self.ports.handle_ready(&mut cx, event);
                 }
-                calm.settle(now, self.ports.rest(kind), cx.registry)?;
+                calm.settle(now, self.ports.rest(now, kind), cx.registry)?;
                 if !more {
                     break;
                 }

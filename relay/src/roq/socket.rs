@@ -33,6 +33,8 @@ pub(super) struct Datagram {
 pub(super) struct Socket {
     io: UdpSocket,
     state: UdpSocketState,
+    registry: Registry,
+    token: Token,
     receive: Vec<u8>,
     /// A send that the kernel did not take; goes out first when the socket is writable again.
     held: Option<(Vec<u8>, Transmit)>,
@@ -45,8 +47,9 @@ impl Socket {
         // Smaller buffers than asked for cost packets under load, not correctness.
         let _ = state.set_send_buffer_size((&io).into(), SOCKET_BUFFER);
         let _ = state.set_recv_buffer_size((&io).into(), SOCKET_BUFFER);
-        registry.register(&mut io, token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self { io, state, receive: vec![0; MAX_DATAGRAM * BATCH], held: None })
+        registry.register(&mut io, token, Interest::READABLE)?;
+        let registry = registry.try_clone()?;
+        Ok(Self { io, state, registry, token, receive: vec![0; MAX_DATAGRAM * BATCH], held: None })
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -92,6 +95,10 @@ impl Socket {
                     });
                 }
             }
+            // The socket is dry. What comes from now on rings again.
+            if count < BATCH {
+                return false;
+            }
         }
         true
     }
@@ -100,6 +107,7 @@ impl Socket {
     pub(super) fn send(&mut self, transmit: Transmit, bytes: &[u8]) {
         if self.try_send(&transmit, bytes).is_err() {
             self.held = Some((bytes.to_vec(), transmit));
+            self.listen(Interest::READABLE | Interest::WRITABLE);
         }
     }
 
@@ -109,8 +117,18 @@ impl Socket {
             && self.try_send(&transmit, &bytes).is_err()
         {
             self.held = Some((bytes, transmit));
+        } else {
+            self.listen(Interest::READABLE);
         }
         self.held.is_none()
+    }
+
+    /// Says what the socket rings for: to be told of room while nothing waits for it would make a
+    /// turn of the worker for every message that has left.
+    fn listen(&mut self, interest: Interest) {
+        if let Err(error) = self.registry.reregister(&mut self.io, self.token, interest) {
+            tracing::error!(%error, "the RoQ socket cannot be polled");
+        }
     }
 
     fn try_send(&self, transmit: &Transmit, bytes: &[u8]) -> io::Result<()> {

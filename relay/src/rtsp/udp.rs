@@ -19,8 +19,12 @@ use crate::udp::{FLUSH_BYTES, flush};
 
 use super::output::TrackFields;
 
-/// Receives of one call, each of up to 64 KiB of coalesced datagrams.
+/// System calls of one turn that receive.
 const RECEIVES: usize = 64;
+/// Buffers of one of them.
+const SLOTS: usize = 8;
+/// Bytes of a buffer: a whole run of coalesced datagrams.
+const SLOT_BYTES: usize = 64 * 1024;
 /// Messages after which the arena of media is sent although more viewers wait.
 const FLUSH_RUNS: usize = 1024;
 /// Pairs of ports tried where the system chooses.
@@ -121,7 +125,7 @@ impl Udp {
             rtp,
             rtcp,
             routes: Default::default(),
-            buffer: vec![0; 64 * 1024],
+            buffer: vec![0; SLOTS * SLOT_BYTES],
             media: Arena::with_capacity(2 * FLUSH_BYTES),
             last: None,
         };
@@ -205,22 +209,30 @@ impl Udp {
         let socket = if rtcp { &self.rtcp } else { &self.rtp };
         let routes = &self.routes[side(rtcp)];
         for _ in 0..RECEIVES {
-            let mut meta = [RecvMeta::default()];
-            let mut buffers = [IoSliceMut::new(&mut self.buffer)];
-            match socket.state.recv(UdpSockRef::from(&socket.mio), &mut buffers, &mut meta) {
-                Ok(_) => {}
+            let mut metas = [RecvMeta::default(); SLOTS];
+            let mut slots: [IoSliceMut<'_>; SLOTS] = {
+                let mut chunks = self.buffer.chunks_mut(SLOT_BYTES);
+                std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()))
+            };
+            let filled = match socket.state.recv((&socket.mio).into(), &mut slots, &mut metas) {
+                Ok(filled) => filled,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // Such as an ICMP error of an earlier datagram.
                 Err(_) => continue,
+            };
+            for (meta, slot) in metas.iter().zip(&slots).take(filled) {
+                let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+                let Some(route) = routes.get(&from) else { continue };
+                let Some(bytes) = slot.get(..meta.len) else { continue };
+                // What came as one is stored as one: a frame, as a rule, and always of one source.
+                let mut stored = Bytes::copy_from_slice(bytes);
+                while !stored.is_empty() {
+                    each(*route, stored.split_to(meta.stride.clamp(1, stored.len())));
+                }
             }
-            let [RecvMeta { addr, len, stride, .. }] = meta;
-            let from = SocketAddr::new(addr.ip().to_canonical(), addr.port());
-            let Some(route) = routes.get(&from) else { continue };
-            let Some(bytes) = self.buffer.get(..len) else { continue };
-            // What came as one is stored as one: a frame, as a rule, and always of one source.
-            let mut stored = Bytes::copy_from_slice(bytes);
-            while !stored.is_empty() {
-                each(*route, stored.split_to(stride.clamp(1, stored.len())));
+            // The socket is dry. What comes from now on rings again.
+            if filled < SLOTS {
+                return false;
             }
         }
         true

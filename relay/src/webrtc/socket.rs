@@ -68,7 +68,7 @@ impl Socket {
     /// The receive buffers, for one turn.
     pub(super) fn take_batch(&mut self) -> Batch {
         let mut batch = self.batch.take().unwrap_or_else(Batch::new);
-        batch.reads = 0;
+        (batch.reads, batch.filled) = (0, 0);
         batch
     }
 
@@ -78,7 +78,8 @@ impl Socket {
 
     /// Reads once; `false` when there is no more or the turn is over.
     pub(super) fn receive(&mut self, batch: &mut Batch) -> bool {
-        if batch.reads == READS_PER_TURN {
+        // After a read that left slots empty the socket is dry: what comes from then on rings again.
+        if batch.reads == READS_PER_TURN || (1..SLOTS).contains(&batch.filled) {
             return false;
         }
         let mut slots: [IoSliceMut<'_>; SLOTS] = {
