@@ -1,4 +1,4 @@
-//! Steps of the packet path, alone: parse, cut, store and hand out, seal.
+//! Steps of the packet path, alone: parse, cut or join what is sealed, store and hand out, seal.
 //!
 //! `cargo xtask test bench`, or `cargo bench --bench datapath -- fan_out`. Figures are for comparing
 //! steps and changes within one run on one machine.
@@ -10,14 +10,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sightline_relay_proto::codec::{Codec, TrackInfo};
-use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::frame::{CaptureTime, Mode};
 use sightline_relay_proto::hub::{Hub, Pacing, Publication, PublisherId, Selection};
-use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, TrackIndex};
-use sightline_relay_proto::ingest::TrackIngest;
+use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, Tier, TrackIndex};
+use sightline_relay_proto::ingest::{SealedBy, TrackIngest};
 use sightline_relay_proto::transmit::Arena;
 use sightline_relay_proto::webrtc::srtp::{Plain, Profile, Sending, Srtp};
 use sightline_relay_proto::wire::packetize::packetize;
-use sightline_relay_proto::wire::rtp;
+use sightline_relay_proto::wire::sealed::{
+    Counter, Descriptor, Generation, Head, Header, KeyId, SerialHash,
+};
+use sightline_relay_proto::wire::{rtp, sealed};
 
 /// Packets of one frame of 4 Mbit/s at 30 pictures a second.
 const PACKETS: usize = 14;
@@ -46,6 +49,30 @@ impl Camera {
         Self { seq: 0, timestamp: 0, payloads: [unit(0x65), unit(0x41)] }
     }
 
+    /// The same pictures, sealed but for the cipher.
+    fn sealed(key: &StreamKey) -> Self {
+        let generation = Generation::FIRST;
+        let payloads = [true, false].map(|keyframe| {
+            let descriptor = Descriptor {
+                keyframe,
+                discardable: false,
+                discontinuity: false,
+                tier: Tier::Main,
+                codec: Codec::H264,
+                track: TRACK,
+                channel: key.channel,
+                capture: CaptureTime(0),
+                serial: SerialHash::of(&key.device),
+            };
+            let key = KeyId { generation, channel: key.channel, track: TRACK };
+            let header = Header { key, counter: Counter::FIRST };
+            let head = Head { descriptor, header }.write();
+            let frame = [&head[..], &vec![0x5a; PACKETS * 1160]].concat();
+            sealed::cut(&frame.into()).expect("a sealed frame")
+        });
+        Self { payloads, ..Self::new() }
+    }
+
     fn picture(&mut self, keyframe: bool) -> Vec<Bytes> {
         let payloads = &self.payloads[usize::from(!keyframe)];
         let last = payloads.len() - 1;
@@ -68,30 +95,47 @@ fn parse(c: &mut Criterion) {
 fn cut(c: &mut Criterion) {
     let mut group = c.benchmark_group("ingest");
     group.throughput(Throughput::Elements(PACKETS as u64));
-    group.bench_function("a picture of 14 packets", |b| {
-        let info = TrackInfo::video(Codec::H264);
-        let mut ingest = TrackIngest::new(TRACK, info, Protection::Open, false, 0, 0);
-        let (mut camera, mut now) = (Camera::new(), Instant::now());
-        b.iter(|| {
-            now += PERIOD;
-            for packet in camera.picture(false) {
+    let (key, info) = (key(), TrackInfo::video(Codec::H264));
+    let open = TrackIngest::new(TRACK, info.clone(), false, 0, 0);
+    let by = Some(SealedBy::of(&key));
+    let sealed = TrackIngest::sealed(TRACK, info, by, false, (0, 0));
+    let cases = [
+        ("a picture of 14 packets", open, Camera::new()),
+        ("a sealed picture of 14 packets", sealed, Camera::sealed(&key)),
+    ];
+    for (name, mut ingest, mut camera) in cases {
+        group.bench_function(name, |b| {
+            let mut now = Instant::now();
+            // A key begins with a keyframe.
+            for packet in camera.picture(true) {
                 ingest.handle_rtp(now, packet);
             }
-            while let Some(frame) = ingest.poll_frame(now) {
-                black_box(frame);
-            }
+            assert!(ingest.poll_frame(now).is_some());
+            b.iter(|| {
+                now += PERIOD;
+                for packet in camera.picture(false) {
+                    ingest.handle_rtp(now, packet);
+                }
+                while let Some(frame) = ingest.poll_frame(now) {
+                    black_box(frame);
+                }
+            });
+            assert_eq!(ingest.frames_lost(), 0);
         });
-    });
+    }
     group.finish();
 }
 
+fn key() -> StreamKey {
+    StreamKey::up(DeviceId::new("BENCH").expect("a legal serial"), Channel(0))
+}
+
 fn publish(hub: &mut Hub, now: Instant) -> (PublisherId, StreamKey) {
-    let device = DeviceId::new("BENCH").expect("a legal serial");
-    let key = StreamKey::up(device, Channel(0));
+    let key = key();
     let publication = Publication {
         key: key.clone(),
         tracks: vec![TrackInfo::video(Codec::H264)],
-        protection: Protection::Open,
+        mode: Mode::Open,
         takes_keyframe_requests: false,
         unordered: false,
     };
@@ -110,7 +154,8 @@ fn fan_out(c: &mut Criterion) {
                 hub.handle_rtp(now, publisher, TRACK, packet);
             }
             for _ in 0..viewers {
-                let selection = Selection { tracks: vec![TRACK], pacing: Pacing::Chunks };
+                let selection =
+                    Selection { tracks: vec![TRACK], pacing: Pacing::Chunks, mode: Mode::Open };
                 hub.subscribe(now, &key, selection).expect("the stream is live");
             }
             let mut number = 0u32;

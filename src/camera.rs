@@ -13,6 +13,7 @@ use sightline_client::api::Api;
 use sightline_client::wire::RoqTrack;
 use sightline_client::{Identity, Roots, SessionTarget, publish, testcard};
 use sightline_relay_proto::codec::TrackInfo;
+use sightline_relay_proto::frame::Mode;
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -111,8 +112,8 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
         let announced: Vec<_> = tracks.iter().map(RoqTrack::announce).collect();
         let server = server.clone();
         async move {
-            let session =
-                api.roq_publish(channel, &announced).await.map_err(|error| error.to_string())?;
+            let session = api.roq_publish(channel, &announced, Mode::Open).await;
+            let session = session.map_err(|error| error.to_string())?;
             let server = resolve(&server, session.port).await?.ip();
             Ok::<_, String>(SessionTarget { server, session, roots, identity, endpoint: None })
         }

@@ -79,6 +79,11 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
         .roq_session(&grant, &args.serial, args.channel)
         .await
         .map_err(|error| error.to_string())?;
+    if session.sealed {
+        return Err(
+            "the camera is sealed, and this command has no key to open what it sends".into()
+        );
+    }
     let tracks = session.infos().map_err(|error| error.to_string())?;
     let server = resolve(&args.server, session.port).await?.ip();
     let target = SessionTarget { server, session, roots, identity, endpoint: None };

@@ -6,29 +6,39 @@ use bytes::Bytes;
 use sightline_relay_proto::codec::{Codec, TrackInfo};
 use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::SenderInfo;
-use sightline_relay_proto::ids::TrackIndex;
-use sightline_relay_proto::ingest::TrackIngest;
+use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, TrackIndex};
+use sightline_relay_proto::ingest::{SealedBy, TrackIngest};
 use sightline_relay_proto::limits::MAX_CANONICAL_PAYLOAD;
-use sightline_relay_proto::wire::rtp;
+use sightline_relay_proto::wire::{rtp, sealed};
 
 const CODECS: [Codec; 7] =
     [Codec::H264, Codec::H265, Codec::Av1, Codec::Opus, Codec::Pcmu, Codec::Pcma, Codec::Aac];
 
-/// Drives one ingest: the first byte picks codec and transport, then each operation is a kind, a
-/// length and so many bytes. After every one the frames keep their bounds and follow each other.
+/// Setup bit: the transport may reorder.
+const UNORDERED: u8 = 0x80;
+/// Setup bit: the track is sealed, by channel 0 of `CAM-1`.
+const SEALED: u8 = 0x40;
+
+/// Drives one ingest: the first byte picks codec, transport and mode, then each operation is a
+/// kind, a length and so many bytes. After every one the frames keep their bounds and follow each
+/// other, and sealed ones can be joined and never fall back to an older key.
 pub fn ingest_ops(data: &[u8]) {
     let Some((&setup, mut rest)) = data.split_first() else { return };
-    let codec = CODECS[usize::from(setup & 0x7f) % CODECS.len()];
-    let unordered = setup & 0x80 != 0;
+    let codec = CODECS[usize::from(setup & !(UNORDERED | SEALED)) % CODECS.len()];
+    let unordered = setup & UNORDERED != 0;
+    let sealed = setup & SEALED != 0;
+    let (track, info) = (TrackIndex(0), TrackInfo::video(codec));
+    let start = (65_000, u32::MAX - 5);
     let mut run = Run {
-        ingest: TrackIngest::new(
-            TrackIndex(0),
-            TrackInfo::video(codec),
-            Protection::Open,
-            unordered,
-            65_000,
-            u32::MAX - 5,
-        ),
+        ingest: if sealed {
+            let device = DeviceId::new("CAM-1").expect("a legal serial");
+            let by = SealedBy::of(&StreamKey::up(device, Channel(0)));
+            TrackIngest::sealed(track, info, Some(by), unordered, start)
+        } else {
+            TrackIngest::new(track, info, unordered, start.0, start.1)
+        },
+        sealed,
+        generation: 0,
         codec,
         now: Instant::now(),
         seq: 0,
@@ -46,6 +56,9 @@ pub fn ingest_ops(data: &[u8]) {
 
 struct Run {
     ingest: TrackIngest,
+    sealed: bool,
+    /// Of the newest sealed frame.
+    generation: u64,
     codec: Codec,
     now: Instant,
     seq: u16,
@@ -100,10 +113,18 @@ impl Run {
                 assert!((1..=MAX_CANONICAL_PAYLOAD).contains(&payload.len()));
             }
             self.next_seq += frame.payloads.len() as u64;
+            match frame.descriptor.protection {
+                Protection::Open => assert!(!self.sealed),
+                Protection::Sealed { generation } => {
+                    assert!(self.sealed && generation >= self.generation);
+                    self.generation = generation;
+                    assert!(sealed::join(&frame.payloads).is_ok());
+                }
+            }
         }
         assert!(self.ingest.poll_timeout().is_none_or(|deadline| deadline > self.now));
         assert!(self.ingest.frames_lost() >= self.lost);
         self.lost = self.ingest.frames_lost();
-        let _ = self.ingest.sender_info();
+        let _ = (self.ingest.sender_info(), self.ingest.take_keyframe_wish());
     }
 }

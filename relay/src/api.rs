@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use async_trait::async_trait;
 use sightline_grant::{Epochs, Redacted, Role, Thumbprint};
 use sightline_relay_proto::codec::TrackInfo;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::ids::{StreamKey, TrackIndex};
 
 use crate::lease::LeaseRefused;
@@ -40,7 +41,7 @@ pub struct LeaseTerms {
 pub struct Publisher {
     /// The stream it may feed.
     pub key: StreamKey,
-    /// Whether the device is sealed; a sealed device's clear media is refused and the reverse.
+    /// Whether the device is sealed; a sealed device's open media is refused and the reverse.
     pub sealed: bool,
 }
 
@@ -96,6 +97,8 @@ pub struct RoqSession {
     pub port: u16,
     /// Tracks with their flows.
     pub tracks: Vec<RoqTrack>,
+    /// Whether their frames are sealed.
+    pub mode: Mode,
 }
 
 /// What a WebTransport viewer needs to connect.
@@ -107,6 +110,8 @@ pub struct WebSession {
     pub port: u16,
     /// Tracks, each with its number on the streams.
     pub tracks: Vec<(TrackIndex, TrackInfo)>,
+    /// Whether their frames are sealed.
+    pub mode: Mode,
 }
 
 /// A one-use RTSP login for a viewer.
@@ -135,7 +140,7 @@ pub enum MediaError {
     /// The peer offers only what we do not take, such as an RSA certificate.
     #[error("{0}")]
     UnsupportedPeer(String),
-    /// A sealed device's clear media, or the reverse.
+    /// A sealed device's open media, or the reverse.
     #[error("the device is {expected}, so {found} media is refused")]
     WrongProtection {
         /// What the device is.

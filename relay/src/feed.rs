@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use sightline_relay_proto::codec::TrackInfo;
-use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Publication, PublisherId, SenderInfo};
 use sightline_relay_proto::ids::{DeviceId, TrackIndex};
 use tokio::sync::oneshot;
@@ -94,13 +94,13 @@ impl FeedPort {
         unordered: bool,
     ) -> Result<(), MediaError> {
         if publisher.sealed {
-            return Err(MediaError::WrongProtection { expected: "sealed", found: "clear" });
+            return Err(MediaError::WrongProtection { expected: "sealed", found: "open" });
         }
         let device = publisher.key.device.clone();
         let publication = Publication {
             key: publisher.key,
             tracks,
-            protection: Protection::Open,
+            mode: Mode::Open,
             takes_keyframe_requests: false,
             unordered,
         };

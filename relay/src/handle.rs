@@ -9,6 +9,7 @@ use bytes::Bytes;
 use mio::Waker;
 use sightline_grant::{Redacted, Revocation, Thumbprint};
 use sightline_relay_proto::codec::TrackInfo;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::SenderInfo;
 use sightline_relay_proto::ids::{DeviceId, StreamKey, TrackIndex};
 use tokio::sync::oneshot;
@@ -198,16 +199,17 @@ impl RelayHandle {
         Ok(self.ask(worker, view).await?)
     }
 
-    /// Opens a RoQ session for a device's identity key.
+    /// Opens a RoQ session for a device's identity key. `mode`: what the device announces to send.
     pub async fn roq_publish(
         &self,
         publisher: Publisher,
         identity: Thumbprint,
         tracks: Vec<TrackInfo>,
+        mode: Mode,
     ) -> Result<RoqSession, MediaError> {
         let worker = self.place_publisher(&publisher.key);
         let id = name_session(worker);
-        let publish = |reply| RoqCommand::Publish { id, publisher, identity, tracks, reply };
+        let publish = |reply| RoqCommand::Publish { id, publisher, identity, tracks, mode, reply };
         self.ask(worker, |reply| Command::Roq(publish(reply))).await
     }
 

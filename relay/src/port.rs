@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use mio::Token;
-use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Hub, Publication, PublishError, PublisherId};
 use sightline_relay_proto::ids::StreamKey;
 use sightline_relay_proto::transmit::Arena;
@@ -142,11 +142,12 @@ impl Cx<'_> {
     }
 }
 
-/// Every way of watching hands out open frames only, so a sealed camera's stream is refused.
+/// Viewers over WebRTC and RTSP could open no sealed frame, so a sealed camera's stream is refused
+/// there with its own reason.
 pub(crate) fn refuse_sealed(hub: &Hub, key: &StreamKey) -> Result<(), MediaError> {
-    match hub.protection(key) {
-        Some(Protection::Sealed { .. }) => Err(MediaError::SealedStream),
-        Some(Protection::Open) | None => Ok(()),
+    match hub.mode(key) {
+        Some(Mode::Sealed) => Err(MediaError::SealedStream),
+        Some(Mode::Open) | None => Ok(()),
     }
 }
 

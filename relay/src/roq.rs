@@ -29,7 +29,8 @@ use mio::Token;
 use quinn_proto::{Connection, Endpoint, VarInt};
 use sightline_grant::{Redacted, Thumbprint};
 use sightline_relay_proto::codec::{MediaKind, TrackInfo};
-use sightline_relay_proto::hub::SubscriberId;
+use sightline_relay_proto::frame::Mode;
+use sightline_relay_proto::hub::{SubscribeError, SubscriberId};
 use sightline_relay_proto::ids::{DeviceId, Tier, TrackIndex};
 use sightline_relay_proto::limits::MAX_TRACKS;
 use sightline_relay_proto::roq::{Code, write};
@@ -44,7 +45,7 @@ use self::web::items::Items;
 use self::written::WrittenFrames;
 use crate::api::{Admitted, MediaError, Publisher, RoqSession, RoqTrack, SessionId, WebSession};
 use crate::config::RelayConfig;
-use crate::port::{CloseReason, Cx, PeerId, PortKind, refuse_sealed};
+use crate::port::{CloseReason, Cx, PeerId, PortKind};
 
 /// First dynamic RTP payload type; tracks take it and the following ones.
 const FIRST_PAYLOAD_TYPE: u8 = 96;
@@ -79,6 +80,8 @@ pub(crate) enum RoqCommand {
         identity: Thumbprint,
         /// Its tracks.
         tracks: Vec<TrackInfo>,
+        /// What it announces to send.
+        mode: Mode,
         /// The answer.
         reply: oneshot::Sender<Result<RoqSession, MediaError>>,
     },
@@ -168,8 +171,8 @@ impl RoqPort {
             RoqCommand::ViewWeb { id, admitted, reply } => {
                 let _ = reply.send(self.view_web(cx, id, admitted));
             }
-            RoqCommand::Publish { id, publisher, identity, tracks, reply } => {
-                let _ = reply.send(self.publish(cx, id, publisher, identity, tracks));
+            RoqCommand::Publish { id, publisher, identity, tracks, mode, reply } => {
+                let _ = reply.send(self.publish(cx, id, publisher, identity, (tracks, mode)));
             }
         }
     }
@@ -258,9 +261,9 @@ impl RoqPort {
         id: SessionId,
         admitted: Admitted,
     ) -> Result<RoqSession, MediaError> {
-        let tracks = self.admit(cx, (id, Door::Roq), admitted)?;
+        let (tracks, mode) = self.admit(cx, (id, Door::Roq), admitted)?;
         let offered = tracks.into_iter().filter(|track| watched(&track.info)).collect();
-        Ok(self.answer(id, offered))
+        Ok(self.answer(id, offered, mode))
     }
 
     fn view_web(
@@ -269,22 +272,22 @@ impl RoqPort {
         id: SessionId,
         admitted: Admitted,
     ) -> Result<WebSession, MediaError> {
-        let tracks = self.admit(cx, (id, Door::Web), admitted)?.into_iter().enumerate();
-        let offered = tracks.filter(|(_, track)| watched(&track.info));
+        let (tracks, mode) = self.admit(cx, (id, Door::Web), admitted)?;
+        let offered = tracks.into_iter().enumerate().filter(|(_, track)| watched(&track.info));
         let tracks = offered.map(|(at, track)| (TrackIndex(at as u8), track.info)).collect();
         let path = Redacted::new(web::h3::path(id));
-        Ok(WebSession { path, port: self.local.port(), tracks })
+        Ok(WebSession { path, port: self.local.port(), tracks, mode })
     }
 
-    /// Sets a viewer's session up; all tracks of its stream.
+    /// Sets a viewer's session up; all tracks of its stream, and its mode.
     fn admit(
         &mut self,
         cx: &mut Cx<'_>,
         name: (SessionId, Door),
         admitted: Admitted,
-    ) -> Result<Vec<RoqTrack>, MediaError> {
+    ) -> Result<(Vec<RoqTrack>, Mode), MediaError> {
         cx.look_up(&admitted.key);
-        refuse_sealed(cx.hub, &admitted.key)?;
+        let mode = cx.hub.mode(&admitted.key).ok_or(MediaError::NotLive)?;
         self.make_room(cx, admitted.terminal)?;
         let infos = cx.hub.tracks(&admitted.key).ok_or(MediaError::NotLive)?.to_vec();
         let flows = random_flows(infos.len())?;
@@ -296,9 +299,9 @@ impl RoqPort {
         let peer = self.sessions.allot();
         let lease = cx.leases.open(cx.now, admitted.terms)?;
         cx.directory.leases.insert(lease, (PortKind::Roq, peer));
-        let purpose = Purpose::View { key: admitted.key, lease };
+        let purpose = Purpose::View { key: admitted.key, lease, mode };
         self.sessions.insert(cx.now, peer, name, purpose, admitted.terminal, tracks.clone());
-        Ok(tracks)
+        Ok((tracks, mode))
     }
 
     fn publish(
@@ -307,8 +310,17 @@ impl RoqPort {
         id: SessionId,
         publisher: Publisher,
         identity: Thumbprint,
-        tracks: Vec<TrackInfo>,
+        (tracks, mode): (Vec<TrackInfo>, Mode),
     ) -> Result<RoqSession, MediaError> {
+        let device = Mode::from(publisher.sealed);
+        if mode != device {
+            let (expected, found) = (device.name(), mode.name());
+            return Err(MediaError::WrongProtection { expected, found });
+        }
+        if mode.is_sealed() && tracks.iter().any(says_too_much) {
+            let text = "a sealed picture's fmtp is empty: its parameter sets travel sealed";
+            return Err(MediaError::BadOffer(text.to_owned()));
+        }
         self.make_room(cx, identity)?;
         if tracks.is_empty() || tracks.len() > MAX_TRACKS {
             return Err(MediaError::BadOffer(format!("a stream has 1 to {MAX_TRACKS} tracks")));
@@ -325,12 +337,12 @@ impl RoqPort {
         let purpose = Purpose::Publish { publisher };
         let name = (id, Door::Roq);
         self.sessions.insert(cx.now, peer, name, purpose, identity, tracks.clone());
-        Ok(self.answer(id, tracks))
+        Ok(self.answer(id, tracks, mode))
     }
 
-    fn answer(&self, id: SessionId, tracks: Vec<RoqTrack>) -> RoqSession {
+    fn answer(&self, id: SessionId, tracks: Vec<RoqTrack>, mode: Mode) -> RoqSession {
         let server_name = sessions::server_name(id);
-        RoqSession { session: id, server_name, port: self.local.port(), tracks }
+        RoqSession { session: id, server_name, port: self.local.port(), tracks, mode }
     }
 
     /// Ends a session with its connection.
@@ -365,6 +377,22 @@ impl RoqPort {
 /// Whether a viewer gets the track: the main picture and the sound.
 fn watched(info: &TrackInfo) -> bool {
     info.kind() == MediaKind::Audio || info.tier == Tier::Main
+}
+
+/// What a viewer is told whose session cannot be joined to its stream.
+fn too_late(error: &SubscribeError) -> &'static str {
+    match error {
+        SubscribeError::NotLive | SubscribeError::NoTrack => "the camera is not live",
+        SubscribeError::OtherMode { .. } => {
+            "the camera was sealed or opened since; ask for a new session"
+        }
+    }
+}
+
+/// Whether a sealed track's description may hold some of what is sealed: parameter sets of pictures.
+fn says_too_much(info: &TrackInfo) -> bool {
+    let named = !info.fmtp.is_empty() || !info.parameter_sets.is_empty();
+    info.kind() == MediaKind::Video && named
 }
 
 fn payload_type(at: usize) -> u8 {

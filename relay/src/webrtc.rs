@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::Token;
-use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Hub, Publication, SubscriberId};
 use sightline_relay_proto::ids::{DeviceId, TrackIndex};
 use sightline_relay_proto::transmit::Arena;
@@ -346,7 +346,7 @@ impl Session {
         let publication = Publication {
             key: key.clone(),
             tracks: std::mem::take(tracks),
-            protection: Protection::Open,
+            mode: Mode::Open,
             takes_keyframe_requests: *takes_keyframe_requests,
             unordered: true,
         };

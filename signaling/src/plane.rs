@@ -157,6 +157,16 @@ pub struct RoqTrackJson {
     pub fmtp: String,
 }
 
+/// What a device announces to publish by RoQ.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RoqOffer {
+    /// Its tracks.
+    pub tracks: Vec<RoqTrackJson>,
+    /// Whether it sends sealed frames.
+    #[serde(default)]
+    pub sealed: bool,
+}
+
 /// What a RoQ peer needs to connect.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RoqSessionJson {
@@ -170,6 +180,9 @@ pub struct RoqSessionJson {
     pub alpn: Vec<String>,
     /// Tracks.
     pub tracks: Vec<RoqTrackJson>,
+    /// Whether their frames are sealed.
+    #[serde(default)]
+    pub sealed: bool,
 }
 
 /// One track of a WebTransport session, as JSON for clients.
@@ -196,6 +209,8 @@ pub struct WebLogin {
     pub port: u16,
     /// Tracks.
     pub tracks: Vec<WebTrackJson>,
+    /// Whether their frames are sealed.
+    pub sealed: bool,
 }
 
 /// A one-use RTSP login.
@@ -315,13 +330,14 @@ pub trait MediaPlane: Send + Sync + 'static {
         serial: &str,
         channel: u16,
     ) -> Result<WebLogin, MediaRefusal>;
-    /// Opens a publishing RoQ session that only the device's identity key can enter.
+    /// Opens a publishing RoQ session that only the device's identity key can enter. `offer`: what
+    /// the device announces; a device is never talked out of being sealed or open.
     async fn roq_publish(
         &self,
         publisher: PublisherFacts,
         identity: Thumbprint,
         channel: u16,
-        tracks: Vec<RoqTrackJson>,
+        offer: RoqOffer,
     ) -> Result<RoqSessionJson, MediaRefusal>;
     /// Whether a stream of this device is live now.
     async fn live(&self, serial: &str) -> bool;

@@ -14,7 +14,6 @@ use sightline_client::target::TargetPolicy;
 use sightline_client::testcard::{Options, PACKET_MS, TestCard, ToneCodec};
 use sightline_grant::Redacted;
 use sightline_relay_proto::codec::{Codec, TrackInfo};
-use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::ingest::TrackIngest;
 use sightline_relay_proto::wire::aac;
@@ -234,7 +233,7 @@ impl Joiner {
     fn new(tracks: &[TrackInfo]) -> Self {
         let ingest = |(at, info): (usize, &TrackInfo)| {
             let index = TrackIndex(at as u8);
-            (TrackIngest::new(index, info.clone(), Protection::Open, false, 0, 0), info.codec)
+            (TrackIngest::new(index, info.clone(), false, 0, 0), info.codec)
         };
         Self { tracks: tracks.iter().enumerate().map(ingest).collect() }
     }

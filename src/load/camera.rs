@@ -14,6 +14,7 @@ use sightline_control_plane::ControlPlane;
 use sightline_control_plane::admin::NewDevice;
 use sightline_grant::Redacted;
 use sightline_relay_proto::codec::{Codec, TrackInfo};
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::ids::TrackIndex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -171,7 +172,7 @@ impl Camera {
     async fn connect(&self, doors: &Doors, sound: bool) -> Result<Publisher, String> {
         let mut tracks = vec![RoqTrack::announce(&TrackInfo::video(Codec::H264))];
         tracks.extend(sound.then(|| RoqTrack::announce(&sound::track())));
-        let session = doors.patiently(|| self.api.roq_publish(0, &tracks)).await;
+        let session = doors.patiently(|| self.api.roq_publish(0, &tracks, Mode::Open)).await;
         let target = SessionTarget {
             server: doors.ip,
             session: session.map_err(|error| error.to_string())?,

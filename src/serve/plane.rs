@@ -7,8 +7,8 @@ use sightline_relay::{MediaError, Publisher, RelayHandle, RoqSession, SessionId,
 use sightline_relay_proto::codec::{Codec, TrackInfo};
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, Tier, TrackIndex};
 use sightline_signaling::plane::{
-    Answer, MediaPlane, MediaRefusal, Patched, PublisherFacts, RoqSessionJson, RoqTrackJson,
-    RtspLogin, WebLogin, WebTrackJson,
+    Answer, MediaPlane, MediaRefusal, Patched, PublisherFacts, RoqOffer, RoqSessionJson,
+    RoqTrackJson, RtspLogin, WebLogin, WebTrackJson,
 };
 
 /// Protocols of RTP over QUIC, best first.
@@ -120,7 +120,8 @@ impl MediaPlane for RelayPlane {
             fmtp: info.fmtp,
         };
         let tracks = session.tracks.into_iter().map(track).collect();
-        Ok(WebLogin { path: session.path, port: session.port, tracks })
+        let sealed = session.mode.is_sealed();
+        Ok(WebLogin { path: session.path, port: session.port, tracks, sealed })
     }
 
     async fn roq_publish(
@@ -128,11 +129,12 @@ impl MediaPlane for RelayPlane {
         publisher: PublisherFacts,
         identity: Thumbprint,
         channel: u16,
-        tracks: Vec<RoqTrackJson>,
+        offer: RoqOffer,
     ) -> Result<RoqSessionJson, MediaRefusal> {
         let publisher = known_publisher(publisher, channel)?;
-        let tracks = tracks.into_iter().map(track_info).collect::<Result<_, _>>()?;
-        let session = self.relay.roq_publish(publisher, identity, tracks).await;
+        let tracks = offer.tracks.into_iter().map(track_info).collect::<Result<_, _>>()?;
+        let mode = offer.sealed.into();
+        let session = self.relay.roq_publish(publisher, identity, tracks, mode).await;
         session.map(roq_json).map_err(media_refusal)
     }
 
@@ -189,6 +191,7 @@ fn roq_json(session: RoqSession) -> RoqSessionJson {
         port: session.port,
         alpn: ROQ_ALPN.map(str::to_owned).into(),
         tracks: session.tracks.into_iter().map(track).collect(),
+        sealed: session.mode.is_sealed(),
     }
 }
 

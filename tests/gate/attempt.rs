@@ -100,8 +100,12 @@ impl Attempt<'_> {
             }
             Err(error) => {
                 let path = format!("/v1/live?ticket={}", "5a".repeat(16));
-                let session =
-                    WebSession { path, port: self.server.at("roq").port(), tracks: Vec::new() };
+                let session = WebSession {
+                    path,
+                    port: self.server.at("roq").port(),
+                    tracks: Vec::new(),
+                    sealed: false,
+                };
                 Outcome::refused(&error, web_items(self.server, session).await)
             }
         }
@@ -249,5 +253,6 @@ fn made_up_session(port: u16) -> RoqSession {
         server_name: format!("{}.roq.sightline.internal", "5a".repeat(16)),
         port,
         tracks: vec![track],
+        sealed: false,
     }
 }

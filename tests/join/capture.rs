@@ -12,7 +12,6 @@ use serde_json::json;
 use sightline_client::annexb;
 use sightline_client::watch::Viewer;
 use sightline_relay_proto::codec::{Codec, MediaKind, TrackInfo};
-use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::SenderInfo;
 use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::ingest::TrackIngest;
@@ -307,9 +306,7 @@ struct Tracks {
 
 impl Tracks {
     fn new(answered: Instant, unordered: bool) -> Self {
-        let ingest = |index, info| {
-            TrackIngest::new(TrackIndex(index), info, Protection::Open, unordered, 0, 0)
-        };
+        let ingest = |index, info| TrackIngest::new(TrackIndex(index), info, unordered, 0, 0);
         let audio = TrackInfo::audio(Codec::Opus, AUDIO_RATE, 2);
         Self {
             ingests: [ingest(0, TrackInfo::video(Codec::H264)), ingest(1, audio)],

@@ -12,6 +12,7 @@ use rustls_pki_types::pem::PemObject;
 use sightline_client::Identity;
 use sightline_client::wire::{RoqSession, RoqTrack};
 use sightline_relay_proto::codec::{Codec, TrackInfo};
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::roq::{Code, write};
 use sightline_relay_proto::wire::rtp;
 
@@ -37,7 +38,7 @@ impl Rogue {
     async fn session(&self, server: &Server) -> RoqSession {
         let track = RoqTrack::announce(&TrackInfo::video(Codec::H264));
         let api = server.api(self.identity.clone());
-        api.roq_publish(0, &[track]).await.expect("a session to publish")
+        api.roq_publish(0, &[track], Mode::Open).await.expect("a session to publish")
     }
 
     async fn connect(&self, server: &Server) -> (Connection, u64) {

@@ -10,6 +10,7 @@ use sightline_client::source::Frame;
 use sightline_client::wire::RoqTrack;
 use sightline_client::{DeviceSecret, Identity, SessionTarget};
 use sightline_relay_proto::codec::{Codec, TrackInfo};
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::ids::TrackIndex;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -75,7 +76,7 @@ async fn publish(api: Api, roots: sightline_client::Roots, server: std::net::IpA
     let start = Instant::now();
     loop {
         let tracks = [RoqTrack::announce(&TrackInfo::video(Codec::H264))];
-        if let Ok(session) = api.roq_publish(0, &tracks).await {
+        if let Ok(session) = api.roq_publish(0, &tracks, Mode::Open).await {
             let target = SessionTarget {
                 server,
                 session,

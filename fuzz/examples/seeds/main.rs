@@ -1,6 +1,7 @@
 //! Writes the seeds of every target anew, but for the MP4 files, which FFmpeg made:
 //! `cargo run --example seeds` in this folder.
 
+mod sealed;
 mod transports;
 
 use std::fs;
@@ -29,6 +30,7 @@ fn main() -> io::Result<()> {
     save("grant", "signed", signed_grant().as_bytes())?;
     save("dpop", "ed25519", proof().as_bytes())?;
     transports::save_all()?;
+    sealed::save_all()?;
     operations()
 }
 

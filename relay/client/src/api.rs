@@ -13,6 +13,7 @@ use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sightline_grant::Redacted;
+use sightline_relay_proto::frame::Mode;
 use url::{Host, Url};
 
 pub use self::types::*;
@@ -55,6 +56,14 @@ pub enum ApiError {
     /// The key cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The server takes sealed media where the device sends open media, or the reverse.
+    #[error("the device's media is {}, and the server's session is for {} media", .sent.name(), .wanted.name())]
+    OtherMode {
+        /// What the device sends.
+        sent: Mode,
+        /// What the session is for.
+        wanted: Mode,
+    },
 }
 
 impl ApiError {
@@ -381,14 +390,24 @@ impl Api {
         Ok(())
     }
 
-    /// Sets up a RoQ session to publish; the key is the device's identity.
+    /// Sets up a RoQ session to publish; the key is the device's identity. `mode`: what the device
+    /// sends.
+    ///
+    /// # Errors
+    /// As for every request, and [`ApiError::OtherMode`]: a device is never talked out of its mode.
     pub async fn roq_publish(
         &self,
         channel: u16,
         tracks: &[RoqTrack],
+        mode: Mode,
     ) -> Result<RoqSession, ApiError> {
         let path = format!("/v1/roq-publish/{channel}");
-        self.post(&path, Auth::Key, &serde_json::json!({ "tracks": tracks })).await
+        let body = serde_json::json!({ "tracks": tracks, "sealed": mode.is_sealed() });
+        let session: RoqSession = self.post(&path, Auth::Key, &body).await?;
+        if session.mode() != mode {
+            return Err(ApiError::OtherMode { sent: mode, wanted: session.mode() });
+        }
+        Ok(session)
     }
 
     /// The device's long poll: returns at once when something differs from what it knows.

@@ -1,4 +1,7 @@
 //! Publishing over RoQ: one uni stream a video frame, audio in datagrams.
+//!
+//! The session says whether frames are sealed. In a sealed one nothing leaves but sealed frames,
+//! which are cut as they are; what is none ends the sending.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -9,11 +12,12 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use quinn::{Connection, RecvStream, SendStream};
 use sightline_relay_proto::codec::{Codec, MediaKind};
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::SenderInfo;
 use sightline_relay_proto::limits::MAX_CANONICAL_PACKET;
 use sightline_relay_proto::roq::{self, Code, write};
 use sightline_relay_proto::wire::packetize::packetize;
-use sightline_relay_proto::wire::{rtcp, rtp, varint};
+use sightline_relay_proto::wire::{rtcp, rtp, sealed, varint};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -79,6 +83,7 @@ struct Track {
     /// A frame was dropped: only a keyframe may follow.
     broken: bool,
     reported: Option<Instant>,
+    mode: Mode,
 }
 
 impl Publisher {
@@ -101,6 +106,7 @@ impl Publisher {
                 octets: 0,
                 broken: false,
                 reported: None,
+                mode: target.session.mode(),
             }
         });
         let tracks = tracks.collect();
@@ -128,6 +134,9 @@ impl Publisher {
     }
 
     /// Sends one frame. Returns when the connection took it, or cut it off after [`MAX_SENDING`].
+    ///
+    /// # Errors
+    /// The connection has ended, or the session is sealed and the frame's unit is no sealed frame.
     pub async fn send(&mut self, frame: &Frame) -> Result<Outcome, RoqError> {
         if let Some(error) = self.connection.close_reason() {
             return Err(error.into());
@@ -143,8 +152,8 @@ impl Publisher {
             return Ok(Outcome::Dropped);
         }
         track.broken = false;
+        let packets = track.packets(frame)?;
         track.report(&self.connection, frame);
-        let packets = track.packets(frame);
         self.stats.bytes +=
             packets.iter().map(|(head, body)| head.len() + body.len()).sum::<usize>() as u64;
         if !video && send_datagrams(&self.connection, track.flow, &packets)? {
@@ -220,10 +229,14 @@ impl Publisher {
 
 impl Track {
     /// Header and payload of each packet of a frame.
-    fn packets(&mut self, frame: &Frame) -> Vec<(Bytes, Bytes)> {
-        let payloads = packetize(self.codec, &frame.unit);
+    fn packets(&mut self, frame: &Frame) -> Result<Vec<(Bytes, Bytes)>, RoqError> {
+        let sealed = self.mode.is_sealed();
+        let payloads = match self.mode {
+            Mode::Open => packetize(self.codec, &frame.unit),
+            Mode::Sealed => sealed::cut(&frame.unit)?,
+        };
         let last = payloads.len().saturating_sub(1);
-        let marked = self.codec.marker_ends_frame();
+        let marked = sealed || self.codec.marker_ends_frame();
         let mut heads = BytesMut::with_capacity(payloads.len() * rtp::HEADER_LEN);
         let mut timestamp = frame.timestamp;
         let mut packets = Vec::with_capacity(payloads.len());
@@ -234,12 +247,12 @@ impl Track {
             self.seq = self.seq.wrapping_add(1);
             self.packets = self.packets.wrapping_add(1);
             self.octets = self.octets.wrapping_add(payload.len() as u32);
-            if matches!(self.codec, Codec::Pcmu | Codec::Pcma) {
+            if !sealed && matches!(self.codec, Codec::Pcmu | Codec::Pcma) {
                 timestamp = timestamp.wrapping_add(payload.len() as u32);
             }
             packets.push((heads.split().freeze(), payload));
         }
-        packets
+        Ok(packets)
     }
 
     /// A sender report each second: the capture clock and the RTP timestamp of one instant.

@@ -11,6 +11,7 @@ use rustls::{CipherSuite, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use sightline_relay_proto::roq::{ALPN, Code};
+use sightline_relay_proto::wire::sealed::SealedError;
 
 use crate::identity::{Identity, IdentityError};
 use crate::wire::{RoqSession, SessionError};
@@ -117,6 +118,9 @@ pub enum RoqError {
     /// TLS cannot be set up.
     #[error("TLS: {0}")]
     Tls(String),
+    /// Something else than a sealed frame was to be sent in a sealed session.
+    #[error("the session is sealed, and what is to be sent is not: {0}")]
+    NotSealed(#[from] SealedError),
     /// No UDP socket.
     #[error("the socket: {0}")]
     Io(#[from] std::io::Error),

@@ -23,7 +23,7 @@ pub struct Frame {
     /// Decoding can start here.
     pub keyframe: bool,
     /// Access unit: Annex-B for H.264 and H.265 with parameter sets before keyframes, an OBU
-    /// stream for AV1, one packet or unit of audio.
+    /// stream for AV1, one packet or unit of audio. In a sealed session the sealed frame of that.
     pub unit: Bytes,
 }
 

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sightline_relay_proto::codec::{Codec, TrackInfo};
-use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::SenderInfo;
 use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::ingest::TrackIngest;
 use sightline_relay_proto::roq::write;
-use sightline_relay_proto::wire::{rtcp, rtp};
+use sightline_relay_proto::wire::{rtcp, rtp, sealed};
 
 pub use self::packets::{PacketReader, Received};
 
@@ -28,7 +28,8 @@ pub struct WatchedFrame {
     pub codec: Codec,
     /// Ticks of the track's clock since some start; never wraps.
     pub media_time: u64,
-    /// The camera's clock at capture, microseconds since 1970 UTC, once a sender report came.
+    /// The camera's clock at capture, microseconds since 1970 UTC, once a sender report came. What
+    /// a sealed frame says is known at once, but not authentic before it is opened.
     pub captured: Option<u64>,
     /// Arrival of the first packet.
     pub arrived: Instant,
@@ -36,14 +37,23 @@ pub struct WatchedFrame {
     pub keyframe: bool,
     /// Frames were lost before this one.
     pub discontinuity: bool,
+    /// Whether it is sealed.
+    pub sealed: bool,
     /// RTP payloads.
     pub payloads: Box<[Bytes]>,
 }
 
 impl WatchedFrame {
-    /// Annex-B access unit with start codes (H.264 and H.265).
+    /// Annex-B access unit with start codes (H.264 and H.265). `None` if it is sealed.
     pub fn annexb(&self) -> Option<Bytes> {
-        annexb::access_unit(self.codec, &self.payloads)
+        if self.sealed { None } else { annexb::access_unit(self.codec, &self.payloads) }
+    }
+
+    /// The sealed frame, for whoever has the key. Its clear part is well-formed; whether it is what
+    /// it says, and of the camera that was asked for, only opening it tells. `None` if it is open.
+    pub fn sealed(&self) -> Option<Bytes> {
+        // Ingest gave out nothing but whole frames.
+        self.sealed.then(|| sealed::join(&self.payloads).ok()).flatten()
     }
 
     /// Payload bytes.
@@ -107,14 +117,7 @@ impl Viewer {
         let track = |(at, info): (usize, TrackInfo)| Track {
             flow: target.session.tracks[at].flow,
             ssrc: target.session.tracks[at].ssrc,
-            ingest: TrackIngest::new(
-                TrackIndex(at as u8),
-                info.clone(),
-                Protection::Open,
-                true,
-                0,
-                0,
-            ),
+            ingest: ingest(target.session.mode(), TrackIndex(at as u8), info.clone()),
             info,
             transit: None,
             jitter: 0.0,
@@ -216,6 +219,7 @@ impl Viewer {
                     arrived: descriptor.arrival.0,
                     keyframe: descriptor.keyframe,
                     discontinuity: descriptor.discontinuity,
+                    sealed: descriptor.protection.mode().is_sealed(),
                     payloads: frame.payloads,
                 });
             }
@@ -225,6 +229,15 @@ impl Viewer {
     /// The clock mapping that the server reported last for a track.
     pub fn sender_info(&self, track: TrackIndex) -> Option<SenderInfo> {
         self.tracks.get(usize::from(track.0))?.ingest.sender_info()
+    }
+}
+
+/// Whose a sealed frame is only its key can tell, and a lower tier comes in the place of the main
+/// one: the clear part need not be that of the session's track.
+fn ingest(mode: Mode, track: TrackIndex, info: TrackInfo) -> TrackIngest {
+    match mode {
+        Mode::Open => TrackIngest::new(track, info, true, 0, 0),
+        Mode::Sealed => TrackIngest::sealed(track, info, None, true, (0, 0)),
     }
 }
 

@@ -73,6 +73,9 @@ pub struct WebSession {
     pub port: u16,
     /// Tracks.
     pub tracks: Vec<WebTrack>,
+    /// Whether the items' payloads are sealed frames.
+    #[serde(default)]
+    pub sealed: bool,
 }
 
 /// Where to connect.

@@ -1,7 +1,8 @@
 //! JSON of RoQ sessions.
 
 use serde::{Deserialize, Serialize};
-use sightline_relay_proto::codec::{Codec, TrackInfo};
+use sightline_relay_proto::codec::{Codec, MediaKind, TrackInfo};
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::ids::Tier;
 use sightline_relay_proto::limits::MAX_TRACKS;
 
@@ -43,6 +44,9 @@ pub struct RoqSession {
     pub port: u16,
     /// Tracks with their flows.
     pub tracks: Vec<RoqTrack>,
+    /// Whether their frames are sealed.
+    #[serde(default)]
+    pub sealed: bool,
 }
 
 /// The server's session cannot be used.
@@ -57,6 +61,15 @@ pub enum SessionError {
 }
 
 impl RoqTrack {
+    /// Announces a track of sealed frames. What describes pictures travels sealed, with them.
+    pub fn announce_sealed(info: &TrackInfo) -> Self {
+        let mut track = Self::announce(info);
+        if info.kind() == MediaKind::Video {
+            track.fmtp.clear();
+        }
+        track
+    }
+
     /// Announces a track.
     pub fn announce(info: &TrackInfo) -> Self {
         Self {
@@ -88,6 +101,11 @@ impl RoqTrack {
 }
 
 impl RoqSession {
+    /// Whether its frames are sealed.
+    pub fn mode(&self) -> Mode {
+        self.sealed.into()
+    }
+
     /// Descriptions of all tracks.
     pub fn infos(&self) -> Result<Vec<TrackInfo>, SessionError> {
         if self.tracks.is_empty() || self.tracks.len() > MAX_TRACKS {
@@ -100,6 +118,18 @@ impl RoqSession {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sealed_picture_is_announced_without_parameter_sets() {
+        let fmtp = "config=1190".to_owned();
+        for (info, said) in [
+            (TrackInfo { fmtp: fmtp.clone(), ..TrackInfo::video(Codec::H264) }, ""),
+            (TrackInfo { fmtp: fmtp.clone(), ..TrackInfo::audio(Codec::Aac, 48_000, 2) }, &fmtp),
+        ] {
+            assert_eq!(RoqTrack::announce(&info).fmtp, fmtp);
+            assert_eq!(RoqTrack::announce_sealed(&info).fmtp, said);
+        }
+    }
 
     #[test]
     fn every_codec_survives_its_announcement() {

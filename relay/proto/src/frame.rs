@@ -29,6 +29,37 @@ pub struct CaptureTime(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ArrivalTime(pub Instant);
 
+/// What a device's media is, all of it: a stream never changes from one to the other.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Mode {
+    /// Clear media.
+    Open,
+    /// End-to-end encrypted before it leaves the device.
+    Sealed,
+}
+
+impl Mode {
+    /// The mode in words, and in the text of refusals.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Sealed => "sealed",
+        }
+    }
+
+    /// Whether it is [`Self::Sealed`].
+    pub fn is_sealed(self) -> bool {
+        self == Self::Sealed
+    }
+}
+
+impl From<bool> for Mode {
+    /// [`Self::Sealed`] if `sealed`.
+    fn from(sealed: bool) -> Self {
+        if sealed { Self::Sealed } else { Self::Open }
+    }
+}
+
 /// Whether the relay could read the payload.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Protection {
@@ -39,6 +70,16 @@ pub enum Protection {
         /// Key generation, rises for ever.
         generation: u64,
     },
+}
+
+impl Protection {
+    /// Without the generation.
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Open => Mode::Open,
+            Self::Sealed { .. } => Mode::Sealed,
+        }
+    }
 }
 
 /// What the relay may know of a frame: filled by ingest for open streams, signed by the camera for
@@ -85,9 +126,12 @@ impl Frame {
         self.payloads.iter().map(Bytes::len).sum()
     }
 
-    /// Whether the packet of payload `at` carries the RTP marker.
+    /// Whether the packet of payload `at` carries the RTP marker. The last of a sealed frame does,
+    /// whatever its codec: its payload format is one for all.
     pub fn marker(&self, at: usize) -> bool {
-        at + 1 == self.payloads.len() && self.descriptor.codec.marker_ends_frame()
+        let Descriptor { codec, protection, .. } = self.descriptor;
+        let marked = protection.mode().is_sealed() || codec.marker_ends_frame();
+        at + 1 == self.payloads.len() && marked
     }
 }
 
@@ -96,8 +140,9 @@ mod tests {
     use super::*;
     use crate::hub::testing::{FrameSpec, video_frame};
 
-    fn marked(codec: Codec) -> Vec<bool> {
-        let frame = video_frame(FrameSpec { codec, packets: 3, ..FrameSpec::default() });
+    fn marked(codec: Codec, protection: Protection) -> Vec<bool> {
+        let mut frame = video_frame(FrameSpec { codec, packets: 3, ..FrameSpec::default() });
+        frame.descriptor.protection = protection;
         (0..3).map(|at| frame.marker(at)).collect()
     }
 
@@ -105,10 +150,18 @@ mod tests {
     #[test]
     fn the_marker_ends_pictures_and_aac_units_and_no_other_sound() {
         for codec in [Codec::H264, Codec::H265, Codec::Av1, Codec::Aac] {
-            assert_eq!(marked(codec), [false, false, true], "{codec:?}");
+            assert_eq!(marked(codec, Protection::Open), [false, false, true], "{codec:?}");
         }
         for codec in [Codec::Opus, Codec::Pcmu, Codec::Pcma] {
-            assert_eq!(marked(codec), [false; 3], "{codec:?}");
+            assert_eq!(marked(codec, Protection::Open), [false; 3], "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn the_marker_ends_every_sealed_frame() {
+        for codec in Codec::ALL {
+            let protection = Protection::Sealed { generation: 1 };
+            assert_eq!(marked(codec, protection), [false, false, true], "{codec:?}");
         }
     }
 }

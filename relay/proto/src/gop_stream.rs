@@ -17,7 +17,9 @@
 //!   microseconds since 1970 UTC.
 //! - *payload* of an open camera is an access unit: Annex B with parameter sets before each
 //!   keyframe (H.264, H.265), a temporal unit of OBUs with sizes (AV1), the bare unit (sound). Of a
-//!   sealed camera it is SFrame ciphertext, which names its key itself.
+//!   sealed camera it is the sealed frame as [`sealed`] describes it, which names its key itself
+//!   and opens to such an access unit. What its own descriptor says is authentic; flags and capture
+//!   time of the item repeat it for whoever cannot know.
 //!
 //! A stream that is reset carries nothing more: the rest of its group is skipped, and the next
 //! stream begins with a keyframe. Nothing in an item depends on the viewer, so that one copy serves
@@ -29,7 +31,7 @@ use crate::frame::{CaptureTime, Descriptor, Frame, MediaTime, Protection};
 use crate::ids::{Tier, TrackIndex};
 use crate::limits::MAX_FRAME;
 use crate::wire::access_unit::access_unit;
-use crate::wire::varint;
+use crate::wire::{sealed, varint};
 
 /// Version of the format.
 pub const VERSION: u64 = 1;
@@ -51,12 +53,13 @@ pub fn stream_head(track: TrackIndex, out: &mut Vec<u8>) {
     varint::write(u64::from(track.0), out);
 }
 
-/// A frame as it stands on a stream, with its length. `None`: its payloads make no access unit.
+/// A frame as it stands on a stream, with its length. `None`: its payloads make no access unit, or
+/// no sealed frame.
 pub fn item(frame: &Frame) -> Option<Bytes> {
     let descriptor = &frame.descriptor;
     let payload = match descriptor.protection {
         Protection::Open => access_unit(descriptor.codec, &frame.payloads)?,
-        Protection::Sealed { .. } => frame.payloads.concat().into(),
+        Protection::Sealed { .. } => sealed::join(&frame.payloads).ok()?,
     };
     let mut head = Vec::with_capacity(MAX_ITEM_HEAD);
     head.push(flags(descriptor));
@@ -100,7 +103,7 @@ pub struct Item {
     pub discardable: bool,
     /// Frames before this one were lost on their way to the relay.
     pub discontinuity: bool,
-    /// The payload is ciphertext.
+    /// The payload is a sealed frame.
     pub sealed: bool,
     /// Quality tier.
     pub tier: Tier,
@@ -110,7 +113,7 @@ pub struct Item {
     pub media_time: MediaTime,
     /// Camera's clock at capture, if known.
     pub capture: Option<CaptureTime>,
-    /// Access unit, or ciphertext.
+    /// Access unit, or sealed frame.
     pub payload: Bytes,
 }
 
@@ -218,8 +221,14 @@ mod tests {
 
     use super::*;
     use crate::hub::testing::{FrameSpec, video_frame};
+    use crate::wire::sealed::tests::{head as sealed_head, sealed as sealed_frame};
 
     const TRACK: TrackIndex = TrackIndex(3);
+    const SEALED_BY_ONE: Protection = Protection::Sealed { generation: 1 };
+
+    fn sealed_payloads() -> Vec<Bytes> {
+        sealed::cut(&sealed_frame(sealed_head(), 3000)).unwrap()
+    }
 
     fn frames() -> Vec<Arc<Frame>> {
         let spec = |keyframe, packets| FrameSpec { keyframe, packets, ..FrameSpec::default() };
@@ -279,13 +288,14 @@ mod tests {
             (Descriptor { keyframe: true, ..plain }, 1),
             (Descriptor { discardable: true, ..plain }, 2),
             (Descriptor { discontinuity: true, ..plain }, 4),
-            (Descriptor { protection: Protection::Sealed { generation: 1 }, ..plain }, 8),
+            (Descriptor { protection: SEALED_BY_ONE, ..plain }, 8),
             (Descriptor { tier: Tier::Sub, ..plain }, 16),
             (Descriptor { capture: Some(CaptureTime(9)), ..plain }, 32),
         ];
         for (descriptor, expected) in variants {
             assert_eq!(flags(&descriptor), expected);
-            let payloads = frame.payloads.clone();
+            let open = descriptor.protection == Protection::Open;
+            let payloads = if open { frame.payloads.clone() } else { sealed_payloads().into() };
             let frame = Frame { descriptor, first_seq: 5, payloads };
             let mut reader = Reader::default();
             let mut head = Vec::new();
@@ -299,6 +309,22 @@ mod tests {
             assert_eq!(item.sealed, descriptor.protection != Protection::Open);
             assert_eq!((item.tier, item.capture), (descriptor.tier, descriptor.capture));
         }
+    }
+
+    #[test]
+    fn a_sealed_frame_stands_whole_in_its_item() {
+        let descriptor = Descriptor { protection: SEALED_BY_ONE, ..frames()[0].descriptor };
+        let payloads = sealed_payloads();
+        let whole = Frame { descriptor, first_seq: 5, payloads: payloads.clone().into() };
+        let mut reader = Reader::default();
+        reader.push(&[1, 3]);
+        reader.push(&item(&whole).unwrap());
+        let read = reader.poll_item().unwrap().unwrap();
+        assert!(read.sealed);
+        assert_eq!(read.payload, sealed_frame(sealed_head(), 3000));
+        assert_eq!(read.payload.len(), payloads.iter().map(|it| it.len() - 1).sum::<usize>());
+        let torn = Frame { descriptor, first_seq: 5, payloads: payloads[1..].into() };
+        assert_eq!(item(&torn), None);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use self::slots::Slots;
 use self::stream::{Attached, Stream};
 use self::subscriber::Subscriber;
 use crate::codec::TrackInfo;
-use crate::frame::{Frame, Protection};
+use crate::frame::{Frame, Mode};
 use crate::ids::{StreamKey, TrackIndex};
 use crate::limits::{MAX_CACHE_BYTES, MAX_TRACKS, PUBLISHER_RESUME};
 
@@ -81,8 +81,8 @@ pub struct Publication {
     pub key: StreamKey,
     /// Its tracks, at most [`crate::limits::MAX_TRACKS`].
     pub tracks: Vec<TrackInfo>,
-    /// Open, or sealed with its first generation.
-    pub protection: Protection,
+    /// Whether its media is sealed.
+    pub mode: Mode,
     /// Whether it understands PLI/FIR, so that asking for a keyframe makes sense.
     pub takes_keyframe_requests: bool,
     /// Whether the transport may lose or reorder packets (UDP); else no reorder wait.
@@ -106,6 +106,12 @@ pub enum SubscribeError {
     /// None of the wanted tracks exists.
     #[error("the stream has none of the wanted tracks")]
     NoTrack,
+    /// The subscriber was promised open frames and the stream is sealed, or the reverse.
+    #[error("the stream is {}, and the session is not for that", .stream.name())]
+    OtherMode {
+        /// What the stream is.
+        stream: Mode,
+    },
 }
 
 /// Sender report facts: a wall clock and the RTP timestamp of the same instant (RFC 3550, 6.4.1).
@@ -216,6 +222,8 @@ pub struct Selection {
     pub tracks: Vec<TrackIndex>,
     /// How its transport takes frames.
     pub pacing: Pacing,
+    /// What its session was set up for: a stream of the other mode is refused.
+    pub mode: Mode,
 }
 
 /// Plain counters, exported by the shell.
@@ -313,7 +321,7 @@ impl Hub {
 
     /// Starts a publication, or resumes one whose stream waits for its publisher. While another
     /// publisher of the same key is live, the newcomer takes over; the caller has authenticated
-    /// both as the same device. Viewers notice nothing if codecs, clocks and protection are the
+    /// both as the same device. Viewers notice nothing if codecs, clocks and mode are the
     /// same as before; else they end with [`EndReason::TracksChanged`].
     pub fn publish(
         &mut self,
@@ -404,8 +412,8 @@ impl Hub {
     }
 
     /// Whether a live stream, or one that waits for its publisher, is open or sealed.
-    pub fn protection(&self, key: &StreamKey) -> Option<Protection> {
-        Some(self.stream(key)?.protection)
+    pub fn mode(&self, key: &StreamKey) -> Option<Mode> {
+        Some(self.stream(key)?.mode)
     }
 
     /// SSRC of a track's canonical timeline.
@@ -423,6 +431,9 @@ impl Hub {
     ) -> Result<SubscriberId, SubscribeError> {
         let &id = self.by_key.get(key).ok_or(SubscribeError::NotLive)?;
         let stream = self.streams.get_mut(id).ok_or(SubscribeError::NotLive)?;
+        if selection.mode != stream.mode {
+            return Err(SubscribeError::OtherMode { stream: stream.mode });
+        }
         let (subscriber, waits_for) =
             Subscriber::join(now, id, stream, selection).ok_or(SubscribeError::NoTrack)?;
         let subscriber_id = SubscriberId(self.subscribers.insert(subscriber));

@@ -3,10 +3,14 @@
 //! Packets of a track are brought into sequence (`reorder`), joined to frames, cut to canonical
 //! payloads once (`cut`) and placed on the track's own timeline (`timeline`). What is lost makes
 //! no gap in the canonical sequence: the next frame says [`Descriptor::discontinuity`].
+//!
+//! Sealed frames are joined by the bits before their pieces and described by the camera (`sealed`).
+//! Their payloads stay as they came; nothing looks behind the clear part.
 
 mod cut;
 mod parameter_sets;
 mod reorder;
+mod sealed;
 mod timeline;
 
 use std::collections::VecDeque;
@@ -18,9 +22,11 @@ use bytes::Bytes;
 use self::cut::audio::{AudioCutter, AudioFrame};
 use self::cut::{Broken, Cut, VideoCutter};
 use self::reorder::{Ordered, Packet, Reorder};
+pub use self::sealed::SealedBy;
+use self::sealed::{SealedAssembly, SealedFrame};
 use self::timeline::Timeline;
-use crate::codec::TrackInfo;
-use crate::frame::{ArrivalTime, Descriptor, Frame, Protection};
+use crate::codec::{MediaKind, TrackInfo};
+use crate::frame::{ArrivalTime, CaptureTime, Descriptor, Frame, Protection};
 use crate::hub::SenderInfo;
 use crate::ids::TrackIndex;
 use crate::limits::{MAX_FRAME, MAX_INGEST_PACKET};
@@ -39,7 +45,6 @@ pub const MAX_PENDING_FRAMES: usize = 1024;
 pub struct TrackIngest {
     track: TrackIndex,
     info: TrackInfo,
-    protection: Protection,
     reorder: Reorder,
     timeline: Timeline,
     assembly: Assembly,
@@ -53,6 +58,7 @@ pub struct TrackIngest {
 enum Assembly {
     Video(Box<VideoAssembly>),
     Audio(AudioCutter),
+    Sealed(Box<SealedAssembly>),
 }
 
 #[derive(Debug)]
@@ -79,22 +85,44 @@ enum State {
 }
 
 impl TrackIngest {
-    /// Ingest of one track. `unordered`: the transport may lose or reorder (UDP). `first_seq` and
-    /// `first_time` start the canonical timeline.
+    /// Ingest of one track of clear media. `unordered`: the transport may lose or reorder (UDP).
+    /// `first_seq` and `first_time` start the canonical timeline.
     pub fn new(
         track: TrackIndex,
         info: TrackInfo,
-        protection: Protection,
         unordered: bool,
         first_seq: u16,
         first_time: u32,
     ) -> Self {
+        let assembly = Assembly::new(&info);
+        Self::with(track, info, assembly, unordered, (first_seq, first_time))
+    }
+
+    /// Ingest of one track of sealed frames. `by`: whose they have to be; `None` for whoever opens
+    /// them and checks it then. `start`: first sequence number and time of the canonical timeline.
+    pub fn sealed(
+        track: TrackIndex,
+        info: TrackInfo,
+        by: Option<SealedBy>,
+        unordered: bool,
+        start: (u16, u32),
+    ) -> Self {
+        let assembly = Assembly::Sealed(Box::new(SealedAssembly::new(track, &info, by)));
+        Self::with(track, info, assembly, unordered, start)
+    }
+
+    fn with(
+        track: TrackIndex,
+        info: TrackInfo,
+        assembly: Assembly,
+        unordered: bool,
+        (first_seq, first_time): (u16, u32),
+    ) -> Self {
         Self {
             track,
-            protection,
             reorder: Reorder::new(unordered),
             timeline: Timeline::new(info.clock_rate, first_time),
-            assembly: Assembly::new(&info),
+            assembly,
             info,
             ready: VecDeque::new(),
             next_seq: u64::from(first_seq),
@@ -107,22 +135,13 @@ impl TrackIngest {
     /// [`MAX_INGEST_PACKET`].
     ///
     /// A payload that is no part of a frame of the track's codec shows only once the frame is
-    /// complete: the frame is dropped and counted in [`Self::frames_lost`].
-    ///
-    /// Sealed media is refused, whatever it holds: nothing here may look into it, and what the
-    /// relay may know of it has to come from the camera.
+    /// complete: the frame is dropped and counted in [`Self::frames_lost`]. So is a sealed frame
+    /// whose clear part is malformed or another track's.
     pub fn handle_rtp(&mut self, now: Instant, packet: Bytes) -> bool {
-        match self.protection {
-            Protection::Sealed { .. } => false,
-            Protection::Open => self.handle_open_rtp(now, &packet),
-        }
-    }
-
-    fn handle_open_rtp(&mut self, now: Instant, packet: &Bytes) -> bool {
         if packet.len() > MAX_INGEST_PACKET {
             return false;
         }
-        let Some(header) = rtp::parse(packet) else { return false };
+        let Some(header) = rtp::parse(&packet) else { return false };
         self.reorder.push(Packet {
             ssrc: header.ssrc,
             seq: header.seq,
@@ -156,7 +175,7 @@ impl TrackIngest {
     /// the canonical timeline goes on without a step back; the gap in it is the real time passed.
     ///
     /// Frames that the old connection left unfinished are dropped. Parameter sets known so far stay, unless
-    /// `info` brings its own.
+    /// `info` brings its own. The generation of sealed frames never falls, whoever sends them.
     pub fn resume(&mut self, _now: Instant, info: TrackInfo, unordered: bool) {
         self.reorder.flush();
         self.drain();
@@ -164,6 +183,7 @@ impl TrackIngest {
         self.restart();
         match &mut self.assembly {
             Assembly::Video(video) if info.codec == self.info.codec => video.cutter.restart(&info),
+            Assembly::Sealed(_) => {}
             assembly => *assembly = Assembly::new(&info),
         }
         self.timeline.restart(info.clock_rate);
@@ -181,11 +201,20 @@ impl TrackIngest {
     }
 
     /// The latest parameter sets, in sending order and without start codes, for a session
-    /// description. Empty for AV1 and audio.
+    /// description. Empty for AV1, audio and whatever is sealed.
     pub fn parameter_sets(&self) -> Vec<Bytes> {
         match &self.assembly {
             Assembly::Video(video) => video.cutter.parameter_sets(),
-            Assembly::Audio(_) => Vec::new(),
+            Assembly::Audio(_) | Assembly::Sealed(_) => Vec::new(),
+        }
+    }
+
+    /// Whether a picture of a new generation was dropped since the last call because it was no
+    /// keyframe: nothing comes until there is one.
+    pub fn take_keyframe_wish(&mut self) -> bool {
+        match &mut self.assembly {
+            Assembly::Sealed(sealed) => sealed.take_wish(),
+            Assembly::Video(_) | Assembly::Audio(_) => false,
         }
     }
 
@@ -224,12 +253,17 @@ impl TrackIngest {
                 video.unsure = true;
                 self.lose(1);
             }
+            Assembly::Sealed(sealed) => {
+                sealed.restart();
+                self.lose(1);
+            }
         }
     }
 
     fn restart(&mut self) {
         let unfinished = match &mut self.assembly {
             Assembly::Audio(cutter) => cutter.reset(),
+            Assembly::Sealed(sealed) => sealed.restart(),
             Assembly::Video(video) => {
                 let building = matches!(video.state, State::Building { .. });
                 video.abandon();
@@ -246,7 +280,27 @@ impl TrackIngest {
         match &mut self.assembly {
             Assembly::Audio(_) => self.join_audio(&packet),
             Assembly::Video(_) => self.join_video(packet),
+            Assembly::Sealed(_) => self.join_sealed(packet),
         }
+    }
+
+    fn join_sealed(&mut self, packet: Packet) {
+        let Assembly::Sealed(sealed) = &mut self.assembly else { return };
+        let joined = sealed.join(packet);
+        if joined.lost > 0 {
+            self.lose(joined.lost);
+        }
+        let Some(SealedFrame { timestamp, arrival, head, payloads }) = joined.frame else { return };
+        let said = &head.descriptor;
+        let generation = head.header.key.generation.get();
+        let described = Described {
+            keyframe: said.keyframe || said.codec.kind() == MediaKind::Audio,
+            discardable: said.discardable,
+            discontinuity: said.discontinuity,
+            protection: Protection::Sealed { generation },
+            capture: Some(said.capture),
+        };
+        self.emit(timestamp, arrival, payloads, described);
     }
 
     fn join_audio(&mut self, packet: &Packet) {
@@ -259,7 +313,7 @@ impl TrackIngest {
         for AudioFrame { offset, payloads } in cut.frames {
             let timestamp = packet.timestamp.wrapping_add(offset);
             let cut = Cut { payloads, keyframe: true, discardable: false };
-            self.emit(timestamp, packet.arrival, cut);
+            self.emit_clear(timestamp, packet.arrival, cut);
         }
     }
 
@@ -296,35 +350,62 @@ impl TrackIngest {
             Ok(None) => {}
             Ok(Some(cut)) => {
                 video.finished = Some(timestamp);
-                self.emit(timestamp, arrival, cut);
+                self.emit_clear(timestamp, arrival, cut);
             }
         }
     }
 
-    fn emit(&mut self, timestamp: u32, arrival: Instant, cut: Cut) {
+    fn emit_clear(&mut self, timestamp: u32, arrival: Instant, cut: Cut) {
+        let described = Described {
+            keyframe: cut.keyframe,
+            discardable: cut.discardable,
+            discontinuity: false,
+            protection: Protection::Open,
+            capture: None,
+        };
+        self.emit(timestamp, arrival, cut.payloads, described);
+    }
+
+    fn emit(
+        &mut self,
+        timestamp: u32,
+        arrival: Instant,
+        payloads: Vec<Bytes>,
+        described: Described,
+    ) {
         let media_time = self.timeline.place(timestamp, arrival);
-        if cut.payloads.is_empty() || self.ready.len() >= MAX_PENDING_FRAMES {
+        if payloads.is_empty() || self.ready.len() >= MAX_PENDING_FRAMES {
             return self.lose(1);
         }
         let first_seq = self.next_seq;
-        self.next_seq += cut.payloads.len() as u64;
+        self.next_seq += payloads.len() as u64;
         self.ready.push_back(Frame {
             descriptor: Descriptor {
                 track: self.track,
                 tier: self.info.tier,
                 codec: self.info.codec,
-                keyframe: cut.keyframe,
-                discardable: cut.discardable,
-                discontinuity: mem::take(&mut self.discontinuity),
-                protection: self.protection,
+                keyframe: described.keyframe,
+                discardable: described.discardable,
+                discontinuity: mem::take(&mut self.discontinuity) | described.discontinuity,
+                protection: described.protection,
                 media_time,
-                capture: self.timeline.capture(timestamp),
+                capture: described.capture.or_else(|| self.timeline.capture(timestamp)),
                 arrival: ArrivalTime(arrival),
             },
             first_seq,
-            payloads: cut.payloads.into_boxed_slice(),
+            payloads: payloads.into_boxed_slice(),
         });
     }
+}
+
+/// What a frame's descriptor takes from where the frame comes from.
+struct Described {
+    keyframe: bool,
+    discardable: bool,
+    discontinuity: bool,
+    protection: Protection,
+    /// As the camera says. `None`: as its sender reports tell.
+    capture: Option<CaptureTime>,
 }
 
 impl Assembly {

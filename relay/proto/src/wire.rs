@@ -13,5 +13,6 @@ pub mod packetize;
 pub mod remb;
 pub mod rtcp;
 pub mod rtp;
+pub mod sealed;
 pub mod twcc;
 pub mod varint;

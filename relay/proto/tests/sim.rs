@@ -21,6 +21,8 @@ mod publishers;
 mod quality;
 #[path = "sim/random.rs"]
 mod random;
+#[path = "sim/sealing.rs"]
+mod sealing;
 #[path = "sim/slow_viewer.rs"]
 mod slow_viewer;
 #[path = "sim/viewer.rs"]

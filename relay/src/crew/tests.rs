@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mio::{Events, Poll, Token};
 use sightline_relay_proto::codec::{Codec, TrackInfo};
-use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{
     Hub, HubEvent, Pacing, Publication, PublisherId, Selection, SubscribeError, SubscriberId,
 };
@@ -63,7 +63,7 @@ impl Rig {
         let publication = Publication {
             key: key(),
             tracks: vec![TrackInfo::audio(Codec::Opus, 48_000, 2)],
-            protection: Protection::Open,
+            mode: Mode::Open,
             takes_keyframe_requests: true,
             unordered: false,
         };
@@ -87,7 +87,8 @@ impl Rig {
     fn subscribe(&mut self, at: usize) -> Result<SubscriberId, SubscribeError> {
         let Worker { hub, company, .. } = &mut self.workers[at];
         company.look_up(self.now, hub, &key());
-        let selection = Selection { tracks: vec![TrackIndex(0)], pacing: Pacing::Whole };
+        let selection =
+            Selection { tracks: vec![TrackIndex(0)], pacing: Pacing::Whole, mode: Mode::Open };
         hub.subscribe(self.now, &key(), selection)
     }
 
@@ -310,7 +311,7 @@ fn viewers_stay_at_their_streams_home_until_it_has_too_many() {
     let facts = StreamFacts {
         tracks: Vec::new(),
         ssrcs: Vec::new(),
-        protection: Protection::Open,
+        mode: Mode::Open,
         takes_keyframe_requests: false,
     };
     let home = Home { worker: WorkerIndex(1), stream: StreamId(0), facts: Arc::new(facts) };

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use quinn_proto::{DatagramEvent, Dir, Event, Incoming, StreamEvent, VarInt};
-use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Pacing, Publication, Selection};
 use sightline_relay_proto::ids::{StreamKey, TrackIndex};
 use sightline_relay_proto::limits::PUBLISHER_RESUME;
@@ -17,7 +17,7 @@ use super::sessions::Purpose;
 use super::tls::{PUBLISHER_RECEIVE_WINDOW, PUBLISHER_STREAMS, protocol, server_name, thumbprint};
 use super::viewer::Viewer;
 use super::web::h3;
-use super::{RoqPort, close_connection, random_u32, watched};
+use super::{RoqPort, close_connection, random_u32, too_late, watched};
 use crate::api::{Publisher, RoqTrack};
 use crate::port::{Cx, PeerId, PortKind};
 
@@ -320,9 +320,9 @@ impl RoqPort {
         let old = session.connection;
         let refusal = match &session.purpose {
             Purpose::View { .. } if old.is_some() => Err("the session is connected already"),
-            Purpose::View { key, .. } => {
-                let key = key.clone();
-                self.attach_viewer(cx, peer, session_peer, &key, &tracks)
+            Purpose::View { key, mode, .. } => {
+                let stream = (key.clone(), *mode);
+                self.attach_viewer(cx, peer, session_peer, &stream, &tracks)
             }
             Purpose::Publish { publisher } => {
                 let publisher = publisher.clone();
@@ -360,17 +360,17 @@ impl RoqPort {
         cx: &mut Cx<'_>,
         peer: &mut Peer,
         session: PeerId,
-        key: &StreamKey,
+        (key, mode): &(StreamKey, Mode),
         tracks: &[RoqTrack],
     ) -> Result<(), &'static str> {
         let indexed = tracks.iter().enumerate().filter(|(_, track)| watched(&track.info));
         let chosen: Vec<(TrackIndex, RoqTrack)> =
             indexed.map(|(at, track)| (TrackIndex(at as u8), track.clone())).collect();
         let tracks = chosen.iter().map(|(index, _)| *index).collect();
-        let selection = Selection { tracks, pacing: Pacing::Whole };
+        let selection = Selection { tracks, pacing: Pacing::Whole, mode: *mode };
         cx.look_up(key);
         let subscriber =
-            cx.hub.subscribe(cx.now, key, selection).map_err(|_| "the camera is not live")?;
+            cx.hub.subscribe(cx.now, key, selection).map_err(|error| too_late(&error))?;
         cx.directory.subscribers.insert(subscriber, (PortKind::Roq, session));
         peer.half = Half::Viewer(Box::new(Viewer::new(cx.now, subscriber, &chosen)));
         Ok(())
@@ -447,14 +447,10 @@ fn attach_publisher(
     publisher: Publisher,
     tracks: &[RoqTrack],
 ) -> Result<(), &'static str> {
-    let protection = match publisher.sealed {
-        true => Protection::Sealed { generation: 0 },
-        false => Protection::Open,
-    };
     let publication = Publication {
         key: publisher.key,
         tracks: tracks.iter().map(|track| track.info.clone()).collect(),
-        protection,
+        mode: publisher.sealed.into(),
         takes_keyframe_requests: true,
         unordered: true,
     };

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use sightline_grant::Thumbprint;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::ids::{DeviceId, StreamKey};
 
 use crate::api::{Publisher, RoqTrack, SessionId};
@@ -24,8 +25,8 @@ const NAME_SUFFIX: &str = ".roq.sightline.internal";
 /// What a session is for.
 #[derive(Debug)]
 pub(super) enum Purpose {
-    /// Watch; its lease started when the session was set up.
-    View { key: StreamKey, lease: LeaseId },
+    /// Watch; its lease started when the session was set up, and the stream was of this mode then.
+    View { key: StreamKey, lease: LeaseId, mode: Mode },
     /// Feed.
     Publish { publisher: Publisher },
 }

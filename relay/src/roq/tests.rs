@@ -1,4 +1,5 @@
 mod rig;
+mod sealed;
 mod web;
 
 use std::time::{Duration, Instant};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use quinn_proto::{TransportConfig, VarInt};
 use sightline_relay_proto::codec::{Codec, TrackInfo};
-use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Pacing, Publication, PublisherId, Selection};
 use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::limits::MAX_LAG;
@@ -75,7 +76,7 @@ fn local_publisher(rig: &mut Rig) -> PublisherId {
     let publication = Publication {
         key: stream_key(),
         tracks: tracks(),
-        protection: Protection::Open,
+        mode: Mode::Open,
         takes_keyframe_requests: true,
         unordered: false,
     };
@@ -384,7 +385,7 @@ fn a_publisher_may_mix_split_streams_datagrams_and_packets_of_a_mebibyte() {
     }
     rig.until(&mut camera, "the frame in datagrams", |rig, _| rig.hub.stats().frames_in == 2);
     let now = rig.now();
-    let selection = Selection { tracks: vec![VIDEO], pacing: Pacing::Whole };
+    let selection = Selection { tracks: vec![VIDEO], pacing: Pacing::Whole, mode: Mode::Open };
     let subscriber = rig.hub.subscribe(now, &stream_key(), selection).expect("live");
     let mut slice = vec![0x41, 0x9a];
     slice.resize(1 << 20, 0x33);
@@ -497,21 +498,6 @@ fn a_foreign_viewer_decodes_what_is_sent() {
     assert_eq!((number("lost"), number("unknown_flows")), (0, 0));
     let written = std::fs::read(&out).expect("written");
     assert!(written.starts_with(&[0, 0, 0, 1, 0x67]));
-}
-
-#[test]
-fn a_sealed_stream_is_refused_with_its_own_reason() {
-    let identity = Identity::ed25519();
-    let mut rig = Rig::new();
-    let publication = Publication {
-        key: stream_key(),
-        tracks: vec![TrackInfo::video(Codec::H264)],
-        protection: Protection::Sealed { generation: 1 },
-        takes_keyframe_requests: false,
-        unordered: false,
-    };
-    rig.hub.publish(Instant::now(), publication).expect("one track");
-    assert_eq!(rig.view(identity.thumbprint).err(), Some(MediaError::SealedStream));
 }
 
 #[test]

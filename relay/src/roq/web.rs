@@ -21,7 +21,7 @@ use self::items::Items;
 pub(super) use self::viewer::Viewer;
 use super::connections::{Half, Peer};
 use super::sessions::{Door, Purpose};
-use super::{RoqPort, watched};
+use super::{RoqPort, too_late, watched};
 use crate::api::SessionId;
 use crate::port::{Cx, PortKind};
 
@@ -230,10 +230,10 @@ impl RoqPort {
         if session.connection.is_some() {
             return Err("the ticket has been used; ask for a new one");
         }
-        let Purpose::View { key, .. } = &session.purpose else {
+        let Purpose::View { key, mode, .. } = &session.purpose else {
             return Err("the ticket is not for watching");
         };
-        let (key, tracks) = (key.clone(), session.tracks.clone());
+        let (key, mode, tracks) = (key.clone(), *mode, session.tracks.clone());
         let Half::Web(web) = &mut peer.half else { return Err("not a session") };
         let request = web.request.expect("the ticket came on it");
         let chosen = tracks.iter().enumerate().filter(|(_, track)| watched(&track.info));
@@ -242,9 +242,10 @@ impl RoqPort {
         let selection = Selection {
             tracks: chosen.iter().map(|(index, _)| *index).collect(),
             pacing: Pacing::Whole,
+            mode,
         };
         let subscriber =
-            cx.hub.subscribe(cx.now, &key, selection).map_err(|_| "the camera is not live")?;
+            cx.hub.subscribe(cx.now, &key, selection).map_err(|error| too_late(&error))?;
         cx.directory.subscribers.insert(subscriber, (PortKind::Roq, session_peer));
         let answer = h3::response(StatusCode::OK).expect("200 can be written");
         say(&mut peer.quic, request, &answer);

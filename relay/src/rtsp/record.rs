@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Publication, PublisherId};
 use sightline_relay_proto::ids::{DeviceId, TrackIndex};
 use sightline_relay_proto::rtsp::{Lower, Reception, Refusal, RtspConnection, StreamPath};
@@ -78,7 +78,7 @@ impl Recorder {
         let publication = Publication {
             key: self.publisher.key.clone(),
             tracks,
-            protection: Protection::Open,
+            mode: Mode::Open,
             takes_keyframe_requests: false,
             unordered: connection.setups().iter().any(|setup| is_udp(setup.lower)),
         };

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mio::{Events, Poll};
 use sightline_grant::{Epochs, Role, Thumbprint};
-use sightline_relay_proto::codec::Codec;
-use sightline_relay_proto::frame::{ArrivalTime, Descriptor, Frame, MediaTime, Protection};
-use sightline_relay_proto::hub::{Delivery, Hub, HubEvent};
+use sightline_relay_proto::codec::{Codec, TrackInfo};
+use sightline_relay_proto::frame::{ArrivalTime, Descriptor, Frame, MediaTime, Mode, Protection};
+use sightline_relay_proto::hub::{Delivery, Hub, HubEvent, Publication};
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, Tier, TrackIndex};
 use sightline_relay_proto::rtsp::digest::{Algorithm, Challenge};
 use sightline_relay_proto::transmit::Arena;
@@ -500,6 +500,27 @@ fn a_camera_that_is_away_is_404_and_a_sealed_device_may_not_push_clear_media() {
     let mut stranger = harness.client();
     stranger.user = ("CAM-2".to_owned(), PASSWORD.to_owned());
     assert_eq!(stranger.ask(&mut harness, "ANNOUNCE", "", "", SDP), 401);
+}
+
+#[test]
+fn a_sealed_camera_is_415_to_players_also_if_it_was_open_when_they_asked() {
+    let mut harness = Harness::new();
+    let publication = |mode| Publication {
+        key: key(),
+        tracks: vec![TrackInfo::video(Codec::H264)],
+        mode,
+        takes_keyframe_requests: false,
+        unordered: false,
+    };
+    harness.hub.publish(Instant::now(), publication(Mode::Open)).unwrap();
+    let mut early = harness.viewer("early", TCP);
+    harness.hub.publish(Instant::now(), publication(Mode::Sealed)).unwrap();
+    assert_eq!(early.ask(&mut harness, "PLAY", "", "", ""), 415);
+    harness.add_handle("late", Duration::from_secs(30)).unwrap();
+    let mut late = harness.client();
+    late.login("late");
+    assert_eq!(late.ask(&mut harness, "DESCRIBE", "", "", ""), 415);
+    assert!(harness.directory.subscribers.is_empty());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the rest of the process asks of the port: sessions begin, restart and end here.
 
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Pacing, Selection};
 use sightline_relay_proto::webrtc::answer::{self, Server, Sources};
 use sightline_relay_proto::webrtc::fragment::{self, Fragment};
@@ -72,7 +73,7 @@ impl WebRtcPort {
         let lease = cx.leases.open(cx.now, admitted.terms)?;
         cx.directory.leases.insert(lease, (PortKind::WebRtc, peer));
         let tracks = plan.agreed.iter().map(|agreed| agreed.track).collect();
-        let selection = Selection { tracks, pacing: Pacing::Chunks };
+        let selection = Selection { tracks, pacing: Pacing::Chunks, mode: Mode::Open };
         let role = Role::Viewer { key: admitted.key, selection, lease, subscriber: None };
         let session = Session::new(id, rtc, role, etag.clone(), head(&offer, &plan.agreed));
         self.sessions.insert(peer, session);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use is::stun::{StunMessage, TransId};
 use sightline_grant::requirement;
 use sightline_relay_proto::codec::{Codec, TrackInfo};
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::webrtc::{HANDSHAKE_TIMEOUT, hmac_sha1};
 
 use self::rig::{Rig, offer};
@@ -56,6 +57,14 @@ fn a_sealed_device_may_not_publish_clear_media() {
     let error = rig.publish(&offer("sendonly"), true).err();
     let expected = MediaError::WrongProtection { expected: "sealed", found: "open" };
     assert_eq!(error, Some(expected));
+}
+
+#[test]
+fn a_sealed_camera_is_refused_with_its_own_reason_and_nothing_is_kept() {
+    let mut rig = live();
+    rig.go_live_as(Mode::Sealed, vec![TrackInfo::video(Codec::H264)]);
+    assert_eq!(rig.view(&offer("recvonly")).err(), Some(MediaError::SealedStream));
+    assert_eq!((rig.leases(), rig.port.poll_timeout()), (0, None));
 }
 
 #[test]

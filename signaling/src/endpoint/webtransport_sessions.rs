@@ -23,6 +23,7 @@ pub(crate) struct Session {
     port: u16,
     expires_in: u64,
     tracks: Vec<WebTrackJson>,
+    sealed: bool,
 }
 
 pub(crate) async fn post(
@@ -38,6 +39,7 @@ pub(crate) async fn post(
         port: login.port,
         expires_in: TICKET_TTL_SECS,
         tracks: login.tracks,
+        sealed: login.sealed,
     };
     Ok((StatusCode::CREATED, Json(session)))
 }

@@ -164,7 +164,7 @@ impl MediaPlane for Relay {
         _: u16,
     ) -> Result<RoqSessionJson, MediaRefusal> {
         self.0.note("roq view".into())?;
-        Ok(roq_session(Vec::new()))
+        Ok(roq_session(RoqOffer { tracks: Vec::new(), sealed: true }))
     }
     async fn web_view(
         &self,
@@ -175,30 +175,32 @@ impl MediaPlane for Relay {
     ) -> Result<WebLogin, MediaRefusal> {
         self.0.note("web view".into())?;
         let path = Redacted::new(format!("/v1/live?ticket={SESSION}"));
-        Ok(WebLogin { path, port: 8444, tracks: Vec::new() })
+        Ok(WebLogin { path, port: 8444, tracks: Vec::new(), sealed: true })
     }
     async fn roq_publish(
         &self,
         publisher: PublisherFacts,
         _: Thumbprint,
         channel: u16,
-        tracks: Vec<RoqTrackJson>,
+        offer: RoqOffer,
     ) -> Result<RoqSessionJson, MediaRefusal> {
-        self.0.note(format!("roq publish {} {channel}", publisher.serial))?;
-        Ok(roq_session(tracks))
+        let mode = if offer.sealed { "sealed" } else { "open" };
+        self.0.note(format!("roq publish {} {channel} {mode}", publisher.serial))?;
+        Ok(roq_session(offer))
     }
     async fn live(&self, serial: &str) -> bool {
         serial == "CAM-1"
     }
 }
 
-fn roq_session(tracks: Vec<RoqTrackJson>) -> RoqSessionJson {
+fn roq_session(offer: RoqOffer) -> RoqSessionJson {
     RoqSessionJson {
         session: SESSION.into(),
         server_name: format!("{SESSION}.roq.sightline.internal"),
         port: 8444,
         alpn: vec!["roq".into()],
-        tracks,
+        tracks: offer.tracks,
+        sealed: offer.sealed,
     }
 }
 

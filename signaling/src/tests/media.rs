@@ -227,10 +227,12 @@ async fn a_grant_buys_an_rtsp_handle_a_roq_session_or_a_ticket() {
     let session = door.send(client.with_grant("/v1/roq-sessions/CAM-1/0", "")).await;
     assert_eq!(session.status, 201);
     assert_eq!(session.json()["port"], 8444);
+    assert_eq!(session.json()["sealed"], true);
     let ticket = door.send(client.with_grant("/v1/webtransport-sessions/CAM-1/0", "")).await;
     assert_eq!(ticket.status, 201);
     let expected = serde_json::json!({
         "path": format!("/v1/live?ticket={SESSION}"), "port": 8444, "expires_in": 30, "tracks": [],
+        "sealed": true,
     });
     assert_eq!(ticket.json(), expected);
 }
@@ -238,9 +240,9 @@ async fn a_grant_buys_an_rtsp_handle_a_roq_session_or_a_ticket() {
 #[tokio::test]
 async fn a_device_publishes_with_its_identity_key_and_a_few_tracks() {
     let door = Door::new();
-    let publish = |client: &Client, tracks: usize| {
+    let publish = |client: &Client, tracks: usize, sealed: &str| {
         let track = r#"{"flow":0,"payload_type":96,"codec":"h264","clock_rate":90000}"#;
-        let body = format!(r#"{{"tracks":[{}]}}"#, vec![track; tracks].join(","));
+        let body = format!(r#"{{{sealed}"tracks":[{}]}}"#, vec![track; tracks].join(","));
         client
             .request("POST", "/v1/roq-publish/2", None)
             .header("content-type", "application/json")
@@ -248,16 +250,20 @@ async fn a_device_publishes_with_its_identity_key_and_a_few_tracks() {
             .unwrap()
     };
     let device = Client::new(1);
-    for tracks in [1, MAX_TRACKS] {
-        let reply = door.send(publish(&device, tracks)).await;
+    for (tracks, sealed, said) in
+        [(1, "", false), (MAX_TRACKS, r#""sealed":true,"#, true), (1, r#""sealed":false,"#, false)]
+    {
+        let reply = door.send(publish(&device, tracks, sealed)).await;
         assert_eq!(reply.status, 201);
+        assert_eq!(reply.json()["sealed"], said);
         assert_eq!(reply.json()["tracks"].as_array().unwrap().len(), tracks);
     }
     for tracks in [0, MAX_TRACKS + 1] {
-        let reply = door.send(publish(&device, tracks)).await;
+        let reply = door.send(publish(&device, tracks, "")).await;
         assert_eq!(reply.problem(), (400, "malformed-request".into()));
     }
-    let stranger = door.send(publish(&Client::new(2), 1)).await;
+    let stranger = door.send(publish(&Client::new(2), 1, "")).await;
     assert_eq!(stranger.problem(), (401, "publisher-unknown".into()));
-    assert_eq!(door.seen(), ["roq publish CAM-1 2", "roq publish CAM-1 2"]);
+    let seen = ["open", "sealed", "open"].map(|mode| format!("roq publish CAM-1 2 {mode}"));
+    assert_eq!(door.seen(), seen);
 }

@@ -2,7 +2,11 @@ use std::sync::Arc;
 
 use quinn::{Endpoint, ServerConfig, VarInt};
 use sightline_relay_proto::codec::TrackInfo;
-use sightline_relay_proto::ids::TrackIndex;
+use sightline_relay_proto::frame::CaptureTime;
+use sightline_relay_proto::ids::{Channel, Tier, TrackIndex};
+use sightline_relay_proto::wire::sealed::{
+    Counter, Descriptor, Generation, Head, Header, KeyId, SerialHash,
+};
 
 use super::*;
 use crate::identity::Identity;
@@ -12,6 +16,10 @@ use crate::wire::{RoqSession, RoqTrack};
 
 /// A QUIC server that trusts any client, with its address and a target for it.
 fn server() -> (Endpoint, SessionTarget) {
+    server_for(Mode::Open)
+}
+
+fn server_for(mode: Mode) -> (Endpoint, SessionTarget) {
     let names = vec!["*.roq.sightline.internal".to_owned()];
     let own = rcgen::generate_simple_self_signed(names).expect("a certificate");
     let certificate = own.cert.der().clone();
@@ -41,6 +49,7 @@ fn server() -> (Endpoint, SessionTarget) {
         server_name: format!("{:032x}.roq.sightline.internal", 7),
         port: address.port(),
         tracks: infos.iter().enumerate().map(track).collect(),
+        sealed: mode.is_sealed(),
     };
     let target = SessionTarget {
         server: address.ip(),
@@ -81,7 +90,11 @@ fn sound(at: u32) -> Frame {
 }
 
 async fn connected() -> (Connection, Publisher, Endpoint) {
-    let (endpoint, target) = server();
+    connected_for(Mode::Open).await
+}
+
+async fn connected_for(mode: Mode) -> (Connection, Publisher, Endpoint) {
+    let (endpoint, target) = server_for(mode);
     let accept = async { endpoint.accept().await.expect("a peer").await.expect("a handshake") };
     let (connection, publisher) = tokio::join!(accept, Publisher::connect(&target));
     (connection, publisher.expect("connected"), endpoint)
@@ -153,6 +166,88 @@ async fn a_close_of_the_server_names_its_code_and_reason() {
     assert!(error.to_string().contains("another key"));
 }
 
+/// A sealed frame but for the cipher: filler that no key opens.
+fn sealed_frame(track: TrackIndex, codec: Codec, len: usize) -> Bytes {
+    let channel = Channel(0);
+    let descriptor = Descriptor {
+        keyframe: true,
+        discardable: false,
+        discontinuity: false,
+        tier: Tier::Main,
+        codec,
+        track,
+        channel,
+        capture: CaptureTime(7),
+        serial: SerialHash([9; 8]),
+    };
+    let key = KeyId { generation: Generation::FIRST, channel, track };
+    let head = Head { descriptor, header: Header { key, counter: Counter::FIRST } };
+    [&head.write()[..], &vec![0x5a; len]].concat().into()
+}
+
+#[tokio::test]
+async fn in_a_sealed_session_sealed_frames_go_out_as_they_are_and_nothing_else_does() {
+    let (connection, mut publisher, _endpoint) = connected_for(Mode::Sealed).await;
+    let picture = sealed_frame(TrackIndex(0), Codec::H264, 3000);
+    let heard = sealed_frame(TrackIndex(1), Codec::Opus, 100);
+    for (frame, unit) in [(frame(0, true), &picture), (sound(0), &heard)] {
+        let frame = Frame { unit: unit.clone(), ..frame };
+        assert_eq!(publisher.send(&frame).await.expect("open"), Outcome::Sent);
+    }
+    let mut stream = connection.accept_uni().await.expect("a stream");
+    let bytes = stream.read_to_end(10_000).await.expect("a frame");
+    let mut receiver = roq::Receiver::new([(70, TrackIndex(0))]);
+    receiver.handle_stream(Instant::now(), 0, bytes.into());
+    let mut payloads = Vec::new();
+    while let Some(received) = receiver.poll_packet() {
+        let header = rtp::parse(&received.packet).expect("RTP");
+        payloads.push((header.marker, received.packet.slice(header.payload)));
+    }
+    let markers: Vec<_> = payloads.iter().map(|(marker, _)| *marker).collect();
+    assert_eq!(markers, [false, false, true]);
+    let payloads: Vec<_> = payloads.into_iter().map(|(_, payload)| payload).collect();
+    assert_eq!(sealed::join(&payloads), Ok(picture));
+    let sound = loop {
+        let datagram = connection.read_datagram().await.expect("a datagram");
+        let (_, at) = roq::parse_datagram(&datagram).expect("framed");
+        if !rtp::is_rtcp(&datagram[at..]) {
+            break datagram.slice(at..);
+        }
+    };
+    let header = rtp::parse(&sound).expect("RTP");
+    assert!(header.marker);
+    assert_eq!(sealed::join(&[sound.slice(header.payload)]), Ok(heard));
+
+    let before = publisher.stats().bytes;
+    let error = publisher.send(&frame(1, true)).await.expect_err("clear media");
+    assert!(matches!(error, RoqError::NotSealed(_)), "{error}");
+    assert_eq!(publisher.stats().bytes, before);
+}
+
+#[tokio::test]
+async fn a_viewer_of_a_sealed_session_gets_the_frames_for_whoever_has_the_key() {
+    let (endpoint, target) = server_for(Mode::Sealed);
+    let accept = async { endpoint.accept().await.expect("a peer").await.expect("a handshake") };
+    let (connection, viewer) = tokio::join!(accept, Viewer::connect(&target));
+    let mut viewer = viewer.expect("connected");
+    // A lower tier in the place of the main one: the clear part is of another track.
+    let sent = sealed_frame(TrackIndex(2), Codec::H264, 3000);
+    let payloads = sealed::cut(&sent).expect("a sealed frame");
+    let last = payloads.len() - 1;
+    let packet = |(at, payload): (usize, &Bytes)| {
+        let head = rtp::header(96, at == last, at as u16, 9, 5);
+        (Bytes::copy_from_slice(&head), payload.clone())
+    };
+    let packets = payloads.iter().enumerate().map(packet).collect();
+    let mut stream = connection.open_uni().await.expect("credit");
+    stream.write_all_chunks(&mut stream_chunks(70, packets)).await.expect("room");
+    stream.finish().expect("open");
+    let got = viewer.next().await.expect("open");
+    assert_eq!((got.keyframe, got.captured), (true, Some(7)));
+    assert_eq!(got.annexb(), None);
+    assert_eq!(got.sealed(), Some(sent));
+}
+
 #[tokio::test]
 async fn a_viewer_orders_frames_of_streams_and_datagrams_and_counts_them() {
     let (endpoint, target) = server();
@@ -170,9 +265,10 @@ async fn a_viewer_orders_frames_of_streams_and_datagrams_and_counts_them() {
         octets: 0,
         broken: false,
         reported: None,
+        mode: Mode::Open,
     };
     let frames: Vec<_> = (0..4).map(|at| frame(at, at == 0)).collect();
-    let cut: Vec<_> = frames.iter().map(|frame| track.packets(frame)).collect();
+    let cut: Vec<_> = frames.iter().map(|frame| track.packets(frame).expect("open")).collect();
     let mut got = Vec::new();
     // The third frame comes in datagrams, before the second; the fourth on a stream again.
     for at in [0, 2, 1, 3] {

@@ -9,9 +9,9 @@ use super::stream::{Origin, Stream};
 use super::subscriber::Skip;
 use super::track::Track;
 use super::{EndReason, Hub, HubEvent, Publication, StreamId, SubscriberId};
-use crate::frame::Frame;
+use crate::frame::{Frame, Mode};
 use crate::ids::{StreamKey, TrackIndex};
-use crate::ingest::TrackIngest;
+use crate::ingest::{SealedBy, TrackIngest};
 
 impl Hub {
     pub(super) fn stream(&self, key: &StreamKey) -> Option<&Stream> {
@@ -32,7 +32,7 @@ impl Hub {
             self.publishers.remove(old.id.0);
             self.events.push_back(HubEvent::PublisherReplaced { publisher: old.id });
         }
-        if !stream.continues_as(&publication.tracks, publication.protection) {
+        if !stream.continues_as(&publication.tracks, publication.mode) {
             let announced = stream.announced;
             self.end_stream(id, EndReason::TracksChanged);
             return self.create_stream(publication, announced);
@@ -62,17 +62,20 @@ impl Hub {
             // The upper bit stays clear, so that the first wrap is far from a viewer's SRTP start.
             let first_seq = self.random.next() as u16 & 0x7fff;
             let first_time = self.random.next() as u32;
-            let ingest = TrackIngest::new(
-                TrackIndex(index),
-                info.clone(),
-                publication.protection,
-                publication.unordered,
-                first_seq,
-                first_time,
-            );
+            let (track, unordered) = (TrackIndex(index), publication.unordered);
+            let ingest = match publication.mode {
+                Mode::Open => {
+                    TrackIngest::new(track, info.clone(), unordered, first_seq, first_time)
+                }
+                Mode::Sealed => {
+                    let by = Some(SealedBy::of(&publication.key));
+                    let start = (first_seq, first_time);
+                    TrackIngest::sealed(track, info.clone(), by, unordered, start)
+                }
+            };
             tracks.push(Track::new(info.clone(), ingest, ssrc));
         }
-        let mut stream = Stream::new(publication.key.clone(), publication.protection, tracks);
+        let mut stream = Stream::new(publication.key.clone(), publication.mode, tracks);
         stream.announced = announced;
         let id = self.streams.insert(stream);
         self.by_key.insert(publication.key.clone(), id);
@@ -116,6 +119,10 @@ impl Hub {
         while let Some(entry) = self.streams.get_mut(id).and_then(|s| s.track_mut(track)) {
             let frame = entry.ingest.poll_frame(now);
             self.counters.frames_lost += entry.newly_lost();
+            let wanted = entry.ingest.take_keyframe_wish();
+            if wanted && self.streams.get(id).is_some_and(Stream::has_audience) {
+                self.ask_keyframe(now, id, track, false);
+            }
             let Some(frame) = frame else { return };
             self.handle_frame(now, id, frame);
         }

@@ -13,7 +13,7 @@ use super::stream::{Attached, Origin, Stream};
 use super::track::Track;
 use super::{EndReason, Hub, HubEvent, PublisherId, SenderInfo, StreamId, SubscriberId};
 use crate::codec::TrackInfo;
-use crate::frame::{Frame, Protection};
+use crate::frame::{Frame, Mode};
 use crate::ids::{StreamKey, TrackIndex};
 use crate::ingest::TrackIngest;
 
@@ -25,7 +25,7 @@ pub struct StreamFacts {
     /// SSRC of each track's canonical timeline.
     pub ssrcs: Vec<u32>,
     /// Open or sealed.
-    pub protection: Protection,
+    pub mode: Mode,
     /// Whether its publisher understands keyframe requests.
     pub takes_keyframe_requests: bool,
 }
@@ -61,7 +61,7 @@ impl Hub {
         Some(StreamFacts {
             tracks: stream.infos.clone(),
             ssrcs: stream.tracks.iter().map(|track| track.ssrc).collect(),
-            protection: stream.protection,
+            mode: stream.mode,
             takes_keyframe_requests: stream.publisher.is_some_and(|it| it.takes_keyframe_requests),
         })
     }
@@ -120,10 +120,10 @@ impl Hub {
         let tracks = tracks.map(|(index, (info, ssrc))| {
             // Frames come whole: this ingest never sees a packet.
             let index = TrackIndex(index);
-            let ingest = TrackIngest::new(index, info.clone(), facts.protection, false, 0, 0);
+            let ingest = TrackIngest::new(index, info.clone(), false, 0, 0);
             Track::new(info.clone(), ingest, *ssrc)
         });
-        let mut stream = Stream::new(key.clone(), facts.protection, tracks.collect());
+        let mut stream = Stream::new(key.clone(), facts.mode, tracks.collect());
         stream.origin = Origin::Mirror { filled: false };
         let id = self.streams.insert(stream);
         let publisher = PublisherId(self.publishers.insert(id));

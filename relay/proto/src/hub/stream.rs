@@ -9,7 +9,7 @@ use super::ring::Ring;
 use super::track::Track;
 use super::{PublisherId, SenderInfo, SubscriberId};
 use crate::codec::TrackInfo;
-use crate::frame::{Frame, Protection};
+use crate::frame::{Frame, Mode};
 use crate::ids::{StreamKey, Tier, TrackIndex};
 use crate::limits::{MAX_CATCH_UP, MAX_LAG};
 
@@ -48,7 +48,7 @@ pub(super) struct Stream {
     pub(super) tracks: Vec<Track>,
     /// The tracks as announced, in the same order.
     pub(super) infos: Vec<TrackInfo>,
-    pub(super) protection: Protection,
+    pub(super) mode: Mode,
     pub(super) publisher: Option<Attached>,
     /// Stays when the publisher changes: reconnecting gives no new allowance.
     pub(super) ceiling: RateCeiling,
@@ -68,7 +68,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(key: StreamKey, protection: Protection, tracks: Vec<Track>) -> Self {
+    pub(super) fn new(key: StreamKey, mode: Mode, tracks: Vec<Track>) -> Self {
         let infos = tracks.iter().map(|track| track.info.clone()).collect();
         Self {
             key,
@@ -76,7 +76,7 @@ impl Stream {
             followed: false,
             tracks,
             infos,
-            protection,
+            mode,
             publisher: None,
             ceiling: RateCeiling::default(),
             resume_until: None,
@@ -96,6 +96,11 @@ impl Stream {
     /// A mirror whose home's cache has not come.
     pub(super) fn is_filling(&self) -> bool {
         self.origin == Origin::Mirror { filled: false }
+    }
+
+    /// Whether anybody watches, here or from a mirror.
+    pub(super) fn has_audience(&self) -> bool {
+        self.followed || !self.subscribers.is_empty()
     }
 
     /// A mirror is told the publisher's clock mapping.
@@ -121,12 +126,12 @@ impl Stream {
     }
 
     /// Whether a publication with these tracks can go on as this stream.
-    pub(super) fn continues_as(&self, tracks: &[TrackInfo], protection: Protection) -> bool {
+    pub(super) fn continues_as(&self, tracks: &[TrackInfo], mode: Mode) -> bool {
         let same = |(a, b): (&TrackInfo, &TrackInfo)| {
             (a.codec, a.clock_rate, a.channels, a.tier)
                 == (b.codec, b.clock_rate, b.channels, b.tier)
         };
-        self.protection == protection
+        self.mode == mode
             && self.infos.len() == tracks.len()
             && self.infos.iter().zip(tracks).all(same)
     }

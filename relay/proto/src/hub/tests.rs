@@ -36,14 +36,18 @@ fn publication(tracks: &[TrackInfo]) -> Publication {
     Publication {
         key: key(),
         tracks: tracks.to_vec(),
-        protection: Protection::Open,
+        mode: Mode::Open,
         takes_keyframe_requests: true,
         unordered: false,
     }
 }
 
 fn selection(tracks: &[u8]) -> Selection {
-    Selection { tracks: tracks.iter().copied().map(TrackIndex).collect(), pacing: Pacing::Chunks }
+    Selection {
+        tracks: tracks.iter().copied().map(TrackIndex).collect(),
+        pacing: Pacing::Chunks,
+        mode: Mode::Open,
+    }
 }
 
 fn video() -> TrackInfo {
@@ -505,10 +509,56 @@ fn each_frame_is_counted_once_for_each_viewer_that_gets_it() {
 #[test]
 fn a_stream_says_whether_it_is_sealed() {
     let mut hub = Hub::new(1);
-    assert_eq!(hub.protection(&key()), None);
-    let protection = Protection::Sealed { generation: 3 };
-    hub.publish(start(), Publication { protection, ..publication(&[video()]) }).unwrap();
-    assert_eq!(hub.protection(&key()), Some(protection));
+    assert_eq!(hub.mode(&key()), None);
+    for mode in [Mode::Sealed, Mode::Open] {
+        hub.publish(start(), Publication { mode, ..publication(&[video()]) }).unwrap();
+        assert_eq!(hub.mode(&key()), Some(mode));
+    }
+}
+
+#[test]
+fn a_viewer_is_let_in_for_the_mode_that_it_was_promised_only() {
+    let mut hub = Hub::new(1);
+    for (stream, other) in [(Mode::Open, Mode::Sealed), (Mode::Sealed, Mode::Open)] {
+        let publication = Publication { mode: stream, ..publication(&[video()]) };
+        hub.publish(start(), publication).unwrap();
+        let mut join = |mode| hub.subscribe(start(), &key(), Selection { mode, ..selection(&[0]) });
+        assert_eq!(join(other), Err(SubscribeError::OtherMode { stream }));
+        assert!(join(stream).is_ok());
+    }
+}
+
+#[test]
+fn a_picture_of_a_new_key_that_is_no_keyframe_has_one_asked_for_if_somebody_watches() {
+    use crate::ingest::SealedBy;
+    use crate::wire::sealed::tests::{head, sealed as sealed_frame};
+    use crate::wire::{rtp, sealed};
+
+    let by = SealedBy::of(&key());
+    for watched in [false, true] {
+        let (mut hub, now) = (Hub::new(1), start());
+        let publication = Publication { mode: Mode::Sealed, ..publication(&[video()]) };
+        let publisher = hub.publish(now, publication).unwrap();
+        let selection = Selection { mode: Mode::Sealed, ..selection(&[0]) };
+        if watched {
+            hub.subscribe(now, &key(), selection).unwrap();
+        }
+        // Whatever a viewer that waits has asked for is long answered.
+        hub.streams.get_mut(hub.by_key[&key()]).unwrap().clear_asks();
+        while hub.poll_event().is_some() {}
+        let now = now + KEYFRAME_REQUEST_INTERVAL;
+        let mut head = head();
+        head.descriptor.keyframe = false;
+        (head.descriptor.serial, head.descriptor.channel) = (by.serial, by.channel);
+        (head.descriptor.track, head.header.key.track) = (MAIN, MAIN);
+        head.header.key.channel = by.channel;
+        let payload = &sealed::cut(&sealed_frame(head, 100)).unwrap()[0];
+        let packet = [&rtp::header(96, true, 1, 2, 3)[..], payload].concat();
+        hub.handle_rtp(now, publisher, MAIN, packet.into());
+        let asked = HubEvent::KeyframeNeeded { publisher, track: MAIN };
+        assert_eq!(hub.poll_event(), watched.then_some(asked));
+        assert_eq!(hub.stats().frames_lost, 1);
+    }
 }
 
 #[test]

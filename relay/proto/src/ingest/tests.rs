@@ -4,6 +4,7 @@ mod audio;
 mod bounds;
 mod loss;
 mod picture;
+mod sealed;
 mod second;
 mod time;
 
@@ -73,10 +74,10 @@ impl Sender {
 
 fn ingest(codec: Codec, unordered: bool) -> TrackIngest {
     let info = match codec.kind() {
-        crate::codec::MediaKind::Video => TrackInfo::video(codec),
-        crate::codec::MediaKind::Audio => TrackInfo::audio(codec, 8000, 1),
+        MediaKind::Video => TrackInfo::video(codec),
+        MediaKind::Audio => TrackInfo::audio(codec, 8000, 1),
     };
-    TrackIngest::new(TrackIndex(1), info, Protection::Open, unordered, 65_534, 1000)
+    TrackIngest::new(TrackIndex(1), info, unordered, 65_534, 1000)
 }
 
 fn feed(ingest: &mut TrackIngest, now: Instant, packets: &[Bytes]) -> Vec<Frame> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::Hub;
 use sightline_relay_proto::limits::MAX_RING_FRAMES;
 
@@ -52,6 +53,7 @@ fn the_budget_of_all_streams_is_kept() {
     simulate_on(
         "budget",
         |seed| Hub::with_cache_budget(seed, SMALL_BUDGET),
+        Mode::Open,
         &[
             Publish("a camera with a keyframe every 10 s", LONG_GOP),
             Join("a viewer from the start"),

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sightline_relay_proto::codec::{Codec, TrackInfo};
-use sightline_relay_proto::frame::Frame;
+use sightline_relay_proto::frame::{Frame, Protection};
 use sightline_relay_proto::ids::{Tier, TrackIndex};
 use sightline_relay_proto::wire::rtp;
+
+use crate::sealing::Sealing;
 
 use crate::link::Random;
 
@@ -89,6 +91,20 @@ pub(crate) struct Camera {
     sound: u32,
     /// Capture time of the camera's start, on the simulation's clock: goes into the payloads.
     origin: Duration,
+    /// What makes its frames sealed ones, if they are.
+    sealing: Option<Sealing>,
+}
+
+/// One picture or sound before it is sent.
+struct Taken {
+    track: TrackIndex,
+    keyframe: bool,
+    /// Since the start of the simulation.
+    captured: Duration,
+    /// Since the camera's start, in ticks of the track's clock.
+    ticks: u64,
+    /// Its units, the parameter sets first.
+    units: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Copy)]
@@ -113,7 +129,12 @@ impl Line {
 }
 
 impl Camera {
-    pub(crate) fn new(media: Media, random: &mut Random, origin: Duration) -> Self {
+    pub(crate) fn new(
+        media: Media,
+        random: &mut Random,
+        origin: Duration,
+        sealing: Option<Sealing>,
+    ) -> Self {
         Self {
             media,
             video: Line::new(random),
@@ -125,6 +146,7 @@ impl Camera {
             until_keyframe: 0,
             sound: 0,
             origin,
+            sealing,
         }
     }
 
@@ -165,10 +187,11 @@ impl Camera {
     }
 
     fn send_sound(&mut self, at: Duration) -> Sent {
-        let payload = stamped(&[0xfc], self.origin + at, 80);
-        let packet = self.audio.packet(false, u64::from(self.sound) * 960, &payload);
+        let captured = self.origin + at;
+        let ticks = u64::from(self.sound) * 960;
         self.sound += 1;
-        Sent { track: AUDIO, packets: vec![packet] }
+        let units = vec![stamped(&[0xfc], captured, 80)];
+        self.packets(Taken { track: AUDIO, keyframe: true, captured, ticks, units })
     }
 
     fn send_sub(&mut self) -> Sent {
@@ -181,8 +204,8 @@ impl Camera {
         self.until_sub_keyframe -= 1;
         self.sub_picture += 1;
         let (head, len) = if keyframe { ([0x65, 0x88], 300) } else { ([0x41, 0x9a], 100) };
-        let packets = vec![self.sub.packet(true, ticks, &stamped(&head, captured, len))];
-        Sent { track: SUB, packets }
+        let units = vec![stamped(&head, captured, len)];
+        self.packets(Taken { track: SUB, keyframe, captured, ticks, units })
     }
 
     fn send_picture(&mut self) -> Sent {
@@ -196,15 +219,37 @@ impl Camera {
         let captured = self.origin + Duration::from_micros(ticks * 100 / 9);
         self.until_keyframe -= 1;
         self.picture += 1;
-        let mut packets = Vec::new();
+        let mut units = Vec::new();
         if keyframe {
-            packets.push(self.video.packet(false, ticks, &[0x67, 0x42, 0xe0, 0x1f, 0x95]));
-            packets.push(self.video.packet(false, ticks, &[0x68, 0xce, 0x3c, 0x80]));
+            units.push(vec![0x67, 0x42, 0xe0, 0x1f, 0x95]);
+            units.push(vec![0x68, 0xce, 0x3c, 0x80]);
         }
         let (key, other) = self.media.sizes;
         let (head, len) = if keyframe { ([0x65, 0x88], key) } else { ([0x41, 0x9a], other) };
-        packets.push(self.video.packet(true, ticks, &stamped(&head, captured, len)));
-        Sent { track: VIDEO, packets }
+        units.push(stamped(&head, captured, len));
+        self.packets(Taken { track: VIDEO, keyframe, captured, ticks, units })
+    }
+
+    fn packets(&mut self, taken: Taken) -> Sent {
+        let track = taken.track;
+        let line = match track {
+            VIDEO => &mut self.video,
+            AUDIO => &mut self.audio,
+            _ => &mut self.sub,
+        };
+        let marked = track != AUDIO || self.sealing.is_some();
+        let payloads = match &mut self.sealing {
+            None => taken.units.into_iter().map(Bytes::from).collect(),
+            Some(sealing) => {
+                let info = &self.media.tracks()[usize::from(track.0)];
+                sealing.seal(track, info, taken.keyframe, taken.captured, &taken.units.concat())
+            }
+        };
+        let last = payloads.len() - 1;
+        let packet = |(at, payload): (usize, &Bytes)| {
+            line.packet(marked && at == last, taken.ticks, payload)
+        };
+        Sent { track, packets: payloads.iter().enumerate().map(packet).collect() }
     }
 
     /// How far from its sending place a picture is shown: I P b b P b b ...
@@ -228,6 +273,10 @@ fn stamped(head: &[u8], captured: Duration, len: usize) -> Vec<u8> {
 
 /// Capture time that a frame carries.
 pub(crate) fn captured(frame: &Frame, track: TrackIndex) -> Duration {
+    if let Protection::Sealed { .. } = frame.descriptor.protection {
+        let said = frame.descriptor.capture.expect("a sealed frame says when");
+        return Duration::from_micros(said.0);
+    }
     let payload = frame.payloads.iter().find(|payload| payload.len() > PARAMETER_SET);
     let payload = payload.expect("a picture beside its parameter sets");
     let head = match track {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{
     CHUNK_INTERVAL, CHUNK_PACKETS, Hub, MAX_STAGGER, PACE_TICK, Pacing, Selection,
 };
@@ -10,7 +11,7 @@ use sightline_relay_proto::ids::TrackIndex;
 use crate::camera::{LONG_GOP, Media, VIDEO};
 use crate::viewer::{Chunk, Viewer};
 use crate::world::Step::{Block, Check, Join, Publish, Run};
-use crate::world::{World, key, simulate};
+use crate::world::{World, key, simulate, simulate_on};
 
 /// A keyframe of about 100 packets a second.
 const LARGE: Media = Media { gop: 25, sizes: (118_000, 9_000), ..LONG_GOP };
@@ -94,8 +95,10 @@ fn take_turns(world: &mut World) {
 
 #[test]
 fn frames_of_one_chunk_need_no_timer() {
-    simulate(
+    simulate_on(
         "frames of one chunk",
+        Hub::new,
+        Mode::Open,
         &[
             Publish("a camera whose keyframes just fit", FITTING),
             Join("a viewer"),
@@ -156,7 +159,7 @@ fn a_transport_that_paces_by_itself_gets_frames_whole() {
     let mut world = World::new(4, Hub::new(4));
     world.publish(LARGE);
     let tracks = vec![TrackIndex(0), TrackIndex(1)];
-    let selection = Selection { tracks, pacing: Pacing::Whole };
+    let selection = Selection { tracks, pacing: Pacing::Whole, mode: world.mode };
     let id = world.hub.subscribe(world.now(), &key(), selection).unwrap();
     world.viewers.push(Viewer::new(id, world.at()));
     world.run(Duration::from_secs(3));
@@ -208,7 +211,7 @@ fn a_stalled_viewer_finishes_its_frame_before_it_skips() {
                 viewer.check_numbering();
                 viewer.check_keyframes();
                 let keyframes = viewer.pictures().filter(|got| got.keyframe);
-                keyframes.for_each(|got| assert_eq!(got.packets, 102));
+                keyframes.for_each(|got| assert!(got.whole && got.packets > 96, "{got:?}"));
             }),
         ],
     );

@@ -64,7 +64,8 @@ fn a_camera_that_stays_away_ends_the_stream_at_the_bound() {
                 let offline = HubEvent::Presence { key: key(), live: false };
                 let events: Vec<_> = world.events[1..].iter().map(|(_, e)| e.clone()).collect();
                 assert_eq!(events, [ended, offline]);
-                let selection = Selection { tracks: vec![VIDEO], pacing: Pacing::Whole };
+                let selection =
+                    Selection { tracks: vec![VIDEO], pacing: Pacing::Whole, mode: world.mode };
                 let refused = world.hub.subscribe(world.now(), &key(), selection);
                 assert_eq!(refused, Err(SubscribeError::NotLive));
                 assert_eq!(world.hub.stats().cached_bytes, 0);
@@ -177,8 +178,11 @@ fn a_camera_that_crashes_again_and_again_keeps_one_timeline() {
             Check("sequence and time run on for the viewer", |world| {
                 assert!(!world.viewers[0].ended);
                 world.viewers[0].check_numbering();
-                let selected =
-                    Selection { tracks: vec![TrackIndex(0), TrackIndex(9)], pacing: Pacing::Whole };
+                let selected = Selection {
+                    tracks: vec![TrackIndex(0), TrackIndex(9)],
+                    pacing: Pacing::Whole,
+                    mode: world.mode,
+                };
                 assert!(world.hub.subscribe(world.now(), &key(), selected).is_ok());
             }),
         ],

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::{Delivery, Hub, SubscriberId};
 use sightline_relay_proto::ids::TrackIndex;
 
@@ -17,6 +18,7 @@ pub(crate) struct Got {
     /// The track that it comes from.
     pub(crate) source: TrackIndex,
     pub(crate) keyframe: bool,
+    pub(crate) protection: Protection,
     pub(crate) seq: u16,
     /// Packets that have come, and whether they are all of the frame.
     pub(crate) packets: u16,
@@ -48,6 +50,7 @@ impl Got {
             track: delivery.track,
             source: delivery.frame.descriptor.track,
             keyframe: delivery.frame.descriptor.keyframe,
+            protection: delivery.frame.descriptor.protection,
             seq: delivery.seq,
             packets: delivery.packets.len() as u16,
             whole: delivery.ends_frame(),
@@ -107,6 +110,17 @@ impl Viewer {
 
     pub(crate) fn pictures(&self) -> impl Iterator<Item = &Got> + Clone {
         self.of(VIDEO)
+    }
+
+    /// Key generations of its pictures, each where it begins.
+    pub(crate) fn generations(&self) -> impl Iterator<Item = u64> {
+        let mut last = None;
+        self.pictures().filter_map(move |got| match got.protection {
+            Protection::Sealed { generation } if last.replace(generation) != Some(generation) => {
+                Some(generation)
+            }
+            _ => None,
+        })
     }
 
     /// Pictures start at a keyframe, and again at one wherever some were left out.

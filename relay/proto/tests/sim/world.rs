@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Hub, HubEvent, Pacing, Publication, PublisherId, Selection};
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, TrackIndex};
+use sightline_relay_proto::wire::sealed::Generation;
 
 use crate::camera::{Camera, Media, VIDEO};
 use crate::link::{CLEAN, Link, Random};
+use crate::sealing::Sealing;
 use crate::viewer::{Got, Viewer};
 
 /// Wall clock at the start of every simulation, Unix time.
@@ -42,6 +44,8 @@ pub(crate) struct World {
     pub(crate) asked: Vec<Duration>,
     pub(crate) publishers: Vec<PublisherId>,
     pub(crate) link: Link,
+    /// Whether cameras seal and viewers want that.
+    pub(crate) mode: Mode,
     /// Times that the hub alone wanted to be woken.
     pub(crate) hub_wakes: u64,
     start: Instant,
@@ -76,6 +80,7 @@ impl World {
             asked: Vec::new(),
             publishers: Vec::new(),
             link: CLEAN,
+            mode: Mode::Open,
             hub_wakes: 0,
             handed_out: 0,
             start: Instant::now(),
@@ -100,13 +105,17 @@ impl World {
         let publication = Publication {
             key: key(),
             tracks: media.tracks(),
-            protection: Protection::Open,
+            mode: self.mode,
             takes_keyframe_requests: media.obeys_requests,
             unordered: self.link.reorders,
         };
         let publisher = self.hub.publish(self.now(), publication).expect("legal tracks");
         self.publishers.push(publisher);
-        let camera = Camera::new(media, &mut self.random, self.at);
+        // A camera takes a new key whenever it starts.
+        let number = Generation::FIRST.get() + self.publishers.len() as u64;
+        let generation = Generation::new(number).expect("not that many cameras");
+        let sealing = self.mode.is_sealed().then(|| Sealing::new(&key(), generation));
+        let camera = Camera::new(media, &mut self.random, self.at, sealing);
         self.camera = Some(Running { camera, publisher, started: self.at });
         self.pump();
     }
@@ -120,7 +129,7 @@ impl World {
 
     pub(crate) fn join(&mut self, tracks: &[u8]) {
         let tracks = tracks.iter().copied().map(TrackIndex).collect();
-        let selection = Selection { tracks, pacing: Pacing::Chunks };
+        let selection = Selection { tracks, pacing: Pacing::Chunks, mode: self.mode };
         let id = self.hub.subscribe(self.now(), &key(), selection).expect("the stream is live");
         self.viewers.push(Viewer::new(id, self.at));
         self.pump();
@@ -238,15 +247,19 @@ impl World {
     }
 }
 
-/// Runs a scenario on each seed.
+/// Runs a scenario on each seed, with clear frames and with sealed ones: whatever the hub does, it
+/// does alike.
 pub(crate) fn simulate(name: &str, steps: &[Step]) {
-    simulate_on(name, Hub::new, steps);
+    for mode in [Mode::Open, Mode::Sealed] {
+        simulate_on(name, Hub::new, mode, steps);
+    }
 }
 
-pub(crate) fn simulate_on(name: &str, hub: fn(u64) -> Hub, steps: &[Step]) {
+pub(crate) fn simulate_on(name: &str, hub: fn(u64) -> Hub, mode: Mode, steps: &[Step]) {
     for seed in seeds() {
-        println!("{name}: seed {seed}");
+        println!("{name}: {}, seed {seed}", mode.name());
         let mut world = World::new(seed, hub(seed));
+        world.mode = mode;
         for step in steps {
             let text = apply(&mut world, step);
             println!("  {:>9.3} s  {text}", world.at.as_secs_f64());

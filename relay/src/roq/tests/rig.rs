@@ -14,6 +14,7 @@ use quinn_proto::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sightline_grant::{Epochs, Role, Thumbprint};
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Hub, HubEvent};
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey};
 use sightline_relay_proto::transmit::Arena;
@@ -161,8 +162,26 @@ impl Rig {
         identity: Thumbprint,
         tracks: Vec<sightline_relay_proto::codec::TrackInfo>,
     ) -> Result<RoqSession, MediaError> {
-        let publisher = Publisher { key: stream_key(), sealed: false };
-        self.command(|id, reply| RoqCommand::Publish { id, publisher, identity, tracks, reply })
+        self.publish_as(Mode::Open, identity, tracks, Mode::Open)
+    }
+
+    /// What a device of a mode is answered that announces to send `mode`.
+    pub(super) fn publish_as(
+        &mut self,
+        device: Mode,
+        identity: Thumbprint,
+        tracks: Vec<sightline_relay_proto::codec::TrackInfo>,
+        mode: Mode,
+    ) -> Result<RoqSession, MediaError> {
+        let publisher = Publisher { key: stream_key(), sealed: device.is_sealed() };
+        self.command(|id, reply| RoqCommand::Publish {
+            id,
+            publisher,
+            identity,
+            tracks,
+            mode,
+            reply,
+        })
     }
 
     fn command<T>(

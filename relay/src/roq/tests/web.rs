@@ -35,7 +35,7 @@ fn request(path: &str) -> Vec<u8> {
 }
 
 /// Connects, says its settings and asks for `path`; the stream of the request.
-fn ask(rig: &mut Rig, path: &str, transport: TransportConfig) -> (Client, StreamId) {
+pub(super) fn ask(rig: &mut Rig, path: &str, transport: TransportConfig) -> (Client, StreamId) {
     let mut client = rig.connect_web(transport);
     rig.until(&mut client, "the handshake", |_, client| client.connected);
     client.send_stream(&h3::settings(), false);
@@ -43,7 +43,7 @@ fn ask(rig: &mut Rig, path: &str, transport: TransportConfig) -> (Client, Stream
     (client, stream)
 }
 
-fn enter(rig: &mut Rig, path: &str) -> (Client, StreamId) {
+pub(super) fn enter(rig: &mut Rig, path: &str) -> (Client, StreamId) {
     let (mut client, stream) = ask(rig, path, TransportConfig::default());
     rig.until(&mut client, "the answer", |_, client| client.streams.contains_key(&stream));
     let answer = ConnectResponse::decode(&mut &client.streams[&stream][..]);
@@ -65,7 +65,7 @@ fn streams(client: &Client) -> Vec<Vec<Item>> {
     streams.into_iter().filter_map(|(_, bytes)| items(bytes)).collect()
 }
 
-fn pictures(client: &Client) -> Vec<Vec<Item>> {
+pub(super) fn pictures(client: &Client) -> Vec<Vec<Item>> {
     let video = |items: &Vec<Item>| items.iter().any(|item| item.track == VIDEO);
     streams(client).into_iter().filter(video).collect()
 }
@@ -103,7 +103,7 @@ fn a_ticket_opens_a_stream_for_each_group_of_pictures_and_one_for_the_sound() {
 }
 
 /// Status of the answer on a request's stream.
-fn status(client: &Client, stream: StreamId) -> Option<String> {
+pub(super) fn status(client: &Client, stream: StreamId) -> Option<String> {
     let bytes = client.streams.get(&stream)?;
     match ConnectResponse::decode(&mut &bytes[..]) {
         Err(web_transport_proto::ConnectError::WrongStatus(status)) => {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use sightline_grant::{Epochs, Role, Thumbprint};
 use sightline_relay_proto::codec::TrackInfo;
-use sightline_relay_proto::frame::Protection;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Hub, HubEvent, Publication, PublisherId};
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey};
 use sightline_relay_proto::transmit::Arena;
@@ -105,10 +105,14 @@ impl Rig {
 
     /// Puts a stream into the hub without a transport.
     pub(super) fn go_live(&mut self, tracks: Vec<TrackInfo>) -> PublisherId {
+        self.go_live_as(Mode::Open, tracks)
+    }
+
+    pub(super) fn go_live_as(&mut self, mode: Mode, tracks: Vec<TrackInfo>) -> PublisherId {
         let publication = Publication {
             key: stream_key(),
             tracks,
-            protection: Protection::Open,
+            mode,
             takes_keyframe_requests: false,
             unordered: false,
         };

@@ -5,7 +5,7 @@ use crate::wire::aac::{self, AacPayload};
 
 fn frames(codec: Codec, channels: u8, packets: &[&[u8]]) -> (Vec<Frame>, u64) {
     let info = TrackInfo::audio(codec, 48_000, channels);
-    let mut ingest = TrackIngest::new(TrackIndex(2), info, Protection::Open, true, 0, 0);
+    let mut ingest = TrackIngest::new(TrackIndex(2), info, true, 0, 0);
     let mut sender = Sender::new();
     let packets: Vec<_> = packets.iter().map(|payload| sender.packet(payload, true)).collect();
     let frames = feed(&mut ingest, start(), &packets);

@@ -109,7 +109,7 @@ fn a_large_aggregate_is_taken_apart() {
 fn parameter_sets_go_before_every_keyframe_in_one_packet() {
     let mut info = TrackInfo::video(Codec::H264);
     info.parameter_sets = vec![annexb(&[h264_sps(30)]), h264_pps().into()];
-    let mut ingest = TrackIngest::new(TrackIndex(0), info, Protection::Open, true, 0, 0);
+    let mut ingest = TrackIngest::new(TrackIndex(0), info, true, 0, 0);
     let mut sender = Sender::new();
     let now = start();
     for _ in 0..2 {
@@ -128,7 +128,7 @@ fn parameter_sets_go_before_every_keyframe_in_one_packet() {
 fn the_latest_parameter_sets_in_band_win_and_are_not_doubled() {
     let mut info = TrackInfo::video(Codec::H264);
     info.parameter_sets = vec![h264_sps(30).into(), h264_pps().into()];
-    let mut ingest = TrackIngest::new(TrackIndex(0), info, Protection::Open, true, 0, 0);
+    let mut ingest = TrackIngest::new(TrackIndex(0), info, true, 0, 0);
     let mut sender = Sender::new();
     let now = start();
     let units = [h264_sps(31), h264_pps(), h264_idr(100)];
@@ -280,16 +280,4 @@ fn large_av1_packets_are_cut_and_delimiters_left_out() {
     let run = &found.payloads[1..];
     assert!(run.windows(2).all(|pair| pair[1].len() <= pair[0].len()));
     assert!(run[..run.len() - 1].iter().all(|part| part.len() == run[0].len()));
-}
-
-#[test]
-fn sealed_media_is_refused_whatever_it_holds() {
-    let protection = Protection::Sealed { generation: 1 };
-    let info = TrackInfo::video(Codec::H264);
-    let mut ingest = TrackIngest::new(TrackIndex(0), info, protection, true, 0, 0);
-    let now = start();
-    let packet = Sender::new().packet(&h264_idr(10), true);
-    assert!(!ingest.handle_rtp(now, packet));
-    assert!(!ingest.handle_rtp(now, Bytes::new()));
-    assert!(ingest.poll_frame(now).is_none());
 }
