@@ -13,6 +13,7 @@ mod quic;
 pub mod retry;
 pub mod rtsp;
 pub mod secret;
+pub mod sframe;
 pub mod source;
 pub mod target;
 pub mod testcard;
