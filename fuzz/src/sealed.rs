@@ -25,7 +25,7 @@ pub fn sealed(data: &[u8]) {
     }
     for payload in &payloads {
         if let Ok(piece) = Piece::parse(payload) {
-            assert_eq!(piece.body, payload[1..]);
+            assert_eq!(piece.body, &payload[1..]);
         }
     }
     let Ok(frame) = sealed::join(&payloads) else { return };

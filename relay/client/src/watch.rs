@@ -12,7 +12,8 @@ use sightline_relay_proto::hub::SenderInfo;
 use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::ingest::TrackIngest;
 use sightline_relay_proto::roq::write;
-use sightline_relay_proto::wire::{rtcp, rtp, sealed};
+use sightline_relay_proto::wire::sealed::{self, Head};
+use sightline_relay_proto::wire::{rtcp, rtp};
 
 pub use self::packets::{PacketReader, Received};
 
@@ -49,11 +50,12 @@ impl WatchedFrame {
         if self.sealed { None } else { annexb::access_unit(self.codec, &self.payloads) }
     }
 
-    /// The sealed frame, for whoever has the key. Its clear part is well-formed; whether it is what
-    /// it says, and of the camera that was asked for, only opening it tells. `None` if it is open.
-    pub fn sealed(&self) -> Option<Bytes> {
-        // Ingest gave out nothing but whole frames.
-        self.sealed.then(|| sealed::join(&self.payloads).ok()).flatten()
+    /// The sealed frame with its clear part, for whoever has the key. Whether it is what it says,
+    /// and of the camera that was asked for, only opening it tells. `None` if it is open.
+    pub fn sealed(&self) -> Option<(Head, Bytes)> {
+        // Ingest gives out nothing but whole frames.
+        let frame = self.sealed.then(|| sealed::join(&self.payloads).ok()).flatten()?;
+        Some((Head::parse(&frame).ok()?, frame))
     }
 
     /// Payload bytes.

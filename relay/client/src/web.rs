@@ -19,6 +19,7 @@ use quinn::{
 use rustls::CipherSuite;
 use rustls::crypto::aws_lc_rs;
 use serde::Deserialize;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::gop_stream::{FormatError, Item};
 use url::Url;
 use web_transport_proto::{
@@ -160,6 +161,8 @@ pub struct WebViewer {
     reading: FuturesUnordered<Reading>,
     ready: std::collections::VecDeque<Item>,
     resets: u64,
+    /// What the session was set up for.
+    mode: Mode,
 }
 
 impl WebViewer {
@@ -176,11 +179,11 @@ impl WebViewer {
     /// each other. Cancelling loses nothing.
     ///
     /// # Errors
-    /// The session has ended.
+    /// The session has ended, or an item is sealed where the session is open, or the reverse.
     pub async fn next(&mut self) -> Result<Item, WebError> {
         loop {
             if let Some(item) = self.ready.pop_front() {
-                return Ok(item);
+                return checked(item, self.mode);
             }
             self.step(true).await?;
         }
@@ -252,6 +255,15 @@ impl WebViewer {
     }
 }
 
+/// Whoever asked for a sealed camera is never shown what was clear on its way.
+fn checked(item: Item, mode: Mode) -> Result<Item, WebError> {
+    match (mode, item.sealed) {
+        (Mode::Open, false) | (Mode::Sealed, true) => Ok(item),
+        (Mode::Open, true) => Err(WebError::Protocol("a sealed item in an open session".into())),
+        (Mode::Sealed, false) => Err(WebError::Protocol("a clear item in a sealed session".into())),
+    }
+}
+
 fn read(mut incoming: Incoming) -> Reading {
     Box::pin(async move {
         let chunk = incoming.stream.read_chunk(usize::MAX, true).await;
@@ -298,6 +310,7 @@ async fn enter(target: &WebTarget) -> Result<WebViewer, WebError> {
         reading: FuturesUnordered::new(),
         ready: std::collections::VecDeque::new(),
         resets: 0,
+        mode: target.session.sealed.into(),
     })
 }
 
@@ -360,4 +373,34 @@ fn client_config(hashes: &[[u8; 32]]) -> Result<ClientConfig, WebError> {
     let mut config = ClientConfig::new(Arc::new(crypto));
     config.transport_config(Arc::new(transport));
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use sightline_relay_proto::frame::MediaTime;
+    use sightline_relay_proto::ids::{Tier, TrackIndex};
+
+    use super::*;
+
+    #[test]
+    fn an_item_of_the_other_mode_ends_the_session() {
+        let item = |sealed| Item {
+            track: TrackIndex(0),
+            keyframe: true,
+            discardable: false,
+            discontinuity: false,
+            sealed,
+            tier: Tier::Main,
+            sequence: 1,
+            media_time: MediaTime(1),
+            capture: None,
+            payload: Bytes::new(),
+        };
+        for mode in [Mode::Open, Mode::Sealed] {
+            assert!(checked(item(mode.is_sealed()), mode).is_ok());
+            let error = checked(item(!mode.is_sealed()), mode).unwrap_err();
+            assert!(matches!(error, WebError::Protocol(_)), "{error}");
+        }
+    }
 }

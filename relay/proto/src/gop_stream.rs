@@ -31,7 +31,8 @@ use crate::frame::{CaptureTime, Descriptor, Frame, MediaTime, Protection};
 use crate::ids::{Tier, TrackIndex};
 use crate::limits::MAX_FRAME;
 use crate::wire::access_unit::access_unit;
-use crate::wire::{sealed, varint};
+use crate::wire::sealed::{self, Head};
+use crate::wire::varint;
 
 /// Version of the format.
 pub const VERSION: u64 = 1;
@@ -115,6 +116,14 @@ pub struct Item {
     pub capture: Option<CaptureTime>,
     /// Access unit, or sealed frame.
     pub payload: Bytes,
+}
+
+impl Item {
+    /// The clear part of a sealed frame; `None` if the item is open or malformed. It is authentic
+    /// only once the frame is opened.
+    pub fn sealed_head(&self) -> Option<Head> {
+        self.sealed.then(|| Head::parse(&self.payload).ok()).flatten()
+    }
 }
 
 /// The stream breaks the format; nothing after the fault can be read.
@@ -322,6 +331,8 @@ mod tests {
         let read = reader.poll_item().unwrap().unwrap();
         assert!(read.sealed);
         assert_eq!(read.payload, sealed_frame(sealed_head(), 3000));
+        assert_eq!(read.sealed_head(), Some(sealed_head()));
+        assert_eq!(Item { sealed: false, ..read.clone() }.sealed_head(), None);
         assert_eq!(read.payload.len(), payloads.iter().map(|it| it.len() - 1).sum::<usize>());
         let torn = Frame { descriptor, first_seq: 5, payloads: payloads[1..].into() };
         assert_eq!(item(&torn), None);

@@ -245,7 +245,8 @@ async fn a_viewer_of_a_sealed_session_gets_the_frames_for_whoever_has_the_key() 
     let got = viewer.next().await.expect("open");
     assert_eq!((got.keyframe, got.captured), (true, Some(7)));
     assert_eq!(got.annexb(), None);
-    assert_eq!(got.sealed(), Some(sent));
+    let (head, frame) = got.sealed().expect("sealed");
+    assert_eq!((head.descriptor.track, frame), (TrackIndex(2), sent));
 }
 
 #[tokio::test]

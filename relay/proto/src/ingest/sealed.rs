@@ -110,18 +110,19 @@ impl SealedAssembly {
     /// Takes the next packet in sequence.
     pub(super) fn join(&mut self, packet: Packet) -> Joined {
         let Ok(piece) = Piece::parse(&packet.payload) else { return Joined::lost(self.give_up()) };
-        let (start, end) = (piece.start, piece.end);
+        let Piece { start, end, body } = piece;
         let mut lost = 0;
         if start {
             // Whatever was building has no end.
             lost += u64::from(self.restart());
-            match self.begin(packet, &piece) {
-                Some(building) => self.state = State::Building(building),
+            match Head::parse(body).ok().filter(|head| self.admits(head)) {
+                Some(head) => self.state = State::Building(Building::new(head, packet)),
                 None => lost += 1,
             }
         } else {
+            let len = body.len();
             let goes_on = match &mut self.state {
-                State::Building(building) => building.add(packet, &piece),
+                State::Building(building) => building.add(packet, len, end),
                 State::Skipping => true,
                 State::Idle => false,
             };
@@ -145,17 +146,6 @@ impl SealedAssembly {
     /// Passes over the rest of the frame in progress; how many are lost by that.
     fn give_up(&mut self) -> u64 {
         u64::from(!matches!(mem::replace(&mut self.state, State::Skipping), State::Skipping))
-    }
-
-    /// The frame that begins with this piece; `None` if it is not to be had.
-    fn begin(&mut self, packet: Packet, piece: &Piece) -> Option<Building> {
-        let head = Head::parse(&piece.body).ok()?;
-        if !self.admits(&head) {
-            return None;
-        }
-        let Packet { timestamp, arrival, payload, .. } = packet;
-        let frame = SealedFrame { timestamp, arrival, head, payloads: vec![payload] };
-        Some(Building { frame, piece: piece.body.len(), bytes: piece.body.len() })
     }
 
     /// Whether a frame is what was announced, and its generation may follow.
@@ -182,10 +172,17 @@ impl SealedAssembly {
 }
 
 impl Building {
-    /// Adds a piece; `false` if it cannot be one of this frame.
-    fn add(&mut self, packet: Packet, piece: &Piece) -> bool {
-        let len = piece.body.len();
-        let alike = len == self.piece || piece.end && len < self.piece;
+    /// The frame that begins with this packet.
+    fn new(head: Head, packet: Packet) -> Self {
+        let Packet { timestamp, arrival, payload, .. } = packet;
+        let piece = payload.len() - 1;
+        let frame = SealedFrame { timestamp, arrival, head, payloads: vec![payload] };
+        Self { frame, piece, bytes: piece }
+    }
+
+    /// Adds a piece of `len` bytes; `false` if it cannot be one of this frame. `end`: the last one.
+    fn add(&mut self, packet: Packet, len: usize, end: bool) -> bool {
+        let alike = len == self.piece || end && len < self.piece;
         self.bytes += len;
         let fits = self.bytes <= MAX_FRAME && self.frame.payloads.len() < MAX_FRAME_PACKETS;
         if packet.timestamp != self.frame.timestamp || !alike || !fits {

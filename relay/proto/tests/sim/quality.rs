@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{
     BUDGET_LIFE, HEADROOM_PERCENT, Hub, KEYFRAME_PATIENCE, PLENTY, SHORTAGE,
 };
@@ -20,6 +21,9 @@ const TWO_TIERS: Media = Media { sub_gop: Some(40), ..ONE_TIER };
 const HALF: u64 = 90_000;
 /// More than what either camera carries, with the headroom.
 const AMPLE: u64 = 250_000;
+/// The same two of a sealed camera: 51 bytes more a frame are much where frames are small.
+const SEALED_HALF: u64 = 130_000;
+const SEALED_AMPLE: u64 = 330_000;
 /// Time between two words of a viewer's estimator.
 const FEEDBACK: Duration = Duration::from_millis(200);
 /// Until a level is decided on, and its keyframe has come.
@@ -27,8 +31,13 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 /// A camera that has been on for a while, with an unlimited viewer and another.
 fn start(seed: u64, media: Media) -> World {
-    println!("seed {seed}");
+    start_as(Mode::Open, seed, media)
+}
+
+fn start_as(mode: Mode, seed: u64, media: Media) -> World {
+    println!("{}, seed {seed}", mode.name());
     let mut world = World::new(seed, Hub::new(seed));
+    world.mode = mode;
     world.publish(media);
     world.join(&[0, 1]);
     world.join(&[0, 1]);
@@ -80,12 +89,13 @@ fn check_clock(viewer: &Viewer) {
 
 #[test]
 fn a_viewer_with_half_the_rate_goes_to_the_lower_tier_and_comes_back() {
-    for seed in seeds() {
-        let mut world = start(seed, TWO_TIERS);
+    let modes = [(Mode::Open, HALF, AMPLE), (Mode::Sealed, SEALED_HALF, SEALED_AMPLE)];
+    for (seed, (mode, half, ample)) in seeds().flat_map(|seed| modes.map(|mode| (seed, mode))) {
+        let mut world = start_as(mode, seed, TWO_TIERS);
         let limited = world.at();
-        limit(&mut world, SHORTAGE + SETTLED, |_| Some(HALF));
+        limit(&mut world, SHORTAGE + SETTLED, |_| Some(half));
         let settled = world.at();
-        limit(&mut world, Duration::from_secs(10), |_| Some(HALF));
+        limit(&mut world, Duration::from_secs(10), |_| Some(half));
         let got = pictures(&world, settled);
         assert!(got.iter().all(|got| got.source == SUB && got.track == VIDEO));
         assert!(got.len() >= 249, "every picture of the tier: {}", got.len());
@@ -93,9 +103,9 @@ fn a_viewer_with_half_the_rate_goes_to_the_lower_tier_and_comes_back() {
         let before = pictures(&world, limited);
         assert!(before.iter().take_while(|got| got.at < patient).all(|got| got.source == VIDEO));
         assert_eq!((world.hub.stats().lowered, world.hub.stats().raised), (1, 0));
-        limit(&mut world, PLENTY + SETTLED, |_| Some(AMPLE));
+        limit(&mut world, PLENTY + SETTLED, |_| Some(ample));
         let recovered = world.at();
-        limit(&mut world, Duration::from_secs(5), |_| Some(AMPLE));
+        limit(&mut world, Duration::from_secs(5), |_| Some(ample));
         assert!(pictures(&world, recovered).iter().all(|got| got.source == VIDEO));
         assert_eq!((world.hub.stats().lowered, world.hub.stats().raised), (1, 1));
         check_lines(&world);

@@ -58,6 +58,21 @@ impl Pair {
 }
 
 #[test]
+fn a_mirror_is_of_the_mode_of_its_home() {
+    for (mode, other) in [(Mode::Open, Mode::Sealed), (Mode::Sealed, Mode::Open)] {
+        let (now, mut home, mut away) = (start(), Hub::new(1), Hub::new(2));
+        let publication = Publication { mode, ..publication(&[video()]) };
+        let publisher = home.publish(now, publication).unwrap();
+        let facts = home.facts(home.stream_of(publisher).unwrap()).unwrap();
+        away.mirror(key(), &facts);
+        assert_eq!(away.mode(&key()), Some(mode));
+        let mut join = |mode| away.subscribe(now, &key(), Selection { mode, ..selection(&[0]) });
+        assert!(join(mode).is_ok());
+        assert_eq!(join(other), Err(SubscribeError::OtherMode { stream: mode }));
+    }
+}
+
+#[test]
 fn a_late_viewer_of_a_mirror_is_sent_what_one_at_home_is_sent() {
     let mut home = Bench::new(&[video()]);
     home.pictures(20, true);

@@ -12,22 +12,22 @@ const START: u8 = 0x80;
 const END: u8 = 0x40;
 
 /// One RTP payload of a sealed frame.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Piece {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Piece<'a> {
     /// The frame begins here; its clear part is whole in this piece.
     pub start: bool,
     /// The frame ends here.
     pub end: bool,
     /// Bytes of the sealed frame, never empty.
-    pub body: Bytes,
+    pub body: &'a [u8],
 }
 
-impl Piece {
+impl<'a> Piece<'a> {
     /// Reads a payload.
     ///
     /// # Errors
     /// It is empty, too long, or has bits that are not used here.
-    pub fn parse(payload: &Bytes) -> Result<Self, SealedError> {
+    pub fn parse(payload: &'a [u8]) -> Result<Self, SealedError> {
         if !(2..=MAX_CANONICAL_PAYLOAD).contains(&payload.len()) {
             return Err(SealedError::PayloadLen(payload.len()));
         }
@@ -36,7 +36,7 @@ impl Piece {
             return Err(SealedError::PieceBits(bits));
         }
         let (start, end) = (bits & START != 0, bits & END != 0);
-        Ok(Self { start, end, body: payload.slice(1..) })
+        Ok(Self { start, end, body: &payload[1..] })
     }
 }
 
@@ -71,7 +71,7 @@ pub fn join(payloads: &[Bytes]) -> Result<Bytes, SealedError> {
         if (piece.start, piece.end) != (at == 0, last) || !fits {
             return Err(SealedError::Pieces);
         }
-        frame.extend_from_slice(&piece.body);
+        frame.extend_from_slice(piece.body);
     }
     check_len(frame.len())?;
     Head::parse(&frame)?;
