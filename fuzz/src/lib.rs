@@ -6,11 +6,13 @@
 mod description;
 mod ingest;
 mod sealed;
+mod keys;
 mod transport;
 
 pub use description::{mp4, sdp};
 pub use ingest::ingest_ops;
 pub use sealed::sealed;
+pub use keys::{generation, sframe, viewer_list};
 pub use transport::{
     HOME, ICE_PASSWORD, REALM, RTSP_PASSWORD, credentials, roq, rtsp, rtsp_connection, srtp,
     srtp_pair, stun, webrtc,
@@ -28,7 +30,7 @@ use sightline_relay_proto::wire::{self, aac as aac_format, annexb, av1 as av1_fo
 pub type Target = fn(&[u8]);
 
 /// Every target.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 20] = [
     ("rtp", rtp),
     ("rtcp", rtcp),
     ("h264", h264),
@@ -46,6 +48,9 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("roq", roq),
     ("srtp", srtp),
     ("sealed", sealed),
+    ("sframe", sframe),
+    ("viewer_list", viewer_list),
+    ("generation", generation),
 ];
 
 /// RTP headers: what is parsed lies within the packet, and a plain header survives a round trip.

@@ -311,7 +311,9 @@ impl Terminal {
         let challenge = self.doors().patiently(ask).await?;
         let message = B64.decode(&challenge.message).map_err(|_| ApiError::Answer)?;
         let secret = self.camera().secret().ok_or_else(|| "the camera is not bound".to_owned())?;
-        let signature = secret.auth_key().map_err(|error| error.to_string())?.sign(&message);
+        let key = secret.auth_key().map_err(|error| error.to_string())?;
+        let signature =
+            key.sign_challenge(&message, serial, 0).map_err(|error| error.to_string())?;
         let id = &challenge.challenge_id;
         let prove = || self.api.key_proof(&access, serial, id, &signature);
         Ok(self.doors().patiently(prove).await?)

@@ -170,7 +170,8 @@ async fn signed_challenge(
     let challenge =
         api.key_challenge(access, serial, channel).await.map_err(|error| error.to_string())?;
     let message = B64.decode(&challenge.message).map_err(|_| "the challenge is malformed")?;
-    Ok((challenge.challenge_id, key.sign(&message)))
+    let signature = key.sign_challenge(&message, serial, channel);
+    Ok((challenge.challenge_id, signature.map_err(|error| error.to_string())?))
 }
 
 async fn step_up(api: &Api, access: &Redacted<String>, serial: &str) -> Result<(), String> {

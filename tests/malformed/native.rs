@@ -364,7 +364,8 @@ impl User {
         let challenge = self.api.key_challenge(&self.access, serial, 0).await.expect("a challenge");
         let message = B64.decode(&challenge.message).expect("base64url");
         let secret = DeviceSecret::parse(secret).expect("a device secret");
-        let signature = secret.auth_key().expect("a key").sign(&message);
+        let key = secret.auth_key().expect("a key");
+        let signature = key.sign_challenge(&message, serial, 0).expect("a challenge for it");
         (challenge.challenge_id, signature)
     }
 

@@ -96,7 +96,8 @@ impl Terminal {
         let challenge = patiently(|| self.api.key_challenge(&access, serial, 0)).await;
         let challenge = challenge.expect("a bound device has challenges");
         let message = B64.decode(&challenge.message).expect("base64url");
-        let signature = secret.auth_key().expect("a key").sign(&message);
+        let key = secret.auth_key().expect("a key");
+        let signature = key.sign_challenge(&message, serial, 0).expect("a challenge for it");
         self.api.key_proof(&access, serial, &challenge.challenge_id, &signature).await
     }
 

@@ -29,6 +29,7 @@ fn main() -> io::Result<()> {
     }
     save("grant", "signed", signed_grant().as_bytes())?;
     save("dpop", "ed25519", proof().as_bytes())?;
+    vectors()?;
     transports::save_all()?;
     sealed::save_all()?;
     operations()
@@ -131,6 +132,24 @@ fn proof() -> String {
     let sign = |message: &[u8]| pair.sign(message).as_ref().to_vec();
     let key = PublicKey::Ed25519(public);
     dpop::create(&key, REQUEST, "https://localhost:8443", NOW, "id-1", sign)
+}
+
+/// The vectors of sealed video.
+fn vectors() -> io::Result<()> {
+    let text = include_str!("../../../relay/client/tests/vectors/sightline.json");
+    let field = |name: &str| {
+        let (_, rest) = text.split_once(&format!("\"{name}\": \"")).expect("a field");
+        let (hex, _) = rest.split_once('"').expect("a text");
+        let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
+        (0..hex.len()).step_by(2).map(byte).collect::<Vec<u8>>()
+    };
+    save("generation", "two-recipients", &field("blob"))?;
+    save("viewer_list", "two-terminals", &field("signed"))?;
+    save("viewer_list", "order", &field("signed_order"))?;
+    save("viewer_list", "reply", &field("reply"))?;
+    save("viewer_list", "reveal", &field("reveal"))?;
+    save("sframe", "header", &field("header"))?;
+    save("sframe", "frame", &field("sealed"))
 }
 
 /// One run per codec and kind of transport: a frame, a gap, a wait, a reset, a new source, a

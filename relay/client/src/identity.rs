@@ -1,9 +1,7 @@
 //! Keys that stand for a terminal (P-256) or a device (Ed25519): signing, proofs of possession,
 //! client certificates, and their files.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +14,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sightline_grant::{PublicKey, Thumbprint, dpop};
 use zeroize::Zeroizing;
+
+use crate::private_file;
 
 /// Longest key file, bytes.
 const MAX_KEY_FILE: u64 = 4096;
@@ -83,23 +83,12 @@ impl Identity {
 
     /// Reads a key file, which must belong to its reader alone.
     pub fn load(path: &Path) -> Result<Self, IdentityError> {
-        let meta = fs::metadata(path)?;
-        if meta.mode() & 0o077 != 0 {
-            return Err(IdentityError::OpenToOthers);
-        }
-        if meta.len() > MAX_KEY_FILE {
-            return Err(IdentityError::Malformed);
-        }
-        Self::from_pkcs8(&Zeroizing::new(fs::read(path)?))
+        Self::from_pkcs8(&private_file::read(path, MAX_KEY_FILE)?)
     }
 
     /// Writes a new key file with mode 0600; never over an old one.
     pub fn save(&self, path: &Path) -> Result<(), IdentityError> {
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(&self.pkcs8)?;
-        file.sync_all()?;
-        Ok(())
+        private_file::write_new(path, &self.pkcs8)
     }
 
     /// Reads the key at `path`, or makes it with `generate` and writes it there.
@@ -184,6 +173,9 @@ impl std::fmt::Debug for Identity {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     fn both() -> [Identity; 2] {

@@ -6,10 +6,18 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use sightline_grant::Redacted;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::keys::ExchangeKey;
+
 /// Bytes of a device secret: 160 bits.
 pub const SECRET_LEN: usize = 20;
 /// HKDF label of the `auth` key.
 const AUTH_INFO: &[u8] = b"sightline/v1/auth";
+/// HKDF label of the `archive` key.
+const ARCHIVE_INFO: &[u8] = b"sightline/v1/archive";
+/// First line of a key challenge.
+const CHALLENGE_LABEL: &str = "sightline/v1/key-proof";
+/// Lines of a key challenge: label, server name, session, terminal, serial, channel, nonce, expiry.
+const CHALLENGE_LINES: usize = 8;
 /// RFC 4648, 6.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /// Characters of one group of the text form.
@@ -28,6 +36,12 @@ pub struct InvalidSecret;
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 #[error("the crypto library failed")]
 pub struct CryptoFailed;
+
+/// A message that a server wants signed is not a key challenge for this device and channel. Signing
+/// it could endorse a viewer list of the server's own making.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
+#[error("the challenge is for something else; nothing was signed")]
+pub struct NotAChallenge;
 
 /// The key that proves the knowledge of a device secret.
 pub struct AuthKey(Ed25519KeyPair);
@@ -87,13 +101,27 @@ impl DeviceSecret {
 
     /// The `auth` key of this secret.
     pub fn auth_key(&self) -> Result<AuthKey, CryptoFailed> {
-        let mut seed = Zeroizing::new([0; 32]);
+        let seed = self.branch(AUTH_INFO)?;
+        Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).map(AuthKey).map_err(|_| CryptoFailed)
+    }
+
+    /// The `archive` key of this secret, which every generation is wrapped for. The camera keeps
+    /// the public half only.
+    ///
+    /// # Errors
+    /// The crypto library failed.
+    pub fn archive_key(&self) -> Result<ExchangeKey, CryptoFailed> {
+        ExchangeKey::from_secret(self.branch(ARCHIVE_INFO)?)
+    }
+
+    fn branch(&self, label: &[u8]) -> Result<Zeroizing<[u8; 32]>, CryptoFailed> {
+        let mut key = Zeroizing::new([0; 32]);
         Salt::new(HKDF_SHA256, &[])
             .extract(&self.0)
-            .expand(&[AUTH_INFO], Seed)
-            .and_then(|okm| okm.fill(seed.as_mut()))
+            .expand(&[label], Seed)
+            .and_then(|okm| okm.fill(key.as_mut()))
             .map_err(|_| CryptoFailed)?;
-        Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).map(AuthKey).map_err(|_| CryptoFailed)
+        Ok(key)
     }
 
     fn base32(&self) -> String {
@@ -118,10 +146,42 @@ impl AuthKey {
         self.0.public_key().as_ref().try_into().expect("an Ed25519 public key has 32 bytes")
     }
 
-    /// Signs a key challenge.
-    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).as_ref().try_into().expect("an Ed25519 signature has 64 bytes")
+    /// Signs a key challenge for this device and channel; nothing else that a server may send.
+    ///
+    /// # Errors
+    /// The message is another one.
+    pub fn sign_challenge(
+        &self,
+        message: &[u8],
+        serial: &str,
+        channel: u16,
+    ) -> Result<[u8; 64], NotAChallenge> {
+        Self::sign_challenge_with(&self.0, message, serial, channel)
     }
+
+    pub(crate) fn sign_challenge_with(
+        key: &Ed25519KeyPair,
+        message: &[u8],
+        serial: &str,
+        channel: u16,
+    ) -> Result<[u8; 64], NotAChallenge> {
+        let text = std::str::from_utf8(message).map_err(|_| NotAChallenge)?;
+        let lines: Vec<&str> = text.split('\n').collect();
+        let ours = lines.len() == CHALLENGE_LINES
+            && lines[0] == CHALLENGE_LABEL
+            && lines[4] == serial
+            && lines[5] == channel.to_string();
+        if ours { Ok(signature(key, message)) } else { Err(NotAChallenge) }
+    }
+
+    /// Signs a document of this crate, whose label is part of it.
+    pub(crate) fn sign_document(&self, labelled: &[u8]) -> [u8; 64] {
+        signature(&self.0, labelled)
+    }
+}
+
+fn signature(key: &Ed25519KeyPair, message: &[u8]) -> [u8; 64] {
+    key.sign(message).as_ref().try_into().expect("an Ed25519 signature has 64 bytes")
 }
 
 impl std::fmt::Debug for DeviceSecret {
@@ -157,6 +217,37 @@ mod tests {
         let verifier = counting().auth_key().expect("derived").verifier();
         let hex: String = verifier.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "fd4ec357d53db1a6d043da394d225ec397a4641f06bbc62868b467bbd2915ef4");
+    }
+
+    /// Made with another implementation of HKDF and X25519.
+    #[test]
+    fn the_archive_key_matches_the_vector() {
+        let public = counting().archive_key().expect("derived").public();
+        assert_eq!(
+            format!("{public:?}"),
+            "37e1564972fdf018913d393b0eedc750de7a760b04b71e1be42aa0c33f325505"
+        );
+    }
+
+    #[test]
+    fn only_a_key_challenge_for_this_device_and_channel_is_signed() {
+        let key = counting().auth_key().expect("derived");
+        let message = |label: &str, serial: &str, channel: &str, rest: &str| {
+            format!("{label}\nserver\nsession\nterminal\n{serial}\n{channel}\nnonce\n{rest}")
+        };
+        let right = message(CHALLENGE_LABEL, "CAM-1", "0", "1800000000");
+        let signature = key.sign_challenge(right.as_bytes(), "CAM-1", 0).expect("ours");
+        let public = sightline_grant::PublicKey::Ed25519(key.verifier());
+        assert!(public.verify(right.as_bytes(), &signature));
+        for wrong in [
+            message("sightline/v1/viewer-list", "CAM-1", "0", "1800000000"),
+            message(CHALLENGE_LABEL, "CAM-2", "0", "1800000000"),
+            message(CHALLENGE_LABEL, "CAM-1", "1", "1800000000"),
+            message(CHALLENGE_LABEL, "CAM-1", "0", "1800000000\nmore"),
+            "sightline/v1/viewer-list\0...".to_owned(),
+        ] {
+            assert_eq!(key.sign_challenge(wrong.as_bytes(), "CAM-1", 0), Err(NotAChallenge));
+        }
     }
 
     #[test]

@@ -1,0 +1,32 @@
+//! Sealed frames: what a camera makes of an access unit, and what a viewer makes of that.
+//!
+//! ```text
+//! sealed frame = DESCRIPTOR (22 bytes) || SFrame header (12) || ciphertext || tag (16)
+//! ```
+//!
+//! The descriptor is all that a relay knows of a frame. It is associated data of the seal, so a
+//! relay that changes it makes a frame that no viewer shows.
+
+mod descriptor;
+mod generation_keys;
+mod opener;
+mod sealer;
+mod still;
+
+#[cfg(test)]
+mod tests;
+
+pub use generation_keys::{AlreadyGiven, ChannelKeys, GenerationKeys};
+pub use opener::{DELAYED_AFTER, FrameError, FrameOpener, OpenedFrame};
+pub use sealer::{FrameInfo, FrameSealer, MAX_SWITCH_WAIT, MAX_UNIT, SealFrameError, Switch};
+pub use still::{
+    MAX_STILL, OpenedStill, STILL_OVERHEAD, StillError, StillInfo, StillKind, StillOpener,
+    StillSealer, StillType,
+};
+
+/// Bytes that sealing adds to a frame: descriptor, SFrame header, tag. Each RTP packet has one more,
+/// which says whether it is its frame's first or last.
+pub const OVERHEAD: usize = descriptor::LEN + SFRAME_HEADER_LEN + crate::sframe::TAG_LEN;
+
+/// Bytes of every frame's SFrame header: the configuration, 7 of KID, 4 of CTR.
+const SFRAME_HEADER_LEN: usize = 1 + 7 + 4;
