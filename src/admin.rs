@@ -92,6 +92,9 @@ struct AddDevice {
     // A thumbprint is base64url, so one in 64 begins with a dash.
     #[arg(long, allow_hyphen_values = true)]
     identity: Option<String>,
+    /// The camera seals its media: only its owner and whom he lets in can open it
+    #[arg(long, requires = "identity")]
+    sealed: bool,
 }
 
 #[derive(Subcommand)]
@@ -186,6 +189,7 @@ async fn add_device(control: &ControlPlane, add: &AddDevice, out: Output) -> Res
         name: add.name.clone(),
         model: add.model.clone(),
         identity,
+        seals: add.sealed,
         channels: add.channels,
     };
     let texts = control.add_device(&new).await.map_err(|error| error.to_string())?;

@@ -1,6 +1,7 @@
 //! `sightline camera`: the agent. It has its own identity, pushes one source by RTP over QUIC, and
 //! keeps the device secret, which it makes itself and shows on its own terminal only.
 
+mod sealing;
 mod secret;
 mod source;
 
@@ -14,10 +15,12 @@ use sightline_client::wire::RoqTrack;
 use sightline_client::{Identity, Roots, SessionTarget, publish, testcard};
 use sightline_relay_proto::codec::TrackInfo;
 use sightline_relay_proto::frame::Mode;
+use sightline_relay_proto::ids::{Channel, DeviceId};
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::sealing::Sealing;
 use crate::config::{Log, LogFormat};
 use crate::data_dir::make_private_dir;
 use crate::telemetry;
@@ -49,6 +52,10 @@ pub(crate) struct CameraArgs {
     /// Make a new device secret now: every viewer must prove the new one
     #[arg(long)]
     new_secret: bool,
+    /// What leaves the camera: `sealed` frames, which only its owner and whom he lets in can open, or
+    /// `open` ones. The server must have been told the same
+    #[arg(long, default_value = "open", value_parser = ["sealed", "open"])]
+    mode: String,
     /// End when standard input ends
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
@@ -100,10 +107,27 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     let (keyframes, wanted) = watch::channel(0);
     let source = source::open(&args.source, &args.serial, wanted, stop.clone()).await?;
     let tracks: Vec<TrackInfo> = source.tracks().to_vec();
-    let keeper = secret::Keeper::load(&args.folder, &args.serial, api.clone(), args.new_secret)?;
+    let mode = if args.mode == "sealed" { Mode::Sealed } else { Mode::Open };
+    let (source, keyframes, news) = match mode {
+        Mode::Open => (source, keyframes, None),
+        Mode::Sealed => {
+            let sealing = Sealing {
+                identity: identity.clone(),
+                api: api.clone(),
+                serial: DeviceId::new(&args.serial).map_err(|error| error.to_string())?,
+                channel: Channel(args.channel),
+                folder: args.folder.clone(),
+                keyframes,
+            };
+            let sealed = sealing.start(source, stop.clone());
+            (sealed.source, sealed.wanted, Some(sealed.news))
+        }
+    };
+    let keeper =
+        secret::Keeper::load(&args.folder, &args.serial, api.clone(), args.new_secret, news)?;
     let keeping = tokio::spawn(keeper.run(stop.clone()));
     let ending = tokio::spawn(end_of_life(args.until_stdin_ends, stop.clone()));
-    tracing::info!(serial = args.serial, "the camera runs open: sealing is not built yet");
+    tracing::info!(serial = args.serial, mode = args.mode, "the camera runs");
 
     let server = args.server.clone();
     let channel = args.channel;
@@ -112,7 +136,7 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
         let announced: Vec<_> = tracks.iter().map(RoqTrack::announce).collect();
         let server = server.clone();
         async move {
-            let session = api.roq_publish(channel, &announced, Mode::Open).await;
+            let session = api.roq_publish(channel, &announced, mode).await;
             let session = session.map_err(|error| error.to_string())?;
             let server = resolve(&server, session.port).await?.ip();
             Ok::<_, String>(SessionTarget { server, session, roots, identity, endpoint: None })

@@ -2,6 +2,7 @@
 //! proof, SMS window, consent; then it watches by RTP over QUIC and prints statistics.
 
 mod gate;
+mod opening;
 mod output;
 mod sound;
 
@@ -17,6 +18,8 @@ use sightline_relay_proto::codec::TrackInfo;
 
 use crate::camera::{read_roots, resolve};
 use crate::data_dir::make_private_dir;
+
+use self::opening::{Asker, Opening};
 
 /// Time between two lines of statistics.
 const REPORT: Duration = Duration::from_secs(2);
@@ -74,24 +77,37 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
     let roots = read_roots(Some(&args.ca))?.ok_or("--ca is needed")?;
     let api = Api::new(&args.server, Some(&roots), identity.clone())
         .map_err(|error| error.to_string())?;
-    let grant = gate::pass(&api, &args.gate, &args.folder, &args.serial, args.channel).await?;
+    let passed = gate::pass(&api, &args.gate, &args.folder, &args.serial, args.channel).await?;
     let session = api
-        .roq_session(&grant, &args.serial, args.channel)
+        .roq_session(&passed.grant, &args.serial, args.channel)
         .await
         .map_err(|error| error.to_string())?;
-    if session.sealed {
-        return Err(
-            "the camera is sealed, and this command has no key to open what it sends".into()
-        );
-    }
     let tracks = session.infos().map_err(|error| error.to_string())?;
+    let opening = if session.sealed {
+        let secret = args.gate.secret()?;
+        let asker = Asker {
+            api: &api,
+            access: &passed.access,
+            serial: &args.serial,
+            channel: args.channel,
+        };
+        let key = args.gate.camera_key()?;
+        Some(Opening::prepare(asker, &secret, key.as_deref(), &args.folder).await?)
+    } else {
+        None
+    };
     let server = resolve(&args.server, session.port).await?.ip();
     let target = SessionTarget { server, session, roots, identity, endpoint: None };
     let viewer = Viewer::connect(&target).await.map_err(|error| error.to_string())?;
-    show(args, viewer, &tracks).await
+    show(args, viewer, &tracks, opening).await
 }
 
-async fn show(args: &WatchArgs, mut viewer: Viewer, tracks: &[TrackInfo]) -> Result<(), String> {
+async fn show(
+    args: &WatchArgs,
+    mut viewer: Viewer,
+    tracks: &[TrackInfo],
+    mut opening: Option<Opening<'_>>,
+) -> Result<(), String> {
     let mut out = output::Output::open(
         args.out.as_deref(),
         args.sound.as_deref(),
@@ -112,13 +128,21 @@ async fn show(args: &WatchArgs, mut viewer: Viewer, tracks: &[TrackInfo]) -> Res
             () = ended => break Ok(()),
             _ = tokio::signal::ctrl_c() => break Ok(()),
             _ = reports.tick() => report(&viewer.stats()),
-            frame = viewer.next() => match frame {
-                Ok(frame) => out.write(&frame)?,
-                Err(error) => break Err(error.to_string()),
+            frame = viewer.next() => match (frame, &mut opening) {
+                (Ok(frame), None) => out.write(&frame)?,
+                (Ok(frame), Some(opening)) => {
+                    if let Some(frame) = opening.open(frame).await? {
+                        out.write(&frame)?;
+                    }
+                }
+                (Err(error), _) => break Err(error.to_string()),
             }
         }
     };
     report(&viewer.stats());
+    if let Some(opening) = &opening {
+        eprintln!("{}", opening.report());
+    }
     out.finish()?;
     viewer.close();
     outcome

@@ -29,6 +29,8 @@ pub struct NewDevice {
     pub model: String,
     /// Sealed: thumbprint of its identity key. Open: none.
     pub identity: Option<Thumbprint>,
+    /// The device seals its media, for which it needs an identity.
+    pub seals: bool,
     /// Number of channels.
     pub channels: u16,
 }
@@ -88,6 +90,9 @@ impl ControlPlane {
         if !fits(&new.name) || !fits(&new.model) || !(1..=MAX_CHANNELS).contains(&new.channels) {
             return Err(AdminError::BadDevice);
         }
+        if new.seals && new.identity.is_none() {
+            return Err(AdminError::BadDevice);
+        }
         let code = base32::encode(&random::bytes::<CODE_BYTES>(self.random()));
         let (publish_password, kind) = match new.identity {
             Some(identity) => (None, DeviceKind::Agent(identity)),
@@ -102,6 +107,7 @@ impl ControlPlane {
             name: new.name.clone(),
             model: new.model.clone(),
             kind,
+            seals: new.seals,
             channels: new.channels,
         };
         if !self.store().device_add(&device, self.now()).await.map_err(Inner::from)? {

@@ -118,11 +118,11 @@ impl ControlPlane {
 }
 
 impl DeviceState {
-    /// Whether the device seals its media. None does yet: an agent has the identity that sealing
-    /// stands on, but pushes clear media and is labelled so.
+    /// Whether the device seals its media. Without an identity none can.
     pub fn sealed(&self) -> bool {
         match self.device.kind {
-            DeviceKind::Agent(_) | DeviceKind::Credential(_) => false,
+            DeviceKind::Agent(_) => self.device.seals,
+            DeviceKind::Credential(_) => false,
         }
     }
 }

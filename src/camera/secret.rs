@@ -4,12 +4,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::DeviceSecret;
 use sightline_client::api::{Api, DeviceKnown};
+use sightline_client::keys::{ExchangePublic, SigningPublic};
 use sightline_client::retry::Backoff;
-use sightline_grant::Redacted;
+use sightline_client::secret::CryptoFailed;
+use sightline_grant::{PublicKey, Redacted};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
+use super::sealing::News;
 use crate::data_dir::write_private;
 
 /// File with the secret and the epochs it belongs to, 0600.
@@ -23,29 +30,54 @@ pub(crate) struct Keeper {
     serial: String,
     api: Api,
     known: DeviceKnown,
+    /// Public halves of the secret that the folder holds.
+    publics: Option<Publics>,
     rotate: bool,
+    /// Whoever seals with it.
+    news: Option<mpsc::Sender<News>>,
+}
+
+/// What others may know of a device secret.
+#[derive(Clone, Copy)]
+struct Publics {
+    /// The key verifier.
+    auth: SigningPublic,
+    archive: ExchangePublic,
+}
+
+impl Publics {
+    fn of(secret: &DeviceSecret) -> Result<Self, CryptoFailed> {
+        let auth = secret.auth_key()?.verifier();
+        Ok(Self { auth, archive: secret.archive_key()?.public() })
+    }
 }
 
 impl Keeper {
-    /// Reads what the folder holds. `rotate`: make a new secret at the next contact.
+    /// Reads what the folder holds. `rotate`: make a new secret at the next contact. `news`: whoever
+    /// seals.
     pub(crate) fn load(
         folder: &Path,
         serial: &str,
         api: Api,
         rotate: bool,
+        news: Option<mpsc::Sender<News>>,
     ) -> Result<Self, String> {
         let path = folder.join(SECRET_FILE);
-        let known = match std::fs::read_to_string(&path) {
-            Ok(text) => parse(&text).unwrap_or_default(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => DeviceKnown::default(),
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => Zeroizing::new(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Zeroizing::default(),
             Err(error) => return Err(format!("{}: {error}", path.display())),
         };
-        Ok(Self { path, serial: serial.to_owned(), api, known, rotate })
+        let known = parse(&text).unwrap_or_default();
+        let secret = text.lines().next().and_then(|line| DeviceSecret::parse(line).ok());
+        let publics = secret.and_then(|secret| Publics::of(&secret).ok());
+        Ok(Self { path, serial: serial.to_owned(), api, known, publics, rotate, news })
     }
 
     /// Polls until `stop`; makes a secret when a new owner has bound the device.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
+        self.announce().await;
         loop {
             let wait = tokio::select! {
                 () = stop.cancelled() => return,
@@ -75,22 +107,63 @@ impl Keeper {
             self.rotate = false;
             return Ok(());
         }
-        self.known = DeviceKnown { binding_epoch: state.binding_epoch, key_epoch: state.key_epoch };
+        if state.list_version != self.known.list_version {
+            self.fetch_list().await?;
+        }
+        self.known = DeviceKnown {
+            binding_epoch: state.binding_epoch,
+            key_epoch: state.key_epoch,
+            list_version: state.list_version,
+        };
         Ok(())
+    }
+
+    /// Hands the server's viewer list on to whoever seals, who judges it.
+    async fn fetch_list(&self) -> Result<(), String> {
+        let Some(news) = &self.news else { return Ok(()) };
+        let answer = self.api.device_viewer_list().await.map_err(|error| error.to_string())?;
+        if let Some(list) = answer.list {
+            let bytes = B64.decode(&list).map_err(|_| "the server's viewer list is malformed")?;
+            // Whoever seals ends with the camera.
+            let _ = news.send(News::List(bytes)).await;
+        }
+        Ok(())
+    }
+
+    /// Tells whoever seals which secret is in force.
+    async fn announce(&self) {
+        if let (Some(news), Some(Publics { auth, archive })) = (&self.news, self.publics) {
+            let epoch = self.known.binding_epoch;
+            let _ = news.send(News::Bound { epoch, auth, archive }).await;
+        }
     }
 
     async fn make(&mut self, binding_epoch: u64) -> Result<(), String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let secret = DeviceSecret::generate().map_err(|error| text(&error))?;
-        let verifier = secret.auth_key().map_err(|error| text(&error))?.verifier();
-        let stored = self.api.put_key_verifier(binding_epoch, &verifier).await;
+        let publics = Publics::of(&secret).map_err(|error| text(&error))?;
+        let stored = self.api.put_key_verifier(binding_epoch, &publics.auth).await;
         let key_epoch = stored.map_err(|error| text(&error))?.key_epoch;
-        self.known = DeviceKnown { binding_epoch, key_epoch };
+        self.known = DeviceKnown { binding_epoch, key_epoch, list_version: 0 };
         let shown = secret.text();
-        let line = format!("{}\n{binding_epoch} {key_epoch}\n", shown.expose());
-        write_private(&self.path, line.as_bytes()).map_err(|error| text(&error))?;
+        let lines = Zeroizing::new(format!(
+            "{}\n{binding_epoch} {key_epoch}\n{}\n",
+            shown.expose(),
+            self.camera_key()
+        ));
+        write_private(&self.path, lines.as_bytes()).map_err(|error| text(&error))?;
         self.show(&shown);
+        self.publics = Some(publics);
+        self.announce().await;
         Ok(())
+    }
+
+    /// What viewers pin: the public half of the camera's identity.
+    fn camera_key(&self) -> String {
+        match self.api.identity().public_key() {
+            PublicKey::Ed25519(key) => B64.encode(key),
+            PublicKey::P256 { .. } => String::new(),
+        }
     }
 
     /// On the camera's own terminal, never in a log and never to the server.
@@ -98,6 +171,7 @@ impl Keeper {
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "[camera {}] bound to a new owner", self.serial);
         let _ = writeln!(out, "[camera {}] device secret: {}", self.serial, secret.expose());
+        let _ = writeln!(out, "[camera {}] camera key: {}", self.serial, self.camera_key());
         let _ = out.flush();
     }
 }
@@ -105,7 +179,8 @@ impl Keeper {
 /// The epochs in the file's second line.
 fn parse(text: &str) -> Option<DeviceKnown> {
     let (binding, key) = text.lines().nth(1)?.split_once(' ')?;
-    Some(DeviceKnown { binding_epoch: binding.parse().ok()?, key_epoch: key.parse().ok()? })
+    let (binding_epoch, key_epoch) = (binding.parse().ok()?, key.parse().ok()?);
+    Some(DeviceKnown { binding_epoch, key_epoch, list_version: 0 })
 }
 
 #[cfg(test)]
@@ -114,8 +189,9 @@ mod tests {
 
     #[test]
     fn the_file_remembers_which_binding_its_secret_is_for() {
-        let known = parse("AAAA-BBBB\n7 9\n");
-        assert_eq!(known, Some(DeviceKnown { binding_epoch: 7, key_epoch: 9 }));
+        let known = DeviceKnown { binding_epoch: 7, key_epoch: 9, list_version: 0 };
+        assert_eq!(parse("AAAA-BBBB\n7 9\n").as_ref(), Some(&known));
+        assert_eq!(parse("AAAA-BBBB\n7 9\nCAMERA-KEY\n"), Some(known));
         assert_eq!(parse("AAAA-BBBB\n"), None);
         assert_eq!(parse(""), None);
     }

@@ -211,6 +211,7 @@ pub(crate) async fn ensure_demo_device(
         name: "Demo camera".into(),
         model: "Sightline test card".into(),
         identity: Some(thumbprint),
+        seals: false,
         channels: 1,
     };
     match control.add_device(&new).await {

@@ -116,6 +116,7 @@ mod tests {
             name: "Camera".into(),
             model: String::new(),
             identity: None,
+            seals: false,
             channels: 1,
         }
     }

@@ -35,9 +35,20 @@ pub(super) struct GateArgs {
     /// Agree to the processing that viewing needs (asked for otherwise)
     #[arg(long)]
     consent: bool,
+    /// Sealed camera: its key, as its terminal shows it below the device secret
+    #[arg(long, allow_hyphen_values = true)]
+    camera_key: Option<String>,
     /// Verification code: bind the device to this account first if it is not
     #[arg(long)]
     bind_code: Option<String>,
+}
+
+/// What the gate gave.
+pub(super) struct Passed {
+    /// For one media session.
+    pub(super) grant: Redacted<String>,
+    /// The login's.
+    pub(super) access: Redacted<String>,
 }
 
 /// Goes through the gate until it gives a grant.
@@ -47,7 +58,7 @@ pub(super) async fn pass(
     folder: &Path,
     serial: &str,
     channel: u16,
-) -> Result<Redacted<String>, String> {
+) -> Result<Passed, String> {
     let mut login = Login::restore(api, folder).await;
     for _ in 0..MAX_STEPS {
         let Some(access) = login.as_ref().map(|login| login.access.clone()) else {
@@ -55,7 +66,7 @@ pub(super) async fn pass(
             continue;
         };
         let error = match api.media_grant(&access, serial, channel).await {
-            Ok(grant) => return Ok(grant.grant),
+            Ok(granted) => return Ok(Passed { grant: granted.grant, access }),
             Err(error) => error,
         };
         match error.problem() {
@@ -68,6 +79,35 @@ pub(super) async fn pass(
         }
     }
     Err("the gate asks for the same step again and again".into())
+}
+
+impl GateArgs {
+    /// The device secret, from its file or its owner.
+    pub(super) fn secret(&self) -> Result<DeviceSecret, String> {
+        let text = match self.secret_line(0)? {
+            Some(line) => line,
+            None => Redacted::new(ask("Device secret, as the camera's terminal shows it")?),
+        };
+        DeviceSecret::parse(text.expose()).map_err(|error| error.to_string())
+    }
+
+    /// The key of a sealed camera, if it is given.
+    pub(super) fn camera_key(&self) -> Result<Option<String>, String> {
+        if let Some(key) = &self.camera_key {
+            return Ok(Some(key.clone()));
+        }
+        // The camera's own file has the secret, the epochs, and this.
+        Ok(self.secret_line(2)?.map(Redacted::into_inner))
+    }
+
+    /// A line of the secret's file.
+    fn secret_line(&self, at: usize) -> Result<Option<Redacted<String>>, String> {
+        let Some(path) = &self.secret_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let line = text.lines().nth(at).map(str::to_owned);
+        Ok(if at == 0 { Some(line.unwrap_or_default()) } else { line }.map(Redacted::new))
+    }
 }
 
 struct Login {
@@ -156,16 +196,7 @@ async fn signed_challenge(
     serial: &str,
     channel: u16,
 ) -> Result<(String, [u8; 64]), String> {
-    let text = match &args.secret_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            // The camera's own file has the epochs in its second line.
-            text.lines().next().unwrap_or_default().to_owned()
-        }
-        None => ask("Device secret, as the camera's terminal shows it")?,
-    };
-    let secret = DeviceSecret::parse(&text).map_err(|error| error.to_string())?;
+    let secret = args.secret()?;
     let key = secret.auth_key().map_err(|error| error.to_string())?;
     let challenge =
         api.key_challenge(access, serial, channel).await.map_err(|error| error.to_string())?;

@@ -32,6 +32,8 @@ pub enum Publisher {
     WhipAiortc,
     /// GStreamer's RTSP server, which the relay pulls from, with Digest.
     PullGst,
+    /// The agent, which seals what it sends.
+    AgentSealed,
     /// The agent with a tone in G.711.
     AgentG711,
     /// FFmpeg pushes H.265 and Opus by RTSP, interleaved.
@@ -118,8 +120,9 @@ const AAC: [&str; 6] = ["-c:v", "copy", "-c:a", "aac", "-b:a", "64k"];
 
 impl Publisher {
     /// All kinds of transport, each with H.264 and Opus, and then the other codecs.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Agent,
+        Self::AgentSealed,
         Self::RtspTcp,
         Self::RtspUdp,
         Self::WhipFfmpeg,
@@ -134,6 +137,7 @@ impl Publisher {
     pub fn name(self) -> &'static str {
         match self {
             Self::Agent => "agent RoQ",
+            Self::AgentSealed => "agent RoQ, sealed",
             Self::RtspTcp => "ffmpeg RTSP/TCP",
             Self::RtspUdp => "ffmpeg RTSP/UDP",
             Self::WhipFfmpeg => "ffmpeg WHIP",
@@ -147,7 +151,7 @@ impl Publisher {
 
     /// Whether it is the product's own agent, which has an identity and no publish password.
     pub fn is_agent(self) -> bool {
-        matches!(self, Self::Agent | Self::AgentG711)
+        matches!(self, Self::Agent | Self::AgentSealed | Self::AgentG711)
     }
 
     /// Starts publishing as `device`, with its files in `folder`.
@@ -174,7 +178,9 @@ impl Publisher {
 
     fn command(self, device: &Device) -> Command {
         match self {
-            Self::Agent | Self::AgentG711 => agent(device, &card(&device.serial)),
+            Self::Agent | Self::AgentSealed | Self::AgentG711 => {
+                agent(device, &card(&device.serial))
+            }
             Self::RtspTcp => ffmpeg_rtsp(device, "tcp", &["-c", "copy"]),
             Self::RtspUdp => ffmpeg_rtsp(device, "udp", &["-c", "copy"]),
             Self::RtspH265 => ffmpeg_rtsp(device, "tcp", &H265),
@@ -234,7 +240,8 @@ fn agent(device: &Device, card: &Arguments) -> Command {
         .arg(folder)
         .args(["--width", &options.width.to_string(), "--height", &options.height.to_string()])
         .args(["--fps", &options.fps.to_string(), "--gop", &gop.to_string()])
-        .args(["--bitrate", &options.bitrate.to_string(), "--tone", tone_name(options.tone)]);
+        .args(["--bitrate", &options.bitrate.to_string(), "--tone", tone_name(options.tone)])
+        .args(["--mode", if device.sealed { "sealed" } else { "open" }]);
     command
 }
 

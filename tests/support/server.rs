@@ -20,6 +20,8 @@ pub const ORIGIN: &str = "http://127.0.0.1:8080";
 pub const HTTPS_ORIGIN: &str = "https://localhost:8443";
 /// The data folder inside the server's folder.
 const DATA: &str = "data";
+/// Metrics, on loopback.
+const METRICS: &str = "127.0.0.1:9464";
 /// RTSP port.
 pub const RTSP: u16 = 8554;
 /// How long the server may take to answer after its start.
@@ -50,6 +52,8 @@ pub struct Device {
     pub open: bool,
     /// Folder of an agent, with the CA of its server as `ca.pem`.
     pub agent: Option<PathBuf>,
+    /// An agent that seals what it sends.
+    pub sealed: bool,
 }
 
 fn binary() -> PathBuf {
@@ -141,6 +145,11 @@ impl Server {
         format!("{}{}", String::from_utf8_lossy(&stdout), self.process.complaints())
     }
 
+    /// Its metrics as text.
+    pub fn metrics(&self) -> String {
+        http_get_from(METRICS, "/metrics").expect("it tells its metrics")
+    }
+
     /// Adds an open device (plain RTSP and WHIP cameras, and cameras that the server pulls).
     pub fn add_open_device(&self) -> Device {
         self.add_device(&["--open"])
@@ -148,6 +157,15 @@ impl Server {
 
     /// Adds a camera behind the agent, with an identity in a folder of its own.
     pub fn add_agent(&self) -> Device {
+        self.add_agent_with(&[])
+    }
+
+    /// The same, sealed.
+    pub fn add_sealed_agent(&self) -> Device {
+        Device { sealed: true, ..self.add_agent_with(&["--sealed"]) }
+    }
+
+    fn add_agent_with(&self, flags: &[&str]) -> Device {
         let folder = self.folder.path().join(format!("agent-{}", next_number()));
         let mut command = sightline();
         command.args(["camera", "--print-identity", "--folder"]).arg(&folder);
@@ -155,7 +173,8 @@ impl Server {
         let identity = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         fs::copy(self.ca(), folder.join("ca.pem")).expect("the server made its CA");
-        Device { agent: Some(folder), open: false, ..self.add_device(&["--identity", &identity]) }
+        let flags = [&["--identity", identity.as_str()], flags].concat();
+        Device { agent: Some(folder), open: false, ..self.add_device(&flags) }
     }
 
     fn add_device(&self, flags: &[&str]) -> Device {
@@ -167,7 +186,7 @@ impl Server {
             code: text("verification_code").expect("a verification code"),
             password: text("publish_password").unwrap_or_default(),
             open: true,
-            agent: None,
+            ..Device::default()
         }
     }
 
@@ -239,7 +258,10 @@ fn launch(folder: &Path, flags: &[String]) -> Process {
 
 /// A bare HTTP GET, for readiness.
 fn http_get(path: &str) -> Option<String> {
-    let address = ORIGIN.strip_prefix("http://").expect("plain HTTP");
+    http_get_from(ORIGIN.strip_prefix("http://").expect("plain HTTP"), path)
+}
+
+fn http_get_from(address: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;

@@ -239,13 +239,51 @@ fn watch(
     folder: &Path,
     seconds: u64,
 ) -> Running {
+    let (mut process, sound) = pass_and_watch(server, terminal, device, folder, seconds, "-");
+    let deadline = Instant::now() + Duration::from_secs(seconds) + SLACK;
+    let stdout = process.take_stdout();
+    let reader = thread::spawn(move || decode_pictures(stdout));
+    Running { process, ends: Ends::Alone, reader, sound: Some(sound), deadline }
+}
+
+/// Watches with the product's own viewer until its end, and gives the bytes of what it wrote:
+/// pictures and sound as they came.
+pub fn record(
+    server: &Server,
+    terminal: &Terminal,
+    device: &Device,
+    folder: &Path,
+    seconds: u64,
+) -> (Vec<u8>, Vec<u8>) {
+    let pictures = folder.join(format!("{}.pictures", device.serial));
+    let out = pictures.to_str().expect("a plain path");
+    let (mut process, sound) = pass_and_watch(server, terminal, device, folder, seconds, out);
+    let status = process.wait(Duration::from_secs(seconds) + SLACK);
+    assert!(status.is_some_and(|status| status.success()), "{}", process.complaints());
+    let read = |path: &Path| fs::read(path).expect("it wrote what it saw");
+    (read(&pictures), read(&sound))
+}
+
+/// Starts the product's own viewer and gets it through the gate; the file of its sound.
+fn pass_and_watch(
+    server: &Server,
+    terminal: &Terminal,
+    device: &Device,
+    folder: &Path,
+    seconds: u64,
+    out: &str,
+) -> (Process, PathBuf) {
     let name = Viewer::Watch.process_name(&device.serial);
     let secret = folder.join(format!("{name}.secret"));
-    fs::write(&secret, &device.password).expect("a writable folder");
+    match &device.agent {
+        // What the camera shows its owner: the secret, and the key that viewers pin.
+        Some(agent) => drop(fs::copy(agent.join("secret.txt"), &secret).expect("a secret")),
+        None => fs::write(&secret, &device.password).expect("a writable folder"),
+    }
     let sound = folder.join(format!("{name}.sound"));
     let mut command = sightline();
     command
-        .args(["watch", "--server", HTTPS_ORIGIN, "--consent", "--out", "-"])
+        .args(["watch", "--server", HTTPS_ORIGIN, "--consent", "--out", out])
         .args(["--serial", &device.serial, "--phone", &terminal.phone])
         .args(["--seconds", &seconds.to_string()])
         .arg("--ca")
@@ -271,10 +309,7 @@ fn watch(
         }
         writeln!(answers, "{code}").expect("it waits for its answer");
     }
-    let deadline = Instant::now() + Duration::from_secs(seconds) + SLACK;
-    let stdout = process.take_stdout();
-    let reader = thread::spawn(move || decode_pictures(stdout));
-    Running { process, ends: Ends::Alone, reader, sound: Some(sound), deadline }
+    (process, sound)
 }
 
 /// Starts a client that takes one JSON object and prints JSON lines until it ends by itself.

@@ -67,6 +67,7 @@ fn device(serial: &str) -> Device {
         model: "m".into(),
         kind: DeviceKind::Agent(Thumbprint([9; 32])),
         code: vec![4],
+        seals: false,
         channels: 1,
     }
 }

@@ -249,6 +249,8 @@ pub struct Device {
     pub model: String,
     /// How it protects and publishes.
     pub kind: DeviceKind,
+    /// Its media is sealed: clear media of it is refused, and the reverse.
+    pub seals: bool,
     /// Keyed hash of the verification code.
     pub code: Vec<u8>,
     /// Number of channels.
@@ -258,7 +260,7 @@ pub struct Device {
 /// How a device protects and publishes.
 #[derive(Clone, Debug)]
 pub enum DeviceKind {
-    /// The agent: publishes with its identity key; its media can be sealed.
+    /// The agent: publishes with its identity key; its media may be sealed.
     Agent(Thumbprint),
     /// An RTSP or WHIP camera: publishes with a password, always open.
     Credential(Credential),

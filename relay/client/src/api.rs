@@ -429,6 +429,60 @@ impl Api {
         decode(&self.send(Method::PUT, path, Auth::Key, Some(&body)).await?)
     }
 
+    /// The viewer list for the device that asks.
+    pub async fn device_viewer_list(&self) -> Result<HeldList, ApiError> {
+        self.get("/v1/device/viewer-list", Auth::Key).await
+    }
+
+    /// The device's new generation, wrapped for its viewers.
+    pub async fn put_generation(&self, blob: &[u8]) -> Result<(), ApiError> {
+        let body = serde_json::json!({ "blob": B64.encode(blob) });
+        self.send(Method::PUT, "/v1/device/generations", Auth::Key, Some(&body)).await?;
+        Ok(())
+    }
+
+    /// Generations of a camera for one X25519 key, through the gate: the newest, or with `after`
+    /// those behind it, rising.
+    pub async fn generations(
+        &self,
+        access: &Redacted<String>,
+        serial: &str,
+        channel: u16,
+        recipient: &[u8; 32],
+        after: u64,
+        limit: usize,
+    ) -> Result<Generations, ApiError> {
+        let body = serde_json::json!({
+            "channel": channel,
+            "recipient": B64.encode(recipient),
+            "after": after,
+            "limit": limit,
+        });
+        let path = format!("/v1/devices/{serial}/generations");
+        self.post(&path, Auth::Access(access), &body).await
+    }
+
+    /// The viewer list of a camera of the account.
+    pub async fn viewer_list(
+        &self,
+        access: &Redacted<String>,
+        serial: &str,
+    ) -> Result<HeldList, ApiError> {
+        self.get(&format!("/v1/devices/{serial}/viewer-list"), Auth::Access(access)).await
+    }
+
+    /// A new viewer list for a camera of the account, signed with its secret.
+    pub async fn put_viewer_list(
+        &self,
+        access: &Redacted<String>,
+        serial: &str,
+        list: &[u8],
+    ) -> Result<HeldList, ApiError> {
+        let body = serde_json::json!({ "list": B64.encode(list) });
+        let path = format!("/v1/devices/{serial}/viewer-list");
+        decode(&self.send(Method::PUT, &path, Auth::Access(access), Some(&body)).await?)
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str, auth: Auth<'_>) -> Result<T, ApiError> {
         decode(&self.send(Method::GET, path, auth, NOTHING).await?)
     }

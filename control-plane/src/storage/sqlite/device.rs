@@ -37,8 +37,8 @@ impl DeviceStore for SqliteStore {
         };
         let done = query(
             "INSERT INTO device (serial, name, model, sealed, identity, publish_token,
-                publish_ha1_enc, publish_verifier, code, channels, added_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+                publish_ha1_enc, publish_verifier, code, channels, added_at, seals)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
         )
         .bind(device.serial.as_str())
         .bind(&device.name)
@@ -51,6 +51,7 @@ impl DeviceStore for SqliteStore {
         .bind(&device.code)
         .bind(i64::from(device.channels))
         .bind(int(now))
+        .bind(device.seals)
         .execute(&mut *tx)
         .await?;
         if done.rows_affected() == 0 {
@@ -236,6 +237,7 @@ fn state(row: &SqliteRow) -> Stored<DeviceState> {
             name: row.text("name")?,
             model: row.text("model")?,
             kind,
+            seals: row.num("seals")? == 1,
             code: row.blob("code")?,
             channels: u16::try_from(row.num("channels")?).map_err(|_| broken())?,
         },

@@ -279,6 +279,8 @@ pub struct DeviceKnown {
     pub binding_epoch: u64,
     /// Last key epoch.
     pub key_epoch: u64,
+    /// Version of the viewer list that it holds; 0 without one.
+    pub list_version: u64,
 }
 
 /// What the server knows of a device.
@@ -292,6 +294,38 @@ pub struct DeviceState {
     pub key_epoch: u64,
     /// A new secret and its verifier are awaited.
     pub key_wanted: bool,
+    /// Version of the viewer list that the server holds; 0 without one.
+    #[serde(default)]
+    pub list_version: u64,
+}
+
+/// The viewer list that the server holds for a binding.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct HeldList {
+    /// The binding.
+    pub binding_epoch: u64,
+    /// Version; 0 without a list.
+    pub version: u64,
+    /// The signed bytes, base64url.
+    pub list: Option<String>,
+}
+
+/// Generations of a camera, each for one recipient.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Generations {
+    /// One each.
+    pub generations: Vec<HeldGeneration>,
+    /// There are more.
+    pub more: bool,
+}
+
+/// A generation that the server holds and cannot open.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct HeldGeneration {
+    /// Its number.
+    pub generation: u64,
+    /// Header, signature, and the wrap of whoever asked; base64url.
+    pub blob: String,
 }
 
 /// Answer to a key verifier.

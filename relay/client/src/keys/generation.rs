@@ -83,7 +83,7 @@ impl BaseKey {
     }
 
     /// The bytes, for key schedules.
-    pub(crate) fn expose(&self) -> &[u8; BASE_KEY_LEN] {
+    pub fn expose(&self) -> &[u8; BASE_KEY_LEN] {
         &self.0
     }
 
