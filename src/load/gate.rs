@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::api::{Api, ApiError, BindRequest, OtpRequest, SignIn, Tokens};
+use sightline_client::secret::ChallengeFor;
 use sightline_client::{Identity, Roots};
 use sightline_grant::Redacted;
 
@@ -312,8 +313,8 @@ impl Terminal {
         let message = B64.decode(&challenge.message).map_err(|_| ApiError::Answer)?;
         let secret = self.camera().secret().ok_or_else(|| "the camera is not bound".to_owned())?;
         let key = secret.auth_key().map_err(|error| error.to_string())?;
-        let signature =
-            key.sign_challenge(&message, serial, 0).map_err(|error| error.to_string())?;
+        let asked = ChallengeFor { terminal: self.api.identity().thumbprint(), serial, channel: 0 };
+        let signature = key.sign_challenge(&message, asked).map_err(|error| error.to_string())?;
         let id = &challenge.challenge_id;
         let prove = || self.api.key_proof(&access, serial, id, &signature);
         Ok(self.doors().patiently(prove).await?)

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use clap::Args;
 use sightline_client::DeviceSecret;
 use sightline_client::api::{Api, ApiError, BindRequest, OtpChallenge, OtpRequest, SignIn, Tokens};
+use sightline_client::secret::ChallengeFor;
 use sightline_grant::Redacted;
 
 use crate::data_dir::write_private;
@@ -201,7 +202,8 @@ async fn signed_challenge(
     let challenge =
         api.key_challenge(access, serial, channel).await.map_err(|error| error.to_string())?;
     let message = B64.decode(&challenge.message).map_err(|_| "the challenge is malformed")?;
-    let signature = key.sign_challenge(&message, serial, channel);
+    let asked = ChallengeFor { terminal: api.identity().thumbprint(), serial, channel };
+    let signature = key.sign_challenge(&message, asked);
     Ok((challenge.challenge_id, signature.map_err(|error| error.to_string())?))
 }
 

@@ -15,6 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde_json::Value;
 use sightline_client::api::{Api, BindRequest, OtpRequest, RtspHandle, ServerInfo, SignIn};
+use sightline_client::secret::ChallengeFor;
 use sightline_client::wire::RoqSession;
 use sightline_client::{DeviceSecret, Identity, Roots, SessionTarget};
 use sightline_grant::Redacted;
@@ -365,7 +366,8 @@ impl User {
         let message = B64.decode(&challenge.message).expect("base64url");
         let secret = DeviceSecret::parse(secret).expect("a device secret");
         let key = secret.auth_key().expect("a key");
-        let signature = key.sign_challenge(&message, serial, 0).expect("a challenge for it");
+        let asked = ChallengeFor { terminal: self.api.identity().thumbprint(), serial, channel: 0 };
+        let signature = key.sign_challenge(&message, asked).expect("the challenge");
         (challenge.challenge_id, signature)
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::api::{Api, ApiError, BindRequest, OtpChallenge, OtpRequest, SignIn, Tokens};
+use sightline_client::secret::ChallengeFor;
 use sightline_client::{DeviceSecret, Identity};
 use sightline_grant::{Redacted, Role};
 
@@ -97,7 +98,8 @@ impl Terminal {
         let challenge = challenge.expect("a bound device has challenges");
         let message = B64.decode(&challenge.message).expect("base64url");
         let key = secret.auth_key().expect("a key");
-        let signature = key.sign_challenge(&message, serial, 0).expect("a challenge for it");
+        let asked = ChallengeFor { terminal: self.api.identity().thumbprint(), serial, channel: 0 };
+        let signature = key.sign_challenge(&message, asked).expect("the challenge");
         self.api.key_proof(&access, serial, &challenge.challenge_id, &signature).await
     }
 

@@ -1,5 +1,6 @@
 //! The camera's and the viewer's side of Sightline: keys, the HTTP API, publishing and watching
 //! over RTP over QUIC, watching over WebTransport, WHEP and RTSP, pulling from RTSP cameras, and clips as sources.
+//! Keys and frames of sealed video are in [`keys`] and [`sealed`]; `KEYS.md` has their formats.
 //!
 //! Used by the camera agent, the load tool and the tests.
 

@@ -3,7 +3,7 @@
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::rand;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use sightline_grant::Redacted;
+use sightline_grant::{Redacted, Thumbprint};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::keys::ExchangeKey;
@@ -37,8 +37,20 @@ pub struct InvalidSecret;
 #[error("the crypto library failed")]
 pub struct CryptoFailed;
 
-/// A message that a server wants signed is not a key challenge for this device and channel. Signing
-/// it could endorse a viewer list of the server's own making.
+/// What a key challenge must be for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChallengeFor<'a> {
+    /// The terminal that asked: its key in HTTP. A challenge that a server fetched for a terminal of
+    /// its own is told by this.
+    pub terminal: Thumbprint,
+    /// The device.
+    pub serial: &'a str,
+    /// The lens.
+    pub channel: u16,
+}
+
+/// A message that a server wants signed is not the key challenge that was asked for. Signing it
+/// could endorse a viewer list of the server's own making.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 #[error("the challenge is for something else; nothing was signed")]
 pub struct NotAChallenge;
@@ -146,38 +158,38 @@ impl AuthKey {
         self.0.public_key().as_ref().try_into().expect("an Ed25519 public key has 32 bytes")
     }
 
-    /// Signs a key challenge for this device and channel; nothing else that a server may send.
+    /// Signs the key challenge that was asked for; nothing else that a server may send.
     ///
     /// # Errors
     /// The message is another one.
     pub fn sign_challenge(
         &self,
         message: &[u8],
-        serial: &str,
-        channel: u16,
+        asked: ChallengeFor<'_>,
     ) -> Result<[u8; 64], NotAChallenge> {
-        Self::sign_challenge_with(&self.0, message, serial, channel)
-    }
-
-    pub(crate) fn sign_challenge_with(
-        key: &Ed25519KeyPair,
-        message: &[u8],
-        serial: &str,
-        channel: u16,
-    ) -> Result<[u8; 64], NotAChallenge> {
-        let text = std::str::from_utf8(message).map_err(|_| NotAChallenge)?;
-        let lines: Vec<&str> = text.split('\n').collect();
-        let ours = lines.len() == CHALLENGE_LINES
-            && lines[0] == CHALLENGE_LABEL
-            && lines[4] == serial
-            && lines[5] == channel.to_string();
-        if ours { Ok(signature(key, message)) } else { Err(NotAChallenge) }
+        sign_challenge(&self.0, message, asked)
     }
 
     /// Signs a document of this crate, whose label is part of it.
     pub(crate) fn sign_document(&self, labelled: &[u8]) -> [u8; 64] {
         signature(&self.0, labelled)
     }
+}
+
+/// Signs `message` if it is the challenge that was asked for.
+pub(crate) fn sign_challenge(
+    key: &Ed25519KeyPair,
+    message: &[u8],
+    asked: ChallengeFor<'_>,
+) -> Result<[u8; 64], NotAChallenge> {
+    let text = std::str::from_utf8(message).map_err(|_| NotAChallenge)?;
+    let lines: Vec<&str> = text.split('\n').collect();
+    let ours = lines.len() == CHALLENGE_LINES
+        && lines[0] == CHALLENGE_LABEL
+        && lines[3] == asked.terminal.to_string()
+        && lines[4] == asked.serial
+        && lines[5] == asked.channel.to_string();
+    if ours { Ok(signature(key, message)) } else { Err(NotAChallenge) }
 }
 
 fn signature(key: &Ed25519KeyPair, message: &[u8]) -> [u8; 64] {
@@ -230,23 +242,26 @@ mod tests {
     }
 
     #[test]
-    fn only_a_key_challenge_for_this_device_and_channel_is_signed() {
+    fn only_the_key_challenge_that_was_asked_for_is_signed() {
         let key = counting().auth_key().expect("derived");
-        let message = |label: &str, serial: &str, channel: &str, rest: &str| {
-            format!("{label}\nserver\nsession\nterminal\n{serial}\n{channel}\nnonce\n{rest}")
+        let asked = ChallengeFor { terminal: Thumbprint([3; 32]), serial: "CAM-1", channel: 0 };
+        let message = |label: &str, terminal: u8, serial: &str, channel: &str, rest: &str| {
+            let terminal = Thumbprint([terminal; 32]);
+            format!("{label}\nserver\nsession\n{terminal}\n{serial}\n{channel}\nnonce\n{rest}")
         };
-        let right = message(CHALLENGE_LABEL, "CAM-1", "0", "1800000000");
-        let signature = key.sign_challenge(right.as_bytes(), "CAM-1", 0).expect("ours");
+        let right = message(CHALLENGE_LABEL, 3, "CAM-1", "0", "1800000000");
+        let signature = key.sign_challenge(right.as_bytes(), asked).expect("ours");
         let public = sightline_grant::PublicKey::Ed25519(key.verifier());
         assert!(public.verify(right.as_bytes(), &signature));
         for wrong in [
-            message("sightline/v1/viewer-list", "CAM-1", "0", "1800000000"),
-            message(CHALLENGE_LABEL, "CAM-2", "0", "1800000000"),
-            message(CHALLENGE_LABEL, "CAM-1", "1", "1800000000"),
-            message(CHALLENGE_LABEL, "CAM-1", "0", "1800000000\nmore"),
+            message("sightline/v1/viewer-list", 3, "CAM-1", "0", "1800000000"),
+            message(CHALLENGE_LABEL, 4, "CAM-1", "0", "1800000000"),
+            message(CHALLENGE_LABEL, 3, "CAM-2", "0", "1800000000"),
+            message(CHALLENGE_LABEL, 3, "CAM-1", "1", "1800000000"),
+            message(CHALLENGE_LABEL, 3, "CAM-1", "0", "1800000000\nmore"),
             "sightline/v1/viewer-list\0...".to_owned(),
         ] {
-            assert_eq!(key.sign_challenge(wrong.as_bytes(), "CAM-1", 0), Err(NotAChallenge));
+            assert_eq!(key.sign_challenge(wrong.as_bytes(), asked), Err(NotAChallenge));
         }
     }
 

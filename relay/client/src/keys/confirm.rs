@@ -80,8 +80,8 @@ impl GuestOffer {
         self.0.commitment()
     }
 
-    /// Shows the keys, now that the owner has spoken, and computes the code. Call it once: a second
-    /// answer to the same offer is a second guess for whoever sits between.
+    /// Shows the keys, now that the owner has spoken, and computes the code. This ends the offer: a
+    /// second answer would be a second guess for whoever sits between.
     pub fn answer(self, reply: &OwnerReply) -> (Reveal, Confirmation) {
         (self.0, code(reply, &self.0))
     }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{ExchangeKey, ExchangePublic, SigningPublic};
 use crate::identity::IdentityError;
 use crate::private_file;
-use crate::secret::{AuthKey, CryptoFailed, NotAChallenge};
+use crate::secret::{ChallengeFor, CryptoFailed, NotAChallenge, sign_challenge};
 
 /// First bytes of the file.
 const MAGIC: &[u8; 4] = b"SLT1";
@@ -104,17 +104,16 @@ impl TerminalKeys {
         &self.exchange
     }
 
-    /// Signs a key challenge for this device and channel; nothing else.
+    /// Signs the key challenge that was asked for; nothing else.
     ///
     /// # Errors
     /// The message is another one.
     pub fn sign_challenge(
         &self,
         message: &[u8],
-        serial: &str,
-        channel: u16,
+        asked: ChallengeFor<'_>,
     ) -> Result<[u8; 64], NotAChallenge> {
-        AuthKey::sign_challenge_with(&self.signing, message, serial, channel)
+        sign_challenge(&self.signing, message, asked)
     }
 }
 
