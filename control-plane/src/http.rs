@@ -15,11 +15,10 @@ mod sessions;
 mod step_ups;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
 use axum::routing::{delete, get, post, put};
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::ControlPlane;
 use crate::limits::BODY_BYTES;
@@ -27,6 +26,7 @@ use crate::limits::BODY_BYTES;
 /// Serves the control plane. The client's address is taken from `ConnectInfo<SocketAddr>`, so serve
 /// it with `into_make_service_with_connect_info` or put that extension in.
 pub fn router(control_plane: ControlPlane) -> Router {
+    let no_store = HeaderValue::from_static("no-store");
     Router::new()
         .route("/v1/otp", post(otp::request))
         .route("/v1/sessions", post(sessions::create))
@@ -48,14 +48,8 @@ pub fn router(control_plane: ControlPlane) -> Router {
         .route("/v1/device/poll", post(device::poll))
         .route("/v1/device/key-verifier", put(device::store_verifier))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(from_fn(no_store))
+        .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_store))
         .with_state(control_plane)
-}
-
-async fn no_store(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 #[cfg(test)]

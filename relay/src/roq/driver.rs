@@ -14,7 +14,9 @@ use super::connections::{Half, Peer};
 use super::patience::PATIENCE;
 use super::publisher::{Feed, accept_streams, act, read_datagrams, read_stream};
 use super::sessions::Purpose;
-use super::tls::{PUBLISHER_RECEIVE_WINDOW, PUBLISHER_STREAMS, protocol, server_name, thumbprint};
+use super::tls::{
+    PUBLISHER_RECEIVE_WINDOW, SLOW_PUBLISHER_STREAMS, protocol, server_name, thumbprint,
+};
 use super::viewer::Viewer;
 use super::web::h3;
 use super::{RoqPort, close_connection, random_u32, too_late, watched};
@@ -274,9 +276,7 @@ impl RoqPort {
             (Half::Viewer(viewer), StreamEvent::Opened { .. }) => {
                 accept_streams(cx.now, quic, &mut viewer.receiver);
             }
-            (Half::Publisher(feed), StreamEvent::Opened { .. }) => {
-                accept_streams(cx.now, quic, &mut feed.receiver);
-            }
+            (Half::Publisher(feed), StreamEvent::Opened { .. }) => feed.accept(cx.now, quic),
             (Half::Viewer(viewer), StreamEvent::Readable { id }) => {
                 read_stream(cx.now, quic, &mut viewer.receiver, id);
             }
@@ -457,13 +457,13 @@ fn attach_publisher(
     let id = cx.publish(publication).map_err(|_| "the tracks are not accepted")?;
     cx.directory.publishers.insert(id, (PortKind::Roq, session));
     let ssrc = random_u32().unwrap_or(1);
-    peer.half = Half::Publisher(Box::new(Feed::new(id, tracks, ssrc)));
-    peer.quic.set_max_concurrent_streams(Dir::Uni, VarInt::from_u32(PUBLISHER_STREAMS));
+    peer.half = Half::Publisher(Box::new(Feed::new(cx.now, id, tracks, ssrc)));
+    peer.quic.set_max_concurrent_streams(Dir::Uni, VarInt::from_u32(SLOW_PUBLISHER_STREAMS));
     peer.quic.set_receive_window(VarInt::from_u32(PUBLISHER_RECEIVE_WINDOW));
     // Streams and datagrams that came with the end of the handshake had their events already.
     let Peer { quic, half, .. } = peer;
     if let Half::Publisher(feed) = half {
-        accept_streams(cx.now, quic, &mut feed.receiver);
+        feed.accept(cx.now, quic);
         read_datagrams(cx.now, quic, &mut feed.receiver);
         feed.feed(cx.now, cx.hub);
     }

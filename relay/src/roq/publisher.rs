@@ -1,6 +1,6 @@
 //! The receiving half: a publisher's streams and datagrams in any mix.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quinn_proto::{Connection, Dir, ReadError, StreamId, VarInt};
 use sightline_relay_proto::hub::{Hub, PublisherId};
@@ -8,6 +8,7 @@ use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::roq::{Action, Received, Receiver};
 use sightline_relay_proto::wire::{rtcp, rtp};
 
+use super::tls::{PUBLISHER_STREAMS, SLOW_PUBLISHER_STREAMS};
 use super::viewer::send_rtcp;
 use crate::api::RoqTrack;
 
@@ -18,6 +19,31 @@ pub(super) struct Feed {
     flows: Vec<Flow>,
     /// Source of our RTCP.
     ssrc: u32,
+    pace: Pace,
+}
+
+/// How many streams a publisher opens, which tells how many it needs.
+struct Pace {
+    /// Begin of the second that counts.
+    since: Instant,
+    opened: u32,
+    /// It has been fast, and may have [`PUBLISHER_STREAMS`] open from then on.
+    fast: bool,
+}
+
+impl Pace {
+    /// Counts streams; `true` once, when they are too many for a slow publisher.
+    fn count(&mut self, now: Instant, opened: u32) -> bool {
+        if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
+            (self.since, self.opened) = (now, 0);
+        }
+        self.opened = self.opened.saturating_add(opened);
+        if self.fast || self.opened < SLOW_PUBLISHER_STREAMS {
+            return false;
+        }
+        self.fast = true;
+        true
+    }
 }
 
 struct Flow {
@@ -27,13 +53,28 @@ struct Flow {
 }
 
 impl Feed {
-    pub(super) fn new(publisher: PublisherId, tracks: &[RoqTrack], ssrc: u32) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        publisher: PublisherId,
+        tracks: &[RoqTrack],
+        ssrc: u32,
+    ) -> Self {
         let index = |(at, track): (usize, &RoqTrack)| (track.flow, TrackIndex(at as u8));
         Self {
             publisher,
             receiver: Receiver::new(tracks.iter().enumerate().map(index)),
             flows: tracks.iter().map(|t| Flow { id: t.flow, media_ssrc: None }).collect(),
             ssrc,
+            pace: Pace { since: now, opened: 0, fast: false },
+        }
+    }
+
+    /// Takes new streams and reads what they hold.
+    pub(super) fn accept(&mut self, now: Instant, quic: &mut Connection) {
+        let opened = accept_streams(now, quic, &mut self.receiver);
+        if self.pace.count(now, opened) {
+            let streams = VarInt::from_u32(PUBLISHER_STREAMS);
+            quic.set_max_concurrent_streams(Dir::Uni, streams);
         }
     }
 
@@ -75,11 +116,14 @@ pub(super) fn read_datagrams(now: Instant, quic: &mut Connection, receiver: &mut
     }
 }
 
-/// Takes new streams and reads what they hold.
-pub(super) fn accept_streams(now: Instant, quic: &mut Connection, receiver: &mut Receiver) {
+/// Takes new streams and reads what they hold; how many there were.
+pub(super) fn accept_streams(now: Instant, quic: &mut Connection, receiver: &mut Receiver) -> u32 {
+    let mut opened = 0;
     while let Some(stream) = quic.streams().accept(Dir::Uni) {
         read_stream(now, quic, receiver, stream);
+        opened += 1;
     }
+    opened
 }
 
 /// Reads what a stream holds.
@@ -117,5 +161,24 @@ pub(super) fn act(quic: &mut Connection, receiver: &mut Receiver) {
         let Ok(number) = VarInt::from_u64(stream) else { continue };
         // A stream that has ended in the meantime needs no stop.
         let _ = quic.recv_stream(StreamId::from(number)).stop(VarInt::from_u32(code.wire()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_publisher_is_fast_once_it_opens_as_many_streams_in_a_second_as_a_slow_one_may_have() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut pace = Pace { since: start, opened: 0, fast: false };
+        // As many, but over more than a second.
+        assert!(!pace.count(at(900), SLOW_PUBLISHER_STREAMS - 1));
+        assert!(!pace.count(at(1000), 1));
+        assert!(!pace.count(at(1900), SLOW_PUBLISHER_STREAMS - 2));
+        assert!(pace.count(at(1999), 1));
+        assert!(!pace.count(at(1999), 1), "told once");
+        assert!(!pace.count(at(5000), SLOW_PUBLISHER_STREAMS));
     }
 }

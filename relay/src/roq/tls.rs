@@ -37,9 +37,12 @@ const DATAGRAM_SEND_BYTES: usize = 64 * 1024;
 const DATAGRAM_RECEIVE_BYTES: usize = 256 * 1024;
 /// Uni streams that a viewer, or a peer that is not known yet, may have open.
 pub(super) const VIEWER_STREAMS: u32 = 4;
-/// Uni streams that a publisher may have open: one a frame, until it is read. Each costs the
-/// connection memory from its beginning, used or not; these are two seconds of frames.
+/// Uni streams that a publisher may have open: one a frame, until it is read. The library keeps the
+/// memory of each for the next one, some 400 bytes and more after long frames. These are two seconds
+/// of frames.
 pub(super) const PUBLISHER_STREAMS: u32 = 64;
+/// The same for a publisher that has never opened as many within a second.
+pub(super) const SLOW_PUBLISHER_STREAMS: u32 = 8;
 /// Unread bytes that a viewer, or a peer that is not known yet, may send.
 const VIEWER_RECEIVE_WINDOW: u32 = 64 * 1024;
 /// Unread bytes that a publisher may send.

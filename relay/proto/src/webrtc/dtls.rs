@@ -101,13 +101,9 @@ pub enum DtlsFailure {
 
 /// DTLS of one peer.
 pub(super) struct DtlsSession {
-    identity: DtlsIdentity,
-    expected: Vec<[u8; 32]>,
     client: bool,
-    /// The library's instance, until the peer has shown that the handshake is over for it too.
-    dtls: Option<Box<Dtls>>,
-    /// Ciphers of the handshake.
-    taps: Option<[Arc<Tap>; 2]>,
+    /// Until the peer has shown that the handshake is over for it too, or nothing comes of it.
+    handshake: Option<Box<Handshake>>,
     /// What is left afterwards.
     farewell: Option<Box<Farewell>>,
     /// Our last record, to be polled out.
@@ -117,18 +113,25 @@ pub(super) struct DtlsSession {
     restarts: u8,
     rsa: bool,
     deadline: Option<Instant>,
-    done: bool,
+}
+
+/// What only the handshake needs.
+struct Handshake {
+    identity: DtlsIdentity,
+    /// Certificates that the peer may show.
+    expected: Vec<[u8; 32]>,
+    /// The library's instance, from the start on.
+    dtls: Option<Dtls>,
+    /// Its ciphers.
+    taps: Option<[Arc<Tap>; 2]>,
 }
 
 impl DtlsSession {
     /// A session that starts with its first [`Self::start`]. `client`: we send the ClientHello.
     pub(super) fn new(identity: DtlsIdentity, expected: Vec<[u8; 32]>, client: bool) -> Self {
         Self {
-            identity,
-            expected,
             client,
-            dtls: None,
-            taps: None,
+            handshake: Some(Box::new(Handshake { identity, expected, dtls: None, taps: None })),
             farewell: None,
             parting: None,
             verified: false,
@@ -136,21 +139,21 @@ impl DtlsSession {
             restarts: 0,
             rsa: false,
             deadline: None,
-            done: false,
         }
     }
 
     /// Begins once the peer's address is authenticated; later calls do nothing.
     pub(super) fn start(&mut self, now: Instant) {
-        if self.dtls.is_some() || self.done {
+        if self.connected || self.has_instance() {
             return;
         }
-        let identity = self.identity.clone();
+        let Some(handshake) = &mut self.handshake else { return };
+        let identity = handshake.identity.clone();
         let mut dtls = Dtls::new_12(identity.config, (*identity.certificate).clone(), now);
         dtls.set_active(self.client);
         // Time alone makes a fresh instance ready; its first flight comes with the next poll.
         let _ = dtls.handle_timeout(now);
-        self.dtls = Some(Box::new(dtls));
+        handshake.dtls = Some(dtls);
     }
 
     /// A datagram from an authenticated address.
@@ -161,12 +164,13 @@ impl DtlsSession {
         if let Some(farewell) = &self.farewell {
             return says_goodbye(farewell, datagram).then_some(DtlsEvent::CloseNotify);
         }
-        let dtls = self.dtls.as_mut()?;
+        let Handshake { dtls, taps, .. } = &mut **self.handshake.as_mut()?;
+        let dtls = dtls.as_mut()?;
         let outcome = match dtls.handle_timeout(now) {
             Ok(()) => dtls.handle_packet(datagram),
             Err(error) => Err(error),
         };
-        self.taps = farewell::take_made().or(self.taps.take());
+        *taps = farewell::take_made().or(taps.take());
         outcome.err().and_then(|_| self.fault(now))
     }
 
@@ -177,7 +181,8 @@ impl DtlsSession {
         }
         let mut buffer = [0; RECORD_BUFFER];
         loop {
-            let dtls = self.dtls.as_mut()?;
+            let Handshake { dtls, expected, .. } = &mut **self.handshake.as_mut()?;
+            let dtls = dtls.as_mut()?;
             match dtls.poll_output(&mut buffer) {
                 Output::Packet(packet) => send(packet),
                 Output::Timeout(at) => {
@@ -185,7 +190,7 @@ impl DtlsSession {
                     return None;
                 }
                 Output::PeerCert(certificate) => {
-                    self.verified = self.expected.contains(&sha256(certificate));
+                    self.verified = expected.contains(&sha256(certificate));
                     if !self.verified {
                         return Some(self.fail(DtlsFailure::FingerprintMismatch));
                     }
@@ -213,36 +218,45 @@ impl DtlsSession {
 
     /// When [`Self::handle_timeout`] is due.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline.filter(|_| self.dtls.is_some() && !self.connected)
+        self.deadline.filter(|_| self.has_instance() && !self.connected)
     }
 
     /// Retransmits what is due.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<DtlsEvent> {
         let due = self.poll_timeout().is_some_and(|at| at <= now);
-        let dtls = self.dtls.as_mut().filter(|_| due)?;
+        let dtls = self.instance().filter(|_| due)?;
         dtls.handle_timeout(now).err().and_then(|_| self.fault(now))
     }
 
     /// The peer has sent what only a finished handshake allows, so no flight is needed again: of
     /// the library's instance only the keys of close_notify stay.
     pub(super) fn release(&mut self) {
-        let Some(taps) = self.taps.take_if(|_| self.connected) else { return };
+        let Some(handshake) = self.handshake.as_mut().filter(|_| self.connected) else { return };
+        let Some(taps) = handshake.taps.take() else { return };
         self.farewell = Farewell::new(&taps, self.client).map(Box::new);
         if self.farewell.is_some() {
-            self.dtls = None;
-            self.done = true;
+            self.handshake = None;
         }
     }
 
     #[cfg(test)]
     pub(super) fn is_released(&self) -> bool {
-        self.farewell.is_some() && self.dtls.is_none() && self.taps.is_none()
+        self.farewell.is_some() && self.handshake.is_none()
+    }
+
+    fn instance(&mut self) -> Option<&mut Dtls> {
+        self.handshake.as_mut()?.dtls.as_mut()
+    }
+
+    fn has_instance(&self) -> bool {
+        self.handshake.as_ref().is_some_and(|handshake| handshake.dtls.is_some())
     }
 
     /// Queues a close_notify, to be polled out.
     pub(super) fn close(&mut self) {
         self.parting = self.farewell.as_mut().and_then(|farewell| farewell.close_notify());
-        if let Some(dtls) = self.dtls.as_mut().filter(|_| self.connected) {
+        let connected = self.connected;
+        if let Some(dtls) = self.instance().filter(|_| connected) {
             // A session that cannot close any more needs no goodbye.
             let _ = dtls.close();
         }
@@ -256,9 +270,10 @@ impl DtlsSession {
     /// The library gives up on an instance at its first fault. During the handshake that is one
     /// bad message, so a fresh instance takes its place; afterwards media goes on without DTLS.
     fn fault(&mut self, now: Instant) -> Option<DtlsEvent> {
-        self.dtls = None;
+        if let Some(handshake) = &mut self.handshake {
+            handshake.dtls = None;
+        }
         if self.connected {
-            self.done = true;
             return None;
         }
         if self.rsa || self.restarts == MAX_RESTARTS {
@@ -271,8 +286,7 @@ impl DtlsSession {
     }
 
     fn fail(&mut self, failure: DtlsFailure) -> DtlsEvent {
-        self.dtls = None;
-        self.done = true;
+        self.handshake = None;
         DtlsEvent::Failed(failure)
     }
 

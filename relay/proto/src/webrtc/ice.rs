@@ -61,8 +61,8 @@ struct Generation {
 pub(super) struct IceLite {
     current: Generation,
     /// Until the first check of the new generation the old one stays valid.
-    previous: Option<Generation>,
-    paths: SmallVec<[SocketAddr; 2]>,
+    previous: Option<Box<Generation>>,
+    paths: SmallVec<[SocketAddr; 1]>,
     selected: Option<SocketAddr>,
     nominated: bool,
     last_check: Instant,
@@ -100,7 +100,7 @@ impl IceLite {
         out: &mut Vec<u8>,
     ) -> Option<Check> {
         let of_current = self.current.made(request);
-        let previous = self.previous.as_ref().filter(|_| !of_current);
+        let previous = self.previous.as_deref().filter(|_| !of_current);
         let generation = match previous {
             Some(previous) if previous.made(request) => previous,
             _ if of_current => &self.current,
@@ -141,7 +141,7 @@ impl IceLite {
     /// Starts a new generation. Media goes on over the old paths until the new one is checked.
     pub(super) fn restart(&mut self, local: Credentials, remote_ufrag: String) {
         let next = Generation { local, remote_ufrag };
-        self.previous = Some(std::mem::replace(&mut self.current, next));
+        self.previous = Some(Box::new(std::mem::replace(&mut self.current, next)));
     }
 
     /// Our credentials.

@@ -96,9 +96,10 @@ pub struct PeerSetup<'a> {
     pub identity: DtlsIdentity,
 }
 
+#[allow(clippy::large_enum_variant, reason = "nearly all are viewers")]
 enum Media {
     Viewer(ViewerMedia),
-    Publisher(PublisherMedia),
+    Publisher(Box<PublisherMedia>),
 }
 
 /// One peer.
@@ -126,7 +127,7 @@ impl WebRtcPeer {
 
     /// A publisher's peer. `ssrc` is ours in reports.
     pub fn publisher(now: Instant, plan: &PublishPlan, ssrc: u32, setup: PeerSetup<'_>) -> Self {
-        Self::new(now, Media::Publisher(PublisherMedia::new(&plan.agreed, ssrc)), setup)
+        Self::new(now, Media::Publisher(Box::new(PublisherMedia::new(&plan.agreed, ssrc))), setup)
     }
 
     fn new(now: Instant, media: Media, setup: PeerSetup<'_>) -> Self {
@@ -138,7 +139,8 @@ impl WebRtcPeer {
             srtp: None,
             media,
             handshake_deadline: now + HANDSHAKE_TIMEOUT,
-            events: VecDeque::new(),
+            // Events are taken one by one as they come, but for a few.
+            events: VecDeque::with_capacity(1),
             scratch: Vec::new(),
             closed: false,
         }

@@ -6,6 +6,7 @@
 mod auth;
 mod frame;
 mod keys;
+mod material;
 mod window;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ use smallvec::SmallVec;
 pub use frame::FrameSealer;
 pub use keys::{KeyingError, Profile};
 use keys::{Keys, RTCP_HEADER, Transform};
+use material::Material;
 use window::ReplayWindow;
 
 use crate::wire::rtp::extend_seq;
@@ -195,11 +197,15 @@ impl OutStream {
 
 /// The opening side.
 pub struct SrtpReceiver {
-    /// What RTP is opened with; `None` if the peer sends none.
-    media: Option<Transform>,
-    control: Transform,
-    rtp: Windows,
+    /// `None` if the peer sends no RTP.
+    media: Option<Box<MediaReceiver>>,
+    control: Material,
     rtcp: Windows,
+}
+
+struct MediaReceiver {
+    transform: Transform,
+    windows: Windows,
 }
 
 /// What came from each source.
@@ -208,7 +214,8 @@ type Windows = SmallVec<[(u32, ReplayWindow); 1]>;
 impl SrtpReceiver {
     fn new(keys: Keys) -> Self {
         let Keys { rtp, rtcp } = keys;
-        Self { media: Some(rtp), control: rtcp, rtp: SmallVec::new(), rtcp: SmallVec::new() }
+        let media = MediaReceiver { transform: rtp, windows: SmallVec::new() };
+        Self { media: Some(Box::new(media)), control: rtcp, rtcp: SmallVec::new() }
     }
 
     /// The peer only watches: RTP from it is refused, and the keys for it need no memory.
@@ -220,10 +227,11 @@ impl SrtpReceiver {
     /// `false` for anything malformed, replayed or forged; no state has changed then.
     pub fn open_rtp(&mut self, packet: &[u8], out: &mut Vec<u8>) -> bool {
         out.clear();
-        let Some(media) = &self.media else { return false };
+        let Some(media) = &mut self.media else { return false };
+        let MediaReceiver { transform, windows } = &mut **media;
         let Some((header_len, seq, ssrc)) = rtp_header(packet) else { return false };
-        let known = self.rtp.iter().position(|(of, _)| *of == ssrc);
-        let index = match known.and_then(|at| self.rtp.get(at)) {
+        let known = windows.iter().position(|(of, _)| *of == ssrc);
+        let index = match known.and_then(|at| windows.get(at)) {
             Some((_, window)) => {
                 let index = extend_seq(window.highest(), seq);
                 if index as u16 != seq || !window.is_new(index) {
@@ -231,14 +239,14 @@ impl SrtpReceiver {
                 }
                 index
             }
-            None if self.rtp.len() >= MAX_SOURCES => return false,
+            None if windows.len() >= MAX_SOURCES => return false,
             None => u64::from(seq),
         };
-        if !media.open_rtp(packet, header_len, ssrc, index, out) {
+        if !transform.open_rtp(packet, header_len, ssrc, index, out) {
             out.clear();
             return false;
         }
-        record(&mut self.rtp, known, ssrc, index);
+        record(windows, known, ssrc, index);
         true
     }
 
@@ -249,15 +257,15 @@ impl SrtpReceiver {
             return false;
         };
         let ssrc = u32::from_be_bytes(*ssrc);
-        let Some(index) = self.control.rtcp_index(packet) else { return false };
-        let index = u64::from(index);
+        let Some(claimed) = self.control.rtcp_index(packet) else { return false };
+        let index = u64::from(claimed);
         let known = self.rtcp.iter().position(|(of, _)| *of == ssrc);
         match known.and_then(|at| self.rtcp.get(at)) {
             Some((_, window)) if !window.is_new(index) => return false,
             None if self.rtcp.len() >= MAX_SOURCES => return false,
             _ => {}
         }
-        if !self.control.open_rtcp(packet, ssrc, out) {
+        if !self.control.open_rtcp(packet, (ssrc, claimed), out) {
             out.clear();
             return false;
         }

@@ -7,13 +7,14 @@ use sha1_lanes::Unit;
 
 use super::Plain;
 use super::auth::{self, Auth};
+use super::material::Material;
 
 /// Clear bytes at the start of an SRTCP compound.
 pub(super) const RTCP_HEADER: usize = 8;
 const GCM_TAG: usize = 16;
 pub(super) const SHA1_TAG: usize = 10;
-const GCM_SALT: usize = 12;
-const CM_SALT: usize = 14;
+pub(super) const GCM_SALT: usize = 12;
+pub(super) const CM_SALT: usize = 14;
 /// The E flag of SRTCP: the compound is encrypted.
 const ENCRYPTED: u32 = 1 << 31;
 
@@ -55,12 +56,23 @@ impl Profile {
             Self::AeadAes128Gcm | Self::AeadAes256Gcm => GCM_SALT,
         }
     }
+
+    /// The index that a sealed compound claims; `None` if it is cut short or not encrypted.
+    pub(super) fn rtcp_index(self, packet: &[u8]) -> Option<u32> {
+        let (end, shortest) = match self {
+            Self::Aes128CmSha1 => (packet.len().checked_sub(SHA1_TAG)?, RTCP_HEADER),
+            Self::AeadAes128Gcm | Self::AeadAes256Gcm => (packet.len(), RTCP_HEADER + GCM_TAG),
+        };
+        let at = end.checked_sub(4)?;
+        let word = u32::from_be_bytes(*packet.get(at..end)?.first_chunk()?);
+        (at >= shortest && word & ENCRYPTED != 0).then_some(word & !ENCRYPTED)
+    }
 }
 
 /// Session keys of one direction.
 pub(super) struct Keys {
     pub(super) rtp: Transform,
-    pub(super) rtcp: Transform,
+    pub(super) rtcp: Material,
 }
 
 impl Keys {
@@ -78,8 +90,8 @@ impl Keys {
     ) -> Result<Self, KeyingError> {
         let prf = Prf::new(key, salt)?;
         Ok(Self {
-            rtp: Transform::derive(unit, profile, &prf, 0)?,
-            rtcp: Transform::derive(None, profile, &prf, 3)?,
+            rtp: Material::derive(profile, &prf, 0)?.expand(unit)?,
+            rtcp: Material::derive(profile, &prf, 3)?,
         })
     }
 }
@@ -106,38 +118,13 @@ impl Prf {
     }
 }
 
-/// One keyed transform, for SRTP or for SRTCP. Keys are expanded once.
+/// One keyed transform, for SRTP or for SRTCP. Its keys are expanded.
 pub(super) enum Transform {
     Gcm { key: LessSafeKey, salt: [u8; GCM_SALT] },
     Cm { key: Box<EncryptingKey>, auth: Box<Auth>, salt: [u8; CM_SALT] },
 }
 
 impl Transform {
-    fn derive(
-        unit: Option<Unit>,
-        profile: Profile,
-        prf: &Prf,
-        label: u8,
-    ) -> Result<Self, KeyingError> {
-        let mut key = [0; 32];
-        let key = &mut key[..profile.key_len()];
-        prf.fill(label, key)?;
-        if profile != Profile::Aes128CmSha1 {
-            let mut salt = [0; GCM_SALT];
-            prf.fill(label + 2, &mut salt)?;
-            return Self::gcm(key, salt);
-        }
-        let mut auth = [0; sha1_lanes::KEY];
-        let mut salt = [0; CM_SALT];
-        prf.fill(label + 1, &mut auth)?;
-        prf.fill(label + 2, &mut salt)?;
-        Ok(Self::Cm {
-            key: Box::new(counter_mode(key)?),
-            auth: Box::new(Auth::new(&auth, unit)),
-            salt,
-        })
-    }
-
     /// A GCM transform of a session key and salt.
     pub(super) fn gcm(key: &[u8], salt: [u8; GCM_SALT]) -> Result<Self, KeyingError> {
         let algorithm = if key.len() == 32 { &aead::AES_256_GCM } else { &aead::AES_128_GCM };
@@ -276,24 +263,13 @@ impl Transform {
         true
     }
 
-    /// The index that a sealed compound claims; `None` if it is cut short or not encrypted.
-    pub(super) fn rtcp_index(&self, packet: &[u8]) -> Option<u32> {
-        let end = match self {
-            Self::Gcm { .. } => packet.len(),
-            Self::Cm { .. } => packet.len().checked_sub(SHA1_TAG)?,
-        };
-        let at = end.checked_sub(4)?;
-        let shortest = match self {
-            Self::Gcm { .. } => RTCP_HEADER + GCM_TAG,
-            Self::Cm { .. } => RTCP_HEADER,
-        };
-        let word = u32::from_be_bytes(*packet.get(at..end)?.first_chunk()?);
-        (at >= shortest && word & ENCRYPTED != 0).then_some(word & !ENCRYPTED)
-    }
-
-    /// Opens a compound that [`Self::rtcp_index`] accepted into `out`, which is empty.
-    pub(super) fn open_rtcp(&self, packet: &[u8], ssrc: u32, out: &mut Vec<u8>) -> bool {
-        let Some(index) = self.rtcp_index(packet) else { return false };
+    /// Opens a compound with its [`Profile::rtcp_index`] into `out`, which is empty.
+    pub(super) fn open_rtcp(
+        &self,
+        packet: &[u8],
+        (ssrc, index): (u32, u32),
+        out: &mut Vec<u8>,
+    ) -> bool {
         match self {
             Self::Gcm { key, salt } => {
                 let (sealed, word) = packet.split_at(packet.len() - 4);
@@ -325,7 +301,7 @@ fn copy_parts(body: &mut [u8], prefix: &[u8], payload: &[u8]) {
     second.copy_from_slice(payload);
 }
 
-fn counter_mode(key: &[u8]) -> Result<EncryptingKey, KeyingError> {
+pub(super) fn counter_mode(key: &[u8]) -> Result<EncryptingKey, KeyingError> {
     let algorithm = if key.len() == 32 { &cipher::AES_256 } else { &cipher::AES_128 };
     Ok(EncryptingKey::ctr(UnboundCipherKey::new(algorithm, key)?)?)
 }
