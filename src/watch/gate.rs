@@ -1,5 +1,6 @@
 //! Passing the gate: each refusal names what is missing, and that is what is asked for next.
 
+use std::cell::OnceCell;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -42,6 +43,9 @@ pub(super) struct GateArgs {
     /// Verification code: bind the device to this account first if it is not
     #[arg(long)]
     bind_code: Option<String>,
+    /// The device secret that was typed, so that it is asked for once.
+    #[arg(skip)]
+    typed: OnceCell<Redacted<String>>,
 }
 
 /// What the gate gave.
@@ -85,11 +89,14 @@ pub(super) async fn pass(
 impl GateArgs {
     /// The device secret, from its file or its owner.
     pub(super) fn secret(&self) -> Result<DeviceSecret, String> {
-        let text = match self.secret_line(0)? {
-            Some(line) => line,
-            None => Redacted::new(ask("Device secret, as the camera's terminal shows it")?),
+        let text = match (self.secret_line(0)?, self.typed.get()) {
+            (Some(line), _) => line,
+            (None, Some(typed)) => typed.clone(),
+            (None, None) => Redacted::new(ask("Device secret, as the camera's terminal shows it")?),
         };
-        DeviceSecret::parse(text.expose()).map_err(|error| error.to_string())
+        let secret = DeviceSecret::parse(text.expose()).map_err(|error| error.to_string())?;
+        let _ = self.typed.set(text);
+        Ok(secret)
     }
 
     /// The key of a sealed camera, if it is given.
