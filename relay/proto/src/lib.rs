@@ -7,7 +7,8 @@
 //!
 //! A packet's way through this crate:
 //! 1. a transport ([`webrtc`], [`rtsp`], [`roq`]) unwraps an RTP packet of a publisher;
-//! 2. [`ingest`] orders packets, joins them to a [`frame::Frame`] and cuts canonical packets once;
+//! 2. [`ingest`] orders packets, joins them to a [`frame::Frame`] and cuts canonical packets once,
+//!    or, if they are sealed, keeps them and reads what stands in clear ([`wire::sealed`]);
 //! 3. [`hub`] stores the frame in the stream's ring and tells which subscribers have work;
 //! 4. the subscriber's cursor yields a [`hub::Delivery`] with its place on the viewer's timeline;
 //! 5. the viewer's transport writes a header per packet and seals from the shared payload.

@@ -104,6 +104,15 @@ impl Head {
         out[DESCRIPTOR_LEN..].copy_from_slice(&self.header.write());
         out
     }
+
+    /// The clear part as associated data of the cipher (RFC 9605 section 4.4.3): the header comes
+    /// first, and the descriptor is the application's metadata.
+    pub fn associated_data(&self) -> [u8; HEAD_LEN] {
+        let mut out = [0; HEAD_LEN];
+        out[..HEADER_LEN].copy_from_slice(&self.header.write());
+        out[HEADER_LEN..].copy_from_slice(&self.descriptor.write());
+        out
+    }
 }
 
 /// Whether a sealed frame's length is one that a frame can have.

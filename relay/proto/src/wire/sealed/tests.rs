@@ -61,6 +61,8 @@ fn the_clear_part_stands_as_it_is_written_down() {
         &[0xeb, 0x67, 0x89, 0xab, 0xcd, 2, 3, 1, 1, 2, 3, 4],
     ];
     assert_eq!(bytes[..], expected.concat());
+    let [capture, serial, header] = expected;
+    assert_eq!(head().associated_data()[..], [header, capture, serial].concat());
     assert_eq!((HEAD_LEN, OVERHEAD), (34, 50));
     assert_eq!(Head::parse(&bytes), Ok(head()));
 }
