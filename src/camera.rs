@@ -133,7 +133,11 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     let channel = args.channel;
     let open = || {
         let (api, roots, identity) = (api.clone(), roots.clone(), identity.clone());
-        let announced: Vec<_> = tracks.iter().map(RoqTrack::announce).collect();
+        let announce = match mode {
+            Mode::Open => RoqTrack::announce,
+            Mode::Sealed => RoqTrack::announce_sealed,
+        };
+        let announced: Vec<_> = tracks.iter().map(announce).collect();
         let server = server.clone();
         async move {
             let session = api.roq_publish(channel, &announced, mode).await;

@@ -7,7 +7,6 @@
 //! The descriptor is all that a relay knows of a frame. It is associated data of the seal, so a
 //! relay that changes it makes a frame that no viewer shows.
 
-mod descriptor;
 mod generation_keys;
 mod opener;
 mod sealer;
@@ -24,9 +23,4 @@ pub use still::{
     StillSealer, StillType,
 };
 
-/// Bytes that sealing adds to a frame: descriptor, SFrame header, tag. Each RTP packet has one more,
-/// which says whether it is its frame's first or last.
-pub const OVERHEAD: usize = descriptor::LEN + SFRAME_HEADER_LEN + crate::sframe::TAG_LEN;
-
-/// Bytes of every frame's SFrame header: the configuration, 7 of KID, 4 of CTR.
-const SFRAME_HEADER_LEN: usize = 1 + 7 + 4;
+pub use sightline_relay_proto::wire::sealed::OVERHEAD;

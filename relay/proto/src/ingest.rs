@@ -292,7 +292,7 @@ impl TrackIngest {
         }
         let Some(SealedFrame { timestamp, arrival, head, payloads }) = joined.frame else { return };
         let said = &head.descriptor;
-        let generation = head.header.key.generation.get();
+        let generation = head.header.key.generation.number();
         let described = Described {
             keyframe: said.keyframe || said.codec.kind() == MediaKind::Audio,
             discardable: said.discardable,

@@ -225,7 +225,7 @@ impl CameraKeys {
         store: impl FnOnce(&[u8]) -> io::Result<()>,
     ) -> Result<NewGeneration, RekeyError> {
         let reason = self.due(now).unwrap_or(Reason::Viewers);
-        let generation = Generation::after(self.last, now.unix)?;
+        let generation = Generation::after(self.last, now.unix).ok_or(OutOfRange)?;
         let base_key = BaseKey::generate()?;
         let recipients = self.recipients(now.unix);
         let header = GenerationHeader::new(

@@ -13,6 +13,8 @@ use super::bytes::{Malformed, Reader, labelled, put_binding};
 use crate::secret::CryptoFailed;
 use crate::sframe::Suite;
 
+pub use sightline_relay_proto::wire::sealed::Generation;
+
 /// Bytes of a base key.
 pub(super) const BASE_KEY_LEN: usize = 32;
 
@@ -22,46 +24,10 @@ const COMMIT_LABEL: &str = "sightline/v1/commitment";
 /// Longest head: format, suite, binding, generation, not-before, list version, commitment.
 const HEAD_LEN: usize = 1 + 2 + 65 + 8 + 8 + 8 + 8 + 32;
 
-/// Number of a generation. It rises for ever: the Unix time, or one more than the last one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Generation(u64);
-
-/// The number is not a generation's.
+/// There is no later generation.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
-#[error("generations are numbered from 2^24 to 2^32 - 1")]
+#[error("generations are numbered up to 2^32 - 1, and the last one is used")]
 pub struct OutOfRange;
-
-impl Generation {
-    /// The first: from here on a KID always has seven bytes.
-    pub const MIN: Self = Self(1 << 24);
-    /// The last: Unix time reaches it in 2106.
-    pub const MAX: Self = Self((1 << 32) - 1);
-
-    /// Checks a number.
-    ///
-    /// # Errors
-    /// Below [`Self::MIN`] or above [`Self::MAX`].
-    pub fn new(number: u64) -> Result<Self, OutOfRange> {
-        let generation = Self(number);
-        if (Self::MIN..=Self::MAX).contains(&generation) { Ok(generation) } else { Err(OutOfRange) }
-    }
-
-    /// The number.
-    pub fn number(self) -> u64 {
-        self.0
-    }
-
-    /// The one after `last` at `now`, Unix seconds.
-    ///
-    /// # Errors
-    /// The numbers have run out.
-    pub fn after(last: Option<Self>, now: u64) -> Result<Self, OutOfRange> {
-        let next = last.map_or(Self::MIN.0, |last| last.0 + 1);
-        // A clock that is far ahead for once must not use the numbers up.
-        let now = if now > Self::MAX.0 { 0 } else { now };
-        Self::new(next.max(now))
-    }
-}
 
 /// The secret of a generation. Never printed.
 pub struct BaseKey(Zeroizing<[u8; BASE_KEY_LEN]>);
@@ -133,7 +99,7 @@ impl GenerationHeader {
         let mut out = vec![FORMAT];
         out.extend_from_slice(&self.suite.id().to_be_bytes());
         put_binding(&self.binding, &mut out);
-        out.extend_from_slice(&self.generation.0.to_be_bytes());
+        out.extend_from_slice(&self.generation.number().to_be_bytes());
         out.extend_from_slice(&self.not_before.to_be_bytes());
         out.extend_from_slice(&self.list_version.to_be_bytes());
         out.extend_from_slice(&self.commitment);
@@ -151,7 +117,7 @@ impl GenerationHeader {
         Ok(Self {
             suite,
             binding,
-            generation: generation.map_err(|_| Malformed("its number is out of range"))?,
+            generation: generation.ok_or(Malformed("its number is out of range"))?,
             not_before: reader.u64()?,
             list_version: reader.u64()?,
             commitment: reader.array()?,

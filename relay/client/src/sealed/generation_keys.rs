@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use sightline_relay_proto::ids::{Channel, DeviceId, TrackIndex};
+use sightline_relay_proto::wire::sealed::KeyId;
 use zeroize::Zeroizing;
 
-use super::descriptor::{SERIAL_TAG_LEN, kid};
 use super::still::StillSealer;
 use crate::keys::{BaseKey, Generation};
 use crate::secret::CryptoFailed;
@@ -92,18 +91,12 @@ impl ChannelKeys {
         if !self.given.insert(track) {
             return Ok(None);
         }
-        let kid = kid(self.generation.number(), self.channel, track);
+        let Self { generation, channel, .. } = *self;
+        let kid = KeyId { generation, channel, track }.to_u64();
         SealingKey::new(self.suite, self.base_key.expose(), kid, COUNTERS).map(Some)
     }
 }
 
 fn copy(key: &BaseKey) -> BaseKey {
     BaseKey::from_bytes(Zeroizing::new(*key.expose()))
-}
-
-/// What stands for a serial in the clear: tells two cameras apart and names neither.
-pub(super) fn serial_tag(serial: &DeviceId) -> [u8; SERIAL_TAG_LEN] {
-    let text = [b"sightline/v1/serial", serial.as_str().as_bytes()].concat();
-    let hash = digest(&SHA256, &text);
-    hash.as_ref()[..SERIAL_TAG_LEN].try_into().expect("eight of 32 bytes")
 }

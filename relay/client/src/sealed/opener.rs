@@ -6,10 +6,11 @@ use std::time::Duration;
 use sightline_relay_proto::frame::CaptureTime;
 use sightline_relay_proto::ids::Channel;
 use sightline_relay_proto::limits::MAX_TRACKS;
+use sightline_relay_proto::wire::sealed::{
+    DESCRIPTOR_LEN, Descriptor, HEADER_LEN, KeyId, SerialHash,
+};
 
-use super::SFRAME_HEADER_LEN;
-use super::descriptor::{self, Descriptor, SERIAL_TAG_LEN, kid_parts};
-use super::generation_keys::{COUNTERS, serial_tag};
+use super::generation_keys::COUNTERS;
 use super::sealer::FrameInfo;
 use crate::keys::{Generation, Keyring};
 use crate::secret::CryptoFailed;
@@ -62,7 +63,7 @@ pub enum FrameError {
 /// Opens the frames of one channel.
 #[derive(Debug)]
 pub struct FrameOpener {
-    serial_tag: [u8; SERIAL_TAG_LEN],
+    serial: SerialHash,
     channel: Channel,
     keyring: Keyring,
     keys: BTreeMap<u64, OpeningKey>,
@@ -71,8 +72,8 @@ pub struct FrameOpener {
 impl FrameOpener {
     /// An opener for a channel of the keyring's camera.
     pub fn new(keyring: Keyring, channel: Channel) -> Self {
-        let serial_tag = serial_tag(&keyring.binding().serial);
-        Self { serial_tag, channel, keyring, keys: BTreeMap::new() }
+        let serial = SerialHash::of(&keyring.binding().serial);
+        Self { serial, channel, keyring, keys: BTreeMap::new() }
     }
 
     /// The generations, to ask which are there.
@@ -103,9 +104,9 @@ impl FrameOpener {
         out: &mut Vec<u8>,
     ) -> Result<OpenedFrame, FrameError> {
         let (head, sframe) =
-            frame.split_first_chunk::<{ descriptor::LEN }>().ok_or(FrameError::Malformed)?;
-        let descriptor = Descriptor::parse(head).ok_or(FrameError::Malformed)?;
-        if descriptor.serial_tag != self.serial_tag || descriptor.channel != self.channel {
+            frame.split_first_chunk::<DESCRIPTOR_LEN>().ok_or(FrameError::Malformed)?;
+        let descriptor = Descriptor::parse(head).map_err(|_| FrameError::Malformed)?;
+        if descriptor.serial != self.serial || descriptor.channel != self.channel {
             return Err(FrameError::OtherCamera);
         }
         let parts = Parts::of(sframe).map_err(|_| FrameError::Malformed)?;
@@ -133,7 +134,7 @@ impl FrameOpener {
         key.open(parts, head, out).map_err(refused)?;
         let keyring = &self.keyring;
         self.keys.retain(|kid, _| {
-            Generation::new(kid_parts(*kid).0).is_ok_and(|generation| keyring.holds(generation))
+            KeyId::from_u64(*kid).is_some_and(|key| keyring.holds(key.generation))
         });
         while self.keys.len() >= MAX_KEYS {
             self.keys.pop_first();
@@ -146,12 +147,11 @@ impl FrameOpener {
 /// Header and descriptor must tell the same, in the lengths that every frame has.
 fn checked(parts: &Parts<'_>, descriptor: &Descriptor) -> Result<Generation, FrameError> {
     let Header { kid, ctr } = parts.header;
-    let (generation, channel, track) = kid_parts(kid);
-    let generation = Generation::new(generation).map_err(|_| FrameError::Malformed)?;
+    let KeyId { generation, channel, track } = KeyId::from_u64(kid).ok_or(FrameError::Malformed)?;
     let agree = channel == descriptor.channel && track == descriptor.track;
     let legal = usize::from(track.0) < MAX_TRACKS
         && COUNTERS.contains(&ctr)
-        && parts.header_len() == SFRAME_HEADER_LEN
+        && parts.header_len() == HEADER_LEN
         && parts.plaintext_len() > 0;
     if agree && legal { Ok(generation) } else { Err(FrameError::Malformed) }
 }

@@ -7,10 +7,11 @@ use sightline_relay_proto::codec::{Codec, MediaKind};
 use sightline_relay_proto::frame::CaptureTime;
 use sightline_relay_proto::ids::{Tier, TrackIndex};
 use sightline_relay_proto::limits::{MAX_CANONICAL_PAYLOAD, MAX_FRAME, MAX_TRACKS};
+use sightline_relay_proto::wire::sealed::{Descriptor, SerialHash};
+use sightline_relay_proto::wire::varint;
 
 use super::OVERHEAD;
-use super::descriptor::{Descriptor, MAX_CAPTURE, SERIAL_TAG_LEN};
-use super::generation_keys::{ChannelKeys, serial_tag};
+use super::generation_keys::ChannelKeys;
 use crate::keys::Generation;
 use crate::secret::CryptoFailed;
 use crate::sframe::{SealError, SealingKey};
@@ -80,7 +81,7 @@ pub enum SealFrameError {
 /// Seals the frames of one channel. Keep it when the connection breaks: its counters go on.
 #[derive(Debug)]
 pub struct FrameSealer {
-    serial_tag: [u8; SERIAL_TAG_LEN],
+    serial: SerialHash,
     keys: ChannelKeys,
     tracks: BTreeMap<TrackIndex, Track>,
 }
@@ -96,7 +97,7 @@ struct Track {
 impl FrameSealer {
     /// A sealer with the keys of its channel.
     pub fn new(keys: ChannelKeys) -> Self {
-        Self { serial_tag: serial_tag(&keys.serial), keys, tracks: BTreeMap::new() }
+        Self { serial: SerialHash::of(&keys.serial), keys, tracks: BTreeMap::new() }
     }
 
     /// The generation that tracks use, or switch to.
@@ -144,7 +145,7 @@ impl FrameSealer {
         out: &mut Vec<u8>,
     ) -> Result<(), SealFrameError> {
         let track = usize::from(info.track.0);
-        if unit.is_empty() || track >= MAX_TRACKS || info.capture.0 > MAX_CAPTURE {
+        if unit.is_empty() || track >= MAX_TRACKS || info.capture.0 > varint::MAX {
             return Err(SealFrameError::Illegal);
         }
         if unit.len() > MAX_UNIT {
@@ -160,10 +161,10 @@ impl FrameSealer {
             track: info.track,
             channel: self.keys.channel,
             capture: info.capture,
-            serial_tag: self.serial_tag,
+            serial: self.serial,
         };
         let track = self.track(info.track, keyframe, now)?;
-        let (start, descriptor) = (out.len(), descriptor.to_bytes());
+        let (start, descriptor) = (out.len(), descriptor.write());
         out.reserve(OVERHEAD + unit.len());
         out.extend_from_slice(&descriptor);
         let sealed = track.key.seal(&descriptor, unit, out);

@@ -6,10 +6,9 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::rand;
 use sightline_relay_proto::frame::CaptureTime;
 use sightline_relay_proto::ids::{Channel, DeviceId};
+use sightline_relay_proto::wire::sealed::SerialHash;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::descriptor::SERIAL_TAG_LEN;
-use super::generation_keys::serial_tag;
 use crate::keys::{BaseKey, Generation, Keyring};
 use crate::secret::CryptoFailed;
 
@@ -22,7 +21,7 @@ const FORMAT: u8 = 1;
 const LABEL: &[u8] = b"sightline/v1/still\0";
 const TAG_LEN: usize = 16;
 /// Format, kind, type, channel, serial, generation, capture time, nonce.
-const HEAD_LEN: usize = 1 + 1 + 1 + 2 + SERIAL_TAG_LEN + 8 + 8 + NONCE_LEN;
+const HEAD_LEN: usize = 1 + 1 + 1 + 2 + size_of::<SerialHash>() + 8 + 8 + NONCE_LEN;
 const MICROS_A_DAY: u64 = 24 * 3600 * 1_000_000;
 
 /// What an image is for. Each has its own keys.
@@ -96,7 +95,7 @@ pub enum StillError {
 /// Seals images of one camera under one generation.
 #[derive(Debug)]
 pub struct StillSealer {
-    serial_tag: [u8; SERIAL_TAG_LEN],
+    serial: SerialHash,
     generation: Generation,
     base_key: BaseKey,
 }
@@ -107,7 +106,7 @@ pub struct StillOpener<'a>(&'a Keyring);
 
 impl StillSealer {
     pub(crate) fn new(serial: &DeviceId, generation: Generation, base_key: BaseKey) -> Self {
-        Self { serial_tag: serial_tag(serial), generation, base_key }
+        Self { serial: SerialHash::of(serial), generation, base_key }
     }
 
     /// The sealed image.
@@ -133,7 +132,7 @@ impl StillSealer {
         let mut out = Vec::with_capacity(STILL_OVERHEAD + image.len());
         out.extend([FORMAT, info.kind.id(), info.media.id()]);
         out.extend(info.channel.0.to_be_bytes());
-        out.extend(self.serial_tag);
+        out.extend(self.serial.0);
         out.extend(self.generation.number().to_be_bytes());
         out.extend(info.capture.0.to_be_bytes());
         out.extend(nonce);
@@ -164,7 +163,7 @@ impl<'a> StillOpener<'a> {
         let len = body.len().checked_sub(TAG_LEN).filter(|len| (1..=MAX_STILL).contains(len));
         let (ciphertext, tag) = body.split_at(len.ok_or(StillError::Malformed)?);
         let (info, serial, generation, nonce) = read_head(head).ok_or(StillError::Malformed)?;
-        if serial != serial_tag(&self.0.binding().serial) {
+        if serial != SerialHash::of(&self.0.binding().serial) {
             return Err(StillError::OtherCamera);
         }
         let held = self.0.get(generation);
@@ -188,7 +187,7 @@ impl std::fmt::Debug for OpenedStill {
     }
 }
 
-type Head = (StillInfo, [u8; SERIAL_TAG_LEN], Generation, [u8; NONCE_LEN]);
+type Head = (StillInfo, SerialHash, Generation, [u8; NONCE_LEN]);
 
 fn read_head(head: &[u8; HEAD_LEN]) -> Option<Head> {
     if head[0] != FORMAT {
@@ -200,8 +199,8 @@ fn read_head(head: &[u8; HEAD_LEN]) -> Option<Head> {
         channel: Channel(u16::from_be_bytes(head[3..5].try_into().ok()?)),
         capture: CaptureTime(u64::from_be_bytes(head[21..29].try_into().ok()?)),
     };
-    let generation = Generation::new(u64::from_be_bytes(head[13..21].try_into().ok()?)).ok()?;
-    Some((info, head[5..13].try_into().ok()?, generation, head[29..].try_into().ok()?))
+    let generation = Generation::new(u64::from_be_bytes(head[13..21].try_into().ok()?))?;
+    Some((info, SerialHash(head[5..13].try_into().ok()?), generation, head[29..].try_into().ok()?))
 }
 
 /// The key of one generation, purpose and day (UTC, by the camera's clock).

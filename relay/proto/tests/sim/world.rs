@@ -112,7 +112,7 @@ impl World {
         let publisher = self.hub.publish(self.now(), publication).expect("legal tracks");
         self.publishers.push(publisher);
         // A camera takes a new key whenever it starts.
-        let number = Generation::FIRST.get() + self.publishers.len() as u64;
+        let number = Generation::FIRST.number() + self.publishers.len() as u64;
         let generation = Generation::new(number).expect("not that many cameras");
         let sealing = self.mode.is_sealed().then(|| Sealing::new(&key(), generation));
         let camera = Camera::new(media, &mut self.random, self.at, sealing);

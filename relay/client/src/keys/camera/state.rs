@@ -66,7 +66,7 @@ impl CameraKeys {
         let archive = ExchangePublic(reader.array()?);
         let last = match reader.u64()? {
             0 => None,
-            number => Some(Generation::new(number).map_err(|_| Malformed("its generation"))?),
+            number => Some(Generation::new(number).ok_or(Malformed("its generation"))?),
         };
         let mode = Mode {
             sequence: reader.u64()?,

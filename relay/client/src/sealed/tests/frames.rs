@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sightline_relay_proto::limits::{MAX_CANONICAL_PAYLOAD, MAX_FRAME, MAX_TRACKS};
+use sightline_relay_proto::wire::varint;
 
-use super::descriptor::MAX_CAPTURE;
 use super::*;
 use crate::keys::{Keyring, MAX_HELD_LIVE};
 use crate::sframe::WINDOW;
@@ -60,8 +60,8 @@ fn units_are_bounded_on_both_sides() {
     assert_eq!(seal(&track(MAX_TRACKS as u8), &[1]), Err(SealFrameError::Illegal));
     assert_eq!(seal(&track(MAX_TRACKS as u8 - 1), &[1]), Ok(()));
     let captured = |capture| FrameInfo { capture: CaptureTime(capture), ..video(true) };
-    assert_eq!(seal(&captured(MAX_CAPTURE), &[1]), Ok(()));
-    assert_eq!(seal(&captured(MAX_CAPTURE + 1), &[1]), Err(SealFrameError::Illegal));
+    assert_eq!(seal(&captured(varint::MAX), &[1]), Ok(()));
+    assert_eq!(seal(&captured(varint::MAX + 1), &[1]), Err(SealFrameError::Illegal));
 }
 
 #[test]
@@ -192,7 +192,7 @@ proptest! {
         codec in prop::sample::select(Codec::ALL.to_vec()),
         track in 0..MAX_TRACKS as u8,
         bits in 0..16u8,
-        capture in 0..=MAX_CAPTURE,
+        capture in 0..=varint::MAX,
     ) {
         let info = FrameInfo {
             track: TrackIndex(track),

@@ -113,7 +113,7 @@ fn headers_outside_the_format_are_refused() {
 
 #[test]
 fn headers_of_this_format_always_have_twelve_bytes() {
-    for generation in [Generation::MIN, Generation::MAX] {
+    for generation in [Generation::FIRST, Generation::LAST] {
         for (channel, track) in [(0u64, 0u64), (u64::from(u16::MAX), 7)] {
             let kid = generation.number() << 24 | channel << 8 | track;
             for ctr in [1 << 24, (1 << 32) - 1] {

@@ -16,7 +16,7 @@ fn device() -> DeviceId {
 }
 
 fn generation(number: u64) -> Generation {
-    Generation::new(Generation::FIRST.get() + number).unwrap()
+    Generation::new(Generation::FIRST.number() + number).unwrap()
 }
 
 fn sealed_ingest(info: TrackInfo, unordered: bool) -> TrackIngest {
@@ -103,7 +103,7 @@ fn a_sealed_frame_keeps_its_payloads_and_is_described_by_its_camera() {
         assert_eq!((is.track, is.tier, is.codec), (TRACK, said.tier, said.codec));
         assert_eq!((is.keyframe, is.discardable), (said.keyframe, said.discardable));
         assert_eq!((is.discontinuity, is.capture), (said.discontinuity, Some(said.capture)));
-        assert_eq!(is.protection, Protection::Sealed { generation: generation(0).get() });
+        assert_eq!(is.protection, Protection::Sealed { generation: generation(0).number() });
     }
     assert_eq!(ingest.frames_lost(), 0);
     assert!(ingest.parameter_sets().is_empty());

@@ -29,8 +29,16 @@ impl Generation {
         (Self::FIRST.0..=Self::LAST.0).contains(&number).then_some(Self(number))
     }
 
+    /// The one after `last` at `now`, Unix seconds; `None` when the numbers have run out.
+    pub fn after(last: Option<Self>, now: u64) -> Option<Self> {
+        let next = last.map_or(Self::FIRST.0, |last| last.0 + 1);
+        // A clock that is far ahead for once must not use the numbers up.
+        let now = if now > Self::LAST.0 { 0 } else { now };
+        Self::new(next.max(now))
+    }
+
     /// The number.
-    pub fn get(self) -> u64 {
+    pub fn number(self) -> u64 {
         self.0
     }
 }

@@ -120,7 +120,7 @@ fn a_capture_time_is_checked_on_both_sides_of_its_bound() {
 
 #[test]
 fn generations_and_counters_keep_the_lengths_of_the_header() {
-    let (first, last) = (Generation::FIRST.get(), Generation::LAST.get());
+    let (first, last) = (Generation::FIRST.number(), Generation::LAST.number());
     assert_eq!((first, last), (1 << 24, (1 << 32) - 1));
     assert_eq!(Generation::new(first - 1), None);
     assert_eq!(Generation::new(last + 1), None);
