@@ -1,14 +1,15 @@
 //! HTTP listeners: one loop for clear and TLS connections.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, Version, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -18,13 +19,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 /// Connections of one listener at a time; more wait in the system's queue.
 const MAX_CONNECTIONS: usize = 2048;
-/// Time for a TLS handshake, for the first request of a connection, and for the headers of each.
+/// Time for a TLS handshake, for the first request of a connection, and for the headers of each. A
+/// connection on which nothing was asked for as long is closed: over HTTP/2 it holds some 40 KB.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, e.g. when file descriptors run out.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
@@ -88,28 +91,50 @@ async fn connection(
     stop: CancellationToken,
 ) {
     let _ = stream.set_nodelay(true);
-    match acceptor {
-        None => speak_http(stream, from, app, stop).await,
-        Some(acceptor) => {
-            let handshake = tokio::time::timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await;
-            if let Ok(Ok(stream)) = handshake {
-                speak_http(stream, from, app, stop).await;
-            }
-        }
-    }
+    let Some(acceptor) = acceptor else { return speak_http(stream, None, from, app, stop).await };
+    // Boxed: what a handshake needs would stay part of the connection's task.
+    let Some(stream) = Box::pin(shake_hands(acceptor, stream)).await else { return };
+    let agreed = version(stream.get_ref().1.alpn_protocol());
+    speak_http(stream, Some(agreed), from, app, stop).await;
 }
 
-async fn speak_http<S>(stream: S, from: SocketAddr, app: Router, stop: CancellationToken)
-where
+/// TLS, unless it fails or takes too long. Boxed: a task has a place for each step that a value
+/// moves through.
+async fn shake_hands(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+) -> Option<Box<TlsStream<TcpStream>>> {
+    let accepted = tokio::time::timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await;
+    accepted.ok()?.ok().map(Box::new)
+}
+
+/// The version that was agreed on in the TLS handshake; HTTP/1.1 unless it is HTTP/2.
+fn version(alpn: Option<&[u8]>) -> Version {
+    if alpn == Some(b"h2") { Version::HTTP_2 } else { Version::HTTP_11 }
+}
+
+/// Without an agreed version the first bytes tell. They are then read on their own, and the buffer
+/// that is to hold the rest of the request too becomes twice as large.
+async fn speak_http<S>(
+    stream: S,
+    agreed: Option<Version>,
+    from: SocketAddr,
+    app: Router,
+    stop: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let asked = Arc::new(AtomicBool::new(false));
-    let first = first_request_overdue(Arc::clone(&asked));
+    let requests = Arc::new(Requests::default());
+    let counted = Arc::clone(&requests);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        asked.store(true, Ordering::Relaxed);
+        let running = counted.begin();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(from));
-        app.clone().oneshot(request)
+        let answer = app.clone().oneshot(request);
+        async move {
+            let _running = running;
+            answer.await
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
@@ -119,11 +144,21 @@ where
         .max_concurrent_streams(MAX_STREAMS)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    tokio::pin!(connection);
+    let builder = match agreed {
+        None => builder,
+        Some(Version::HTTP_2) => builder.http2_only(),
+        Some(_) => builder.http1_only(),
+    };
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         _ = connection.as_mut() => {}
-        () = first => {}
+        () = requests.cease() => {
+            if requests.begun.load(Ordering::Relaxed) > 0 {
+                connection.as_mut().graceful_shutdown();
+                // Answers on their way take as long as they take; a peer that is gone is pinged.
+                let _ = connection.await;
+            }
+        }
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
@@ -131,12 +166,42 @@ where
     }
 }
 
-/// Ends when a connection has asked nothing in time. Before the version of HTTP is known, and on
-/// HTTP/2, no other timer runs.
-async fn first_request_overdue(asked: Arc<AtomicBool>) {
-    tokio::time::sleep(HEADER_TIMEOUT).await;
-    if asked.load(Ordering::Relaxed) {
-        std::future::pending().await
+/// The requests of a connection.
+#[derive(Default)]
+struct Requests {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Requests {
+    /// Counts one until what is returned is dropped.
+    fn begin(self: &Arc<Self>) -> Running {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        Running(Arc::clone(self))
+    }
+
+    /// Ends when none has run for [`HEADER_TIMEOUT`], or for almost twice as long. Before
+    /// the version of HTTP is known, and on HTTP/2, no other timer runs.
+    async fn cease(&self) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut before = (0, 0);
+        loop {
+            tokio::time::sleep(HEADER_TIMEOUT).await;
+            let now = (count(&self.begun), count(&self.ended));
+            if now == before && now.0 == now.1 {
+                return;
+            }
+            before = now;
+        }
+    }
+}
+
+/// A request that is being answered.
+struct Running(Arc<Requests>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -163,23 +228,4 @@ fn redirect(https_port: u16, uri: &Uri, headers: &HeaderMap) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn location(host: &str, path: &str) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().unwrap());
-        let answer = redirect(8443, &path.parse().unwrap(), &headers);
-        let target = answer.headers().get(header::LOCATION)?;
-        Some(target.to_str().unwrap().to_owned())
-    }
-
-    #[test]
-    fn the_redirect_keeps_host_and_path_and_takes_no_strange_host() {
-        let to = |text: &str| Some(text.to_owned());
-        assert_eq!(location("192.0.2.7:8080", "/a?b"), to("https://192.0.2.7:8443/a?b"));
-        assert_eq!(location("[2001:db8::1]:8080", "/"), to("https://[2001:db8::1]:8443/"));
-        assert_eq!(location("cam.example", "/"), to("https://cam.example:8443/"));
-        assert_eq!(location("evil@host/", "/"), None);
-    }
-}
+mod tests;
