@@ -39,7 +39,11 @@ static FILES: &[File] = files! {
     "image/svg+xml": "icon.svg";
     "text/javascript; charset=utf-8":
         "api.js", "app.js", "base32.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
-        "keys.js", "lang/en.js", "lang/zh.js", "secret.js", "session.js", "stats.js", "store.js",
+        "keys.js", "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
+        "sealed/curves.js", "sealed/errors.js", "sealed/frame.js", "sealed/generation.js",
+        "sealed/gop_stream.js", "sealed/hpke.js", "sealed/keyring.js", "sealed/opener.js",
+        "sealed/sframe.js", "sealed/terminal.js", "sealed/viewer_list.js", "sealed/window.js",
+        "secret.js", "session.js", "stats.js", "store.js",
         "views/account.js", "views/bind.js", "views/dialogs.js", "views/devices.js",
         "views/live.js", "views/signin.js", "whep.js";
 };
