@@ -1,4 +1,4 @@
-//! What a device asks over its own identity: whether it is bound, and where its key verifier goes.
+//! What a device asks over its own identity: how it stands, and where its key verifier goes.
 
 use std::time::Duration;
 
@@ -20,12 +20,28 @@ pub struct DeviceStanding {
     pub epochs: DeviceEpochs,
     /// Whether it should make a device secret and upload its verifier.
     pub key_wanted: bool,
+    /// Version of the viewer list of its binding; 0 without one.
+    pub list_version: u64,
+}
+
+/// What a device was told last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DeviceKnown {
+    /// Counters.
+    pub epochs: DeviceEpochs,
+    /// Version of the viewer list, whether the device took that list or refused it.
+    pub list_version: u64,
 }
 
 impl From<&DeviceState> for DeviceStanding {
     fn from(state: &DeviceState) -> Self {
         let bound = state.owner.is_some();
-        Self { bound, epochs: state.epochs, key_wanted: bound && state.verifier.is_none() }
+        Self {
+            bound,
+            epochs: state.epochs,
+            key_wanted: bound && state.verifier.is_none(),
+            list_version: state.list_version,
+        }
     }
 }
 
@@ -63,13 +79,14 @@ impl ControlPlane {
     pub async fn poll_device(
         &self,
         identity: Thumbprint,
-        known: DeviceEpochs,
+        known: DeviceKnown,
     ) -> Result<DeviceStanding, DeviceError> {
         // Subscribed before the first look, so that no change falls between look and wait.
         let mut changes = self.0.device_changes.subscribe();
         let first = self.device_of(identity).await?;
         let standing = DeviceStanding::from(&first);
-        if standing.epochs != known || standing.key_wanted {
+        let news = standing.epochs != known.epochs || standing.list_version != known.list_version;
+        if news || standing.key_wanted {
             return Ok(standing);
         }
         let serial = first.device.serial;

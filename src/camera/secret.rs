@@ -75,7 +75,11 @@ impl Keeper {
             self.rotate = false;
             return Ok(());
         }
-        self.known = DeviceKnown { binding_epoch: state.binding_epoch, key_epoch: state.key_epoch };
+        self.known = DeviceKnown {
+            binding_epoch: state.binding_epoch,
+            key_epoch: state.key_epoch,
+            list_version: state.list_version,
+        };
         Ok(())
     }
 
@@ -85,7 +89,7 @@ impl Keeper {
         let verifier = secret.auth_key().map_err(|error| text(&error))?.verifier();
         let stored = self.api.put_key_verifier(binding_epoch, &verifier).await;
         let key_epoch = stored.map_err(|error| text(&error))?.key_epoch;
-        self.known = DeviceKnown { binding_epoch, key_epoch };
+        self.known = DeviceKnown { binding_epoch, key_epoch, list_version: 0 };
         let shown = secret.text();
         let line = format!("{}\n{binding_epoch} {key_epoch}\n", shown.expose());
         write_private(&self.path, line.as_bytes()).map_err(|error| text(&error))?;
@@ -105,7 +109,8 @@ impl Keeper {
 /// The epochs in the file's second line.
 fn parse(text: &str) -> Option<DeviceKnown> {
     let (binding, key) = text.lines().nth(1)?.split_once(' ')?;
-    Some(DeviceKnown { binding_epoch: binding.parse().ok()?, key_epoch: key.parse().ok()? })
+    let (binding_epoch, key_epoch) = (binding.parse().ok()?, key.parse().ok()?);
+    Some(DeviceKnown { binding_epoch, key_epoch, list_version: 0 })
 }
 
 #[cfg(test)]
@@ -115,7 +120,8 @@ mod tests {
     #[test]
     fn the_file_remembers_which_binding_its_secret_is_for() {
         let known = parse("AAAA-BBBB\n7 9\n");
-        assert_eq!(known, Some(DeviceKnown { binding_epoch: 7, key_epoch: 9 }));
+        let expected = DeviceKnown { binding_epoch: 7, key_epoch: 9, list_version: 0 };
+        assert_eq!(known, Some(expected));
         assert_eq!(parse("AAAA-BBBB\n"), None);
         assert_eq!(parse(""), None);
     }

@@ -1,3 +1,5 @@
+mod mailbox;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -185,6 +187,10 @@ async fn nothing_is_served_without_a_login_but_what_leads_to_one() {
         ("GET", "/v1/devices"),
         ("POST", "/v1/devices/CAM-1/key-challenge"),
         ("POST", "/v1/devices/CAM-1/key-proof"),
+        ("GET", "/v1/devices/CAM-1/viewer-list"),
+        ("PUT", "/v1/devices/CAM-1/viewer-list"),
+        ("POST", "/v1/devices/CAM-1/generations"),
+        ("POST", "/v1/devices/CAM-1/wraps"),
         ("POST", "/v1/step-ups"),
         ("GET", "/v1/messages"),
     ] {
@@ -200,6 +206,8 @@ async fn nothing_is_served_without_a_login_but_what_leads_to_one() {
         ("POST", "/v1/sessions/refresh"),
         ("POST", "/v1/device/poll"),
         ("PUT", "/v1/device/key-verifier"),
+        ("GET", "/v1/device/viewer-list"),
+        ("PUT", "/v1/device/generations"),
     ] {
         let bare = stranger.send(method, path, Some("{}".into()), None).await;
         assert_eq!(bare.problem(), "proof-invalid", "{method} {path}");

@@ -6,6 +6,7 @@ mod consent;
 mod device;
 mod gate;
 mod key;
+mod mailbox;
 pub mod migrate;
 mod otp;
 mod outbox;

@@ -1,5 +1,6 @@
 //! The HTTP API: typed calls of terminals and devices.
 
+mod mailbox;
 mod types;
 
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ use sightline_grant::Redacted;
 use sightline_relay_proto::frame::Mode;
 use url::{Host, Url};
 
+pub use self::mailbox::*;
 pub use self::types::*;
 use crate::identity::{Identity, IdentityError};
 use crate::quic::Roots;

@@ -16,12 +16,14 @@ macro_rules! select_device {
     ($rest:literal) => {
         concat!(
             "SELECT d.*, b.account AS owner, coalesce(e.binding_epoch, 0) AS binding_epoch,
-                    coalesce(e.key_epoch, 0) AS key_epoch, v.public AS bound_verifier
+                    coalesce(e.key_epoch, 0) AS key_epoch, v.public AS bound_verifier,
+                    coalesce(l.version, 0) AS list_version
              FROM device d
              LEFT JOIN binding b ON b.serial = d.serial AND b.unbound_at IS NULL
              LEFT JOIN device_epoch e ON e.serial = d.serial
              LEFT JOIN key_verifier v ON v.serial = d.serial AND v.binding_epoch = b.epoch
-                 AND v.key_epoch = e.key_epoch ",
+                 AND v.key_epoch = e.key_epoch
+             LEFT JOIN viewer_list l ON l.serial = d.serial AND l.binding_epoch = b.epoch ",
             $rest
         )
     };
@@ -203,6 +205,8 @@ pub(super) async fn release(
         "DELETE FROM key_lock WHERE serial = ?1",
         "DELETE FROM step_up WHERE serial = ?1",
         "DELETE FROM otp_challenge WHERE serial = ?1",
+        "DELETE FROM viewer_list WHERE serial = ?1",
+        "DELETE FROM generation WHERE serial = ?1",
     ] {
         query(statement).bind(serial.as_str()).execute(&mut *connection).await?;
     }
@@ -242,5 +246,6 @@ fn state(row: &SqliteRow) -> Stored<DeviceState> {
         owner: row.opt_text("owner")?.map(AccountId),
         epochs: DeviceEpochs { binding: row.num("binding_epoch")?, key: row.num("key_epoch")? },
         verifier,
+        list_version: row.num("list_version")?,
     })
 }

@@ -46,6 +46,11 @@ impl KeyStore for SqliteStore {
         .bind(int(now))
         .execute(&mut *tx)
         .await?;
+        // What the old key signed holds for nobody any more.
+        query("DELETE FROM viewer_list WHERE serial = ?1")
+            .bind(serial.as_str())
+            .execute(&mut *tx)
+            .await?;
         let account = row.text("account")?;
         let kind = if previous.is_some() { "key_rotated" } else { "key_ready" };
         log(&mut tx, &account, "device.key_stored", serial.as_str(), now).await?;

@@ -6,7 +6,10 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{query, query_scalar, raw_sql};
 
 /// Steps, in order; step `n` leads to version `n + 1`.
-pub const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_first.sql")];
+pub const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/0001_first.sql"),
+    include_str!("../../../migrations/0002_mailbox.sql"),
+];
 
 /// Why a database is not opened.
 #[derive(Debug, thiserror::Error)]

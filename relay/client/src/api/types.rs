@@ -279,6 +279,9 @@ pub struct DeviceKnown {
     pub binding_epoch: u64,
     /// Last key epoch.
     pub key_epoch: u64,
+    /// Version of the viewer list that the server told last, whether the list was taken or refused:
+    /// with another number the poll returns at once.
+    pub list_version: u64,
 }
 
 /// What the server knows of a device.
@@ -292,6 +295,9 @@ pub struct DeviceState {
     pub key_epoch: u64,
     /// A new secret and its verifier are awaited.
     pub key_wanted: bool,
+    /// Version of the viewer list; 0 without one.
+    #[serde(default)]
+    pub list_version: u64,
 }
 
 /// Answer to a key verifier.
