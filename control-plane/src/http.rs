@@ -5,6 +5,7 @@ mod body;
 mod consents;
 mod device;
 mod devices;
+mod enc_modes;
 mod generations;
 mod keys;
 mod me;
@@ -48,6 +49,7 @@ pub fn router(control_plane: ControlPlane) -> Router {
         .route("/v1/devices/{serial}/viewer-list", get(viewer_lists::show).put(viewer_lists::store))
         .route("/v1/devices/{serial}/generations", post(generations::list))
         .route("/v1/devices/{serial}/wraps", post(generations::add_wrap))
+        .route("/v1/devices/{serial}/enc-mode", get(enc_modes::show).put(enc_modes::order))
         .route("/v1/step-ups", post(step_ups::open))
         .route("/v1/messages", get(messages::list))
         .route("/v1/device/poll", post(device::poll))

@@ -67,6 +67,8 @@ pub const BLOB_BODY_BYTES: usize = 20 * 1024;
 pub const GENERATIONS_KEPT: u64 = 4096;
 /// Generations in one answer.
 pub const GENERATIONS_PER_PAGE: u64 = 64;
+/// Sealing orders that may be given for one device.
+pub const ORDERS_PER_DEVICE: [Window; 1] = [Window { seconds: HOUR, most: 60 }];
 /// Viewer lists that may be stored for one device.
 pub const LISTS_PER_DEVICE: [Window; 1] = [Window { seconds: HOUR, most: 240 }];
 /// Revocations that a slow listener may lag behind before it must read the epochs anew.

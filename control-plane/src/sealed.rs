@@ -4,6 +4,7 @@
 
 pub mod generation;
 pub mod list;
+pub mod order;
 mod read;
 
 use sightline_grant::PublicKey;

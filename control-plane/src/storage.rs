@@ -189,6 +189,21 @@ pub trait MailboxStore {
     ) -> Stored<WrapAdded>;
 }
 
+/// Whether sealed devices seal.
+#[async_trait]
+pub trait SealingStore {
+    /// Puts an order in force, if the account owns the device under that binding and key, and the
+    /// sequence is above the one in force; keeps the act and tells who may watch.
+    async fn order_put(&self, account: &AccountId, order: &NewOrder, now: u64) -> Stored<OrderPut>;
+    /// What was ordered under a binding, newest first, at most `limit`.
+    async fn enc_history(
+        &self,
+        serial: &Serial,
+        binding_epoch: u64,
+        limit: u64,
+    ) -> Stored<Vec<EncModeEvent>>;
+}
+
 /// Consents.
 #[async_trait]
 pub trait ConsentStore {
@@ -258,6 +273,7 @@ pub trait Store:
     + DeviceStore
     + KeyStore
     + MailboxStore
+    + SealingStore
     + ConsentStore
     + GateStore
     + OutboxStore

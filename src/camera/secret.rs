@@ -79,6 +79,7 @@ impl Keeper {
             binding_epoch: state.binding_epoch,
             key_epoch: state.key_epoch,
             list_version: state.list_version,
+            ..DeviceKnown::default()
         };
         Ok(())
     }
@@ -89,7 +90,7 @@ impl Keeper {
         let verifier = secret.auth_key().map_err(|error| text(&error))?.verifier();
         let stored = self.api.put_key_verifier(binding_epoch, &verifier).await;
         let key_epoch = stored.map_err(|error| text(&error))?.key_epoch;
-        self.known = DeviceKnown { binding_epoch, key_epoch, list_version: 0 };
+        self.known = DeviceKnown { binding_epoch, key_epoch, ..DeviceKnown::default() };
         let shown = secret.text();
         let line = format!("{}\n{binding_epoch} {key_epoch}\n", shown.expose());
         write_private(&self.path, line.as_bytes()).map_err(|error| text(&error))?;
@@ -110,7 +111,7 @@ impl Keeper {
 fn parse(text: &str) -> Option<DeviceKnown> {
     let (binding, key) = text.lines().nth(1)?.split_once(' ')?;
     let (binding_epoch, key_epoch) = (binding.parse().ok()?, key.parse().ok()?);
-    Some(DeviceKnown { binding_epoch, key_epoch, list_version: 0 })
+    Some(DeviceKnown { binding_epoch, key_epoch, ..DeviceKnown::default() })
 }
 
 #[cfg(test)]
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn the_file_remembers_which_binding_its_secret_is_for() {
         let known = parse("AAAA-BBBB\n7 9\n");
-        let expected = DeviceKnown { binding_epoch: 7, key_epoch: 9, list_version: 0 };
+        let expected = DeviceKnown { binding_epoch: 7, key_epoch: 9, ..DeviceKnown::default() };
         assert_eq!(known, Some(expected));
         assert_eq!(parse("AAAA-BBBB\n"), None);
         assert_eq!(parse(""), None);

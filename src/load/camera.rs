@@ -127,6 +127,7 @@ impl Camera {
                         binding_epoch: state.binding_epoch,
                         key_epoch: state.key_epoch,
                         list_version: state.list_version,
+                        ..DeviceKnown::default()
                     };
                     tokio::time::sleep(ASK_PAUSE).await;
                 }

@@ -4,6 +4,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,6 +24,7 @@ pub(super) struct Poll {
     key_epoch: u64,
     #[serde(default)]
     list_version: u64,
+    enc_sequence: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +47,8 @@ pub(super) async fn poll(
     Body(body): Body<Poll>,
 ) -> Result<Json<Value>, Problem> {
     let epochs = DeviceEpochs { binding: body.binding_epoch, key: body.key_epoch };
-    let known = DeviceKnown { epochs, list_version: body.list_version };
+    let (list_version, enc_sequence) = (body.list_version, body.enc_sequence);
+    let known = DeviceKnown { epochs, list_version, enc_sequence };
     let standing = control_plane.poll_device(identity, known).await?;
     Ok(Json(json!({
         "bound": standing.bound,
@@ -52,6 +56,9 @@ pub(super) async fn poll(
         "key_epoch": standing.epochs.key,
         "key_wanted": standing.key_wanted,
         "list_version": standing.list_version,
+        "enc_mode": standing.enc_mode,
+        "enc_sequence": standing.enc_sequence(),
+        "enc_order": standing.enc_order.map(|order| B64.encode(order.signed)),
     })))
 }
 

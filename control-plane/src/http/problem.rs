@@ -10,7 +10,7 @@ use crate::device::DeviceError;
 use crate::error::Inner;
 use crate::gate::Refusal;
 use crate::key::KeyError;
-use crate::mailbox::{GenerationError, ListError};
+use crate::mailbox::{GenerationError, ListError, OrderError};
 use crate::otp::OtpError;
 use crate::session::{RefreshError, SignInError};
 
@@ -209,6 +209,23 @@ impl From<GenerationError> for Problem {
             GenerationError::BadWrap(_) => (StatusCode::UNPROCESSABLE_ENTITY, "wrap-invalid"),
             GenerationError::Device(error) => return error.into(),
             GenerationError::Inner(inner) => return inner.into(),
+        };
+        Self::new(status, name, error)
+    }
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        let (status, name) = match error {
+            OrderError::Refused(refusal) => return refusal.into(),
+            OrderError::Device(error) => return error.into(),
+            OrderError::OtherBinding => (StatusCode::CONFLICT, "order-other-binding"),
+            OrderError::NotNewer(_) => (StatusCode::CONFLICT, "order-not-newer"),
+            OrderError::Malformed(_) | OrderError::OtherMode | OrderError::Signature => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "order-invalid")
+            }
+            OrderError::Limited(wait) => return Self::limited(wait.0, error),
+            OrderError::Inner(inner) => return inner.into(),
         };
         Self::new(status, name, error)
     }

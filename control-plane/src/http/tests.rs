@@ -1,3 +1,4 @@
+mod enc_mode;
 mod mailbox;
 
 use std::net::SocketAddr;
@@ -191,6 +192,8 @@ async fn nothing_is_served_without_a_login_but_what_leads_to_one() {
         ("PUT", "/v1/devices/CAM-1/viewer-list"),
         ("POST", "/v1/devices/CAM-1/generations"),
         ("POST", "/v1/devices/CAM-1/wraps"),
+        ("GET", "/v1/devices/CAM-1/enc-mode"),
+        ("PUT", "/v1/devices/CAM-1/enc-mode"),
         ("POST", "/v1/step-ups"),
         ("GET", "/v1/messages"),
     ] {

@@ -138,7 +138,7 @@ impl ControlPlane {
     }
 
     /// A device of the account that can seal.
-    async fn owned_sealed(
+    pub(super) async fn owned_sealed(
         &self,
         session: &Session,
         serial: &str,

@@ -70,6 +70,21 @@ pub(crate) fn wrap_for(recipient: u16, fill: u8) -> Vec<u8> {
     [&key_of(recipient)[..], &[fill; 80]].concat()
 }
 
+/// A sealing order; 0 is open, 1 is sealed.
+pub(crate) fn order_of(
+    serial: &str,
+    epoch: u64,
+    sequence: u64,
+    mode: u8,
+    auth: &Ed25519KeyPair,
+) -> Vec<u8> {
+    let mut body = vec![1];
+    put_binding(&mut body, serial, epoch);
+    body.extend_from_slice(&sequence.to_be_bytes());
+    body.push(mode);
+    sign(auth, "sightline/v1/sealing", body)
+}
+
 fn put_binding(out: &mut Vec<u8>, serial: &str, epoch: u64) {
     out.push(serial.len() as u8);
     out.extend_from_slice(serial.as_bytes());

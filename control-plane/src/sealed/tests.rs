@@ -5,7 +5,8 @@ use super::generation::{
     GenerationBlob, MAX_BLOB_LEN, MAX_GENERATION, MAX_WRAPS, MIN_GENERATION, WRAP_LEN, Wrap, cut,
 };
 use super::list::{MAX_ACCOUNT_LEN, MAX_LIST_LEN, MAX_VIEWERS, ViewerList};
-use super::testing::{BlobOf, ListOf, key_of, wrap_for};
+use super::order::SealingOrder;
+use super::testing::{BlobOf, ListOf, key_of, order_of, wrap_for};
 use super::{MAX_NUMBER, Malformed};
 use crate::ids::MAX_SERIAL_LEN;
 use crate::tests::rig::{key, public};
@@ -167,6 +168,26 @@ fn a_generation_is_signed_by_an_ed25519_identity_only() {
     assert!(blob.is_signed_by(&public(&key(1))));
     assert!(!blob.is_signed_by(&public(&key(2))));
     assert!(!blob.is_signed_by(&PublicKey::P256 { x: [1; 32], y: [2; 32] }));
+}
+
+#[test]
+fn an_order_is_read_whole_and_no_flipped_bit_of_it_passes() {
+    for mode in [0, 1] {
+        let bytes = order_of("CAM-1", 3, MAX_NUMBER, mode, &key(1));
+        let order = SealingOrder::read(&bytes).unwrap();
+        assert_eq!((order.sequence, order.sealed), (MAX_NUMBER, mode == 1));
+        assert!(order.is_signed_by(&verifier(1)) && !order.is_signed_by(&verifier(2)));
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            let order = SealingOrder::read(&flipped);
+            assert!(!order.is_ok_and(|order| order.is_signed_by(&verifier(1))), "byte {at}");
+            assert!(SealingOrder::read(&bytes[..at]).is_err(), "{at} bytes");
+        }
+    }
+    for (sequence, mode) in [(0, 1), (MAX_NUMBER + 1, 1), (1, 2)] {
+        assert!(SealingOrder::read(&order_of("CAM-1", 3, sequence, mode, &key(1))).is_err());
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What every store must do, whatever engine it stands on. Each check gets an empty store.
 
 mod mailbox;
+mod sealing;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,6 +26,8 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(mailbox::the_oldest_generations_go_with_their_wraps(store)),
     |store| Box::pin(mailbox::a_wrap_goes_to_its_recipient_alone(store)),
     |store| Box::pin(mailbox::the_mailbox_goes_with_the_binding_and_numbers_stay_taken(store)),
+    |store| Box::pin(sealing::orders_rise_and_each_is_kept_and_told(store)),
+    |store| Box::pin(sealing::a_new_key_or_owner_starts_sealed(store)),
 ];
 
 const NOW: u64 = 1_000_000;

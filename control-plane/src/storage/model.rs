@@ -7,8 +7,8 @@ use sightline_grant::Thumbprint;
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
 
 pub use mailbox::{
-    GenerationPage, GenerationPut, ListPut, NewGeneration, NewList, StoredGeneration, StoredList,
-    WrapAdded,
+    EncModeEvent, GenerationPage, GenerationPut, ListPut, NewGeneration, NewList, NewOrder,
+    OrderPut, StoredGeneration, StoredList, StoredOrder, WrapAdded,
 };
 
 /// An active account.
@@ -296,6 +296,8 @@ pub struct DeviceState {
     pub verifier: Option<[u8; 32]>,
     /// Version of the viewer list of the present binding; 0 without one.
     pub list_version: u64,
+    /// The sealing order of the present binding.
+    pub order: Option<StoredOrder>,
 }
 
 /// Counters of a device. They only rise.

@@ -12,6 +12,7 @@ mod otp;
 mod outbox;
 pub(crate) mod private;
 mod row;
+mod sealing;
 mod session;
 pub mod upkeep;
 

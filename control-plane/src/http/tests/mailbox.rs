@@ -14,8 +14,8 @@ const LIST: &str = "/v1/devices/CAM-1/viewer-list";
 const GENERATIONS: &str = "/v1/devices/CAM-1/generations";
 const WRAPS: &str = "/v1/devices/CAM-1/wraps";
 /// Seeds: the camera's identity, and the `auth` key of its device secret.
-const CAMERA: u8 = 100;
-const AUTH: u8 = 101;
+pub(super) const CAMERA: u8 = 100;
+pub(super) const AUTH: u8 = 101;
 
 fn list(epoch: u64, version: u64) -> ListOf<'static> {
     ListOf { serial: "CAM-1", epoch, version, viewers: 2, account: 5 }
@@ -31,7 +31,7 @@ fn wanted(recipient: u16) -> Value {
 }
 
 impl<'a> Client<'a> {
-    fn of(rig: &'a Rig, user: &User, seed: u8) -> Self {
+    pub(super) fn of(rig: &'a Rig, user: &User, seed: u8) -> Self {
         let token = Some(user.signed_in.tokens.access.expose().clone());
         Self { token, ..Self::new(rig, seed) }
     }
@@ -63,7 +63,7 @@ impl<'a> Client<'a> {
 }
 
 /// Anna with a sealed camera and all that the gate asks for; the camera; the binding epoch.
-async fn watching(rig: &Rig) -> (User, Client<'_>, Client<'_>, u64) {
+pub(super) async fn watching(rig: &Rig) -> (User, Client<'_>, Client<'_>, u64) {
     let anna = rig.sign_in(ANNA, 1).await;
     rig.admitted(&anna, ANNA, "CAM-1").await;
     let epoch = rig.cp.device_of(terminal(CAMERA)).await.unwrap().epochs.binding;

@@ -4,16 +4,16 @@ use super::*;
 use crate::limits::GENERATIONS_KEPT;
 use crate::sealed::generation::{MAX_WRAPS, Wrap};
 
-const AUTH: [u8; 32] = [1; 32];
+pub(super) const AUTH: [u8; 32] = [1; 32];
 
 /// A device bound to account `a`, with a key; its binding epoch.
-async fn bound(store: &dyn Store) -> u64 {
+pub(super) async fn bound(store: &dyn Store) -> u64 {
     let account = account(store, "a").await;
     assert!(store.device_add(&device("D"), NOW).await.unwrap());
     bind(store, &account).await
 }
 
-async fn bind(store: &dyn Store, account: &AccountId) -> u64 {
+pub(super) async fn bind(store: &dyn Store, account: &AccountId) -> u64 {
     let Bound::Newly(epochs) = store.bind(&serial(), account, NOW).await.unwrap() else {
         panic!("not bound")
     };
@@ -21,11 +21,11 @@ async fn bind(store: &dyn Store, account: &AccountId) -> u64 {
     epochs.binding
 }
 
-fn serial() -> Serial {
+pub(super) fn serial() -> Serial {
     Serial("D".into())
 }
 
-fn owner() -> AccountId {
+pub(super) fn owner() -> AccountId {
     AccountId("a".into())
 }
 

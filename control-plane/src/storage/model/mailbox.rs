@@ -1,5 +1,6 @@
 //! What the mailbox of sealed video stores, and how storing ended.
 
+use crate::device::EncMode;
 use crate::ids::Serial;
 use crate::sealed::generation::Wrap;
 
@@ -109,4 +110,54 @@ pub enum WrapAdded {
     ByCamera,
     /// There is no room for another.
     Full,
+}
+
+/// A sealing order to store.
+#[derive(Clone, Debug)]
+pub struct NewOrder {
+    /// Device.
+    pub serial: Serial,
+    /// Binding that it is for.
+    pub binding_epoch: u64,
+    /// Its number.
+    pub sequence: u64,
+    /// What it orders.
+    pub sealed: bool,
+    /// The signed bytes.
+    pub signed: Vec<u8>,
+    /// Key verifier that its signature was checked with.
+    pub verifier: [u8; 32],
+}
+
+/// The sealing order in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOrder {
+    /// Its number.
+    pub sequence: u64,
+    /// What it orders.
+    pub sealed: bool,
+    /// The signed bytes.
+    pub signed: Vec<u8>,
+}
+
+/// How storing an order ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderPut {
+    /// In force now, and told.
+    Stored,
+    /// The same bytes were in force.
+    Same,
+    /// As old as the one in force, or older; holds the sequence in force.
+    NotNewer(u64),
+    /// Bound otherwise, or another key verifier, by now.
+    OtherBinding,
+}
+
+/// One change of a device's mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncModeEvent {
+    /// Mode from then on.
+    pub mode: EncMode,
+    /// Unix seconds.
+    pub at: u64,
 }

@@ -9,6 +9,7 @@ use sqlx::{query, query_scalar, raw_sql};
 pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_first.sql"),
     include_str!("../../../migrations/0002_mailbox.sql"),
+    include_str!("../../../migrations/0003_enc_mode.sql"),
 ];
 
 /// Why a database is not opened.

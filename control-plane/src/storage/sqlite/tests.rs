@@ -9,9 +9,11 @@ const FIRST: &[&str] = &[MIGRATIONS[0]];
 const BROKEN: &[&str] = &[
     MIGRATIONS[0],
     MIGRATIONS[1],
+    MIGRATIONS[2],
     "CREATE TABLE half (a INTEGER); DELETE FROM otp_ledger; CREATE TABLE nonsense;",
 ];
-const GROWN: &[&str] = &[MIGRATIONS[0], MIGRATIONS[1], "CREATE TABLE more (a INTEGER) STRICT;"];
+const GROWN: &[&str] =
+    &[MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2], "CREATE TABLE more (a INTEGER) STRICT;"];
 
 impl SqliteStore {
     /// Changes rows as somebody with the file could: past the triggers.
@@ -47,6 +49,10 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
     let (store, _folder) = store().await;
     contract::some_rows(&store).await;
     query("INSERT INTO generation_last VALUES ('D', 7)").execute(&store.writer).await.unwrap();
+    query("INSERT INTO enc_mode_event VALUES (1, 'D', 1, 'open', NULL, 1)")
+        .execute(&store.writer)
+        .await
+        .unwrap();
     for sql in [
         "UPDATE consent_event SET at = 0",
         "DELETE FROM consent_event",
@@ -56,6 +62,8 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
         "DELETE FROM device_epoch",
         "UPDATE generation_last SET number = number",
         "DELETE FROM generation_last",
+        "UPDATE enc_mode_event SET at = 0",
+        "DELETE FROM enc_mode_event",
     ] {
         assert!(query(sql).execute(&store.writer).await.is_err(), "{sql}");
     }
@@ -81,7 +89,7 @@ async fn a_newer_schema_is_refused_with_a_clear_error() {
     raw_sql("PRAGMA user_version = 99").execute(&store.writer).await.unwrap();
     store.close().await;
     let error = SqliteStore::open(&folder.path().join("a.db")).await.err().unwrap();
-    assert!(matches!(error, MigrateError::Newer { found: 99, known: 2 }));
+    assert!(matches!(error, MigrateError::Newer { found: 99, known: 3 }));
     assert!(error.to_string().contains("newer build"));
 }
 
@@ -115,7 +123,7 @@ async fn a_failed_migration_changes_nothing_and_leaves_the_copy() {
     assert_eq!(rows, 1, "the step was rolled back");
     store.close().await;
     // A process killed within the step leaves the same: the old version and the copy.
-    let copy = SqliteStore::open(&copy_path(&path, 2)).await.unwrap();
+    let copy = SqliteStore::open(&copy_path(&path, 3)).await.unwrap();
     let rows: i64 =
         query_scalar("SELECT count(*) FROM otp_ledger").fetch_one(&copy.writer).await.unwrap();
     assert_eq!(rows, 1);

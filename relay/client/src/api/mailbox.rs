@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sightline_grant::Redacted;
 
-use super::{Api, ApiError, Auth};
+use super::{Api, ApiError, Auth, decode};
 
 /// Most generations in one answer.
 pub const GENERATIONS_PER_PAGE: u64 = 64;
@@ -38,6 +38,36 @@ pub struct GenerationsWanted {
     pub after: u64,
     /// Most of them: 1 to [`GENERATIONS_PER_PAGE`].
     pub limit: u64,
+}
+
+/// Whether a device is to seal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EncMode {
+    /// The camera encrypts.
+    Sealed,
+    /// The camera sends clear media.
+    Open,
+}
+
+/// What the server holds about a device's mode.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct HeldEncMode {
+    /// What the newest order says; sealed without one.
+    pub mode: EncMode,
+    /// Number of the newest order; 0 without one.
+    pub sequence: u64,
+    /// What was ordered under this binding, newest first.
+    pub history: Vec<EncModeChange>,
+}
+
+/// One change of a device's mode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+pub struct EncModeChange {
+    /// Mode from then on.
+    pub mode: EncMode,
+    /// Unix seconds.
+    pub at: u64,
 }
 
 /// A page of generations.
@@ -107,6 +137,29 @@ impl Api {
         Ok(())
     }
 
+    /// Hands in a signed sealing order of this mode. Switching sealing off needs the key proof and
+    /// the SMS window of this login, too.
+    pub async fn put_enc_mode(
+        &self,
+        access: &Redacted<String>,
+        serial: &str,
+        mode: EncMode,
+        order: &[u8],
+    ) -> Result<HeldEncMode, ApiError> {
+        let path = format!("/v1/devices/{serial}/enc-mode");
+        let body = serde_json::json!({ "mode": mode, "order": B64.encode(order) });
+        decode(&self.send(Method::PUT, &path, Auth::Access(access), Some(&body)).await?)
+    }
+
+    /// Whether a device of the account is to seal, and what was ordered.
+    pub async fn enc_mode(
+        &self,
+        access: &Redacted<String>,
+        serial: &str,
+    ) -> Result<HeldEncMode, ApiError> {
+        self.get(&format!("/v1/devices/{serial}/enc-mode"), Auth::Access(access)).await
+    }
+
     /// The viewer list that the server holds for this device's present binding.
     pub async fn device_viewer_list(&self) -> Result<HeldList, ApiError> {
         self.get("/v1/device/viewer-list", Auth::Key).await
@@ -128,7 +181,9 @@ fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error
     B64.decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
-fn optional_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
+pub(super) fn optional_bytes<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<u8>>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| B64.decode(text)).transpose().map_err(serde::de::Error::custom)
 }
@@ -144,6 +199,25 @@ mod tests {
         let key = format!("{}8", "_".repeat(42));
         let expected = format!(r#"{{"channel":2,"recipient":"{key}","after":7,"limit":64}}"#);
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_poll_says_what_the_device_knows_and_brings_the_order() {
+        let known = crate::api::DeviceKnown { enc_sequence: Some(4), ..Default::default() };
+        let text = serde_json::to_string(&known).expect("plain data");
+        let expected = r#"{"binding_epoch":0,"key_epoch":0,"list_version":0,"enc_sequence":4}"#;
+        assert_eq!(text, expected);
+        let quiet = serde_json::to_string(&crate::api::DeviceKnown::default()).expect("plain");
+        assert!(!quiet.contains("enc_sequence"));
+        let state = r#"{"bound":true,"binding_epoch":1,"key_epoch":2,"key_wanted":false,
+            "list_version":3,"enc_mode":"open","enc_sequence":4,"enc_order":"AQI"}"#;
+        let state: crate::api::DeviceState = serde_json::from_str(state).expect("read");
+        assert_eq!((state.enc_sequence, state.enc_order), (4, Some(vec![1, 2])));
+        let held = r#"{"mode":"open","sequence":4,"history":[{"mode":"open","at":7}]}"#;
+        let held: HeldEncMode = serde_json::from_str(held).expect("read");
+        assert_eq!(held.history, [EncModeChange { mode: EncMode::Open, at: 7 }]);
+        let mode = serde_json::to_string(&EncMode::Sealed).expect("plain data");
+        assert_eq!(mode, r#""sealed""#);
     }
 
     #[test]

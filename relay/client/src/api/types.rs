@@ -282,10 +282,14 @@ pub struct DeviceKnown {
     /// Version of the viewer list that the server told last, whether the list was taken or refused:
     /// with another number the poll returns at once.
     pub list_version: u64,
+    /// Number of the sealing order that the server told last, whether the order was taken or
+    /// refused, 0 before the first. `None`: the poll does not return for orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enc_sequence: Option<u64>,
 }
 
 /// What the server knows of a device.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct DeviceState {
     /// Bound to an account.
     pub bound: bool,
@@ -298,6 +302,12 @@ pub struct DeviceState {
     /// Version of the viewer list; 0 without one.
     #[serde(default)]
     pub list_version: u64,
+    /// Number of the sealing order; 0 without one.
+    #[serde(default)]
+    pub enc_sequence: u64,
+    /// The signed order, not checked. A camera obeys its signature, never the server.
+    #[serde(default, deserialize_with = "super::mailbox::optional_bytes")]
+    pub enc_order: Option<Vec<u8>>,
 }
 
 /// Answer to a key verifier.
