@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use sightline_client::api::Api;
+use sightline_client::api::{Api, GenerationsWanted};
 use sightline_client::keys::{Binding, GenerationBlob};
 use sightline_client::whep::WhepOffer;
 use sightline_client::{DeviceSecret, Identity, Roots};
@@ -33,10 +33,14 @@ const MIN_FRAMES: usize = (SECONDS as usize - 2) * FPS as usize;
 /// Bytes of a mark of picture or sound.
 const MARK: usize = 24;
 /// Marks of the last pictures, and of the last sounds.
-const MARKS: usize = 24;
+const MARKS: usize = 8;
+/// Bytes of a unit of H.264 that are left out: its header, which packets write anew.
+const NAL_HEAD: usize = 4;
+/// Bytes of a page of Ogg after its first four, with one segment (RFC 3533, 6).
+const PAGE_HEAD: usize = 24;
 /// Least number of different bytes in a mark: others may stand anywhere.
 const MIN_VARIETY: usize = 14;
-/// Share of an open camera's marks that must be found: some lie across two packets.
+/// Share of an open camera's marks that must be found: the oldest may have left the cache.
 const MIN_FOUND: f64 = 0.75;
 
 struct World {
@@ -78,16 +82,16 @@ impl World {
         let epoch = devices.iter().find(|one| one.serial == serial.as_str());
         let epoch = epoch.expect("the camera").binding_epoch;
         let key = self.secret().archive_key().expect("derived");
-        let public = key.public().0;
-        let answer = api.generations(&access, serial.as_str(), 0, &public, 0, 16).await;
+        let recipient = key.public().0;
+        let wanted = GenerationsWanted { channel: 0, recipient, after: 0, limit: 16 };
+        let answer = api.generations(&access, serial.as_str(), &wanted).await;
         let blobs = answer.expect("generations").generations;
         let camera = fs::read_to_string(self.agent().join("secret.txt")).expect("the secret");
         let camera = camera.lines().nth(2).expect("the camera's key").to_owned();
         let camera: [u8; 32] = B64.decode(camera).expect("base64").try_into().expect("32 bytes");
         let binding = Binding { serial, epoch };
-        let open = |blob: &String| {
-            let blob = B64.decode(blob).expect("base64");
-            let blob = GenerationBlob::open(&blob, &camera, &binding).expect("the camera's");
+        let open = |blob: &[u8]| {
+            let blob = GenerationBlob::open(blob, &camera, &binding).expect("the camera's");
             blob.unwrap(&key).expect("for the archive").base_key.expose().to_vec()
         };
         blobs.iter().map(|entry| open(&entry.blob)).collect()
@@ -101,8 +105,8 @@ impl World {
     fn media_marks(&self) -> Vec<(String, Vec<u8>)> {
         let (pictures, sound) =
             record(&self.server, &self.owner, &self.device, self.folder.path(), SECONDS);
-        let mut marks = tail_marks("picture", &pictures);
-        marks.extend(tail_marks("sound", &sound));
+        let mut marks = marks_of("picture", &pictures, &[0, 0, 0, 1], NAL_HEAD);
+        marks.extend(marks_of("sound", &sound, b"OggS", PAGE_HEAD));
         marks
     }
 
@@ -121,10 +125,13 @@ impl World {
     }
 }
 
-/// Pieces of the end of a recording, from its back.
-fn tail_marks(what: &str, bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+/// A piece of each of the newest units of a recording, which begin with `start` and `head` bytes more.
+fn marks_of(what: &str, bytes: &[u8], start: &[u8], head: usize) -> Vec<(String, Vec<u8>)> {
+    let starts: Vec<usize> =
+        (0..bytes.len()).filter(|at| bytes[*at..].starts_with(start)).collect();
+    let piece = |at: &usize| bytes.get(at + start.len() + head..)?.get(..MARK);
     let varied = |piece: &&[u8]| piece.iter().collect::<BTreeSet<_>>().len() >= MIN_VARIETY;
-    let pieces = bytes.rchunks_exact(MARK).filter(varied).take(MARKS);
+    let pieces = starts.iter().rev().filter_map(piece).filter(varied).take(MARKS);
     let marks: Vec<_> =
         pieces.enumerate().map(|(at, piece)| (format!("{what} {at}"), piece.to_vec())).collect();
     assert_eq!(marks.len(), MARKS, "{what} of {} bytes is too short for marks", bytes.len());

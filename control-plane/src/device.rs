@@ -1,7 +1,8 @@
-//! What a device asks over its own identity: whether it is bound, and where its key verifier goes.
+//! What a device asks over its own identity: how it stands, and where its key verifier goes.
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use sightline_grant::{Revocation, Thumbprint};
 use tokio::time::timeout;
 
@@ -9,10 +10,20 @@ use crate::ControlPlane;
 use crate::error::Inner;
 use crate::ids::Serial;
 use crate::limits::POLL_HOLD_SECS;
-use crate::storage::model::{DeviceEpochs, DeviceKind, DeviceState, VerifierPut};
+use crate::storage::model::{DeviceEpochs, DeviceKind, DeviceState, StoredOrder, VerifierPut};
+
+/// Whether a device is to seal its media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EncMode {
+    /// The camera encrypts; nobody but viewers can look.
+    Sealed,
+    /// The camera sends clear media.
+    Open,
+}
 
 /// How a device stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceStanding {
     /// Whether someone owns it.
     pub bound: bool,
@@ -20,12 +31,43 @@ pub struct DeviceStanding {
     pub epochs: DeviceEpochs,
     /// Whether it should make a device secret and upload its verifier.
     pub key_wanted: bool,
+    /// Version of the viewer list of its binding; 0 without one.
+    pub list_version: u64,
+    /// Whether its owner wants it to seal.
+    pub enc_mode: EncMode,
+    /// The order that says so; without one a device seals.
+    pub enc_order: Option<StoredOrder>,
+}
+
+impl DeviceStanding {
+    /// Number of the sealing order; 0 without one.
+    pub fn enc_sequence(&self) -> u64 {
+        self.enc_order.as_ref().map_or(0, |order| order.sequence)
+    }
+}
+
+/// What a device was told last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DeviceKnown {
+    /// Counters.
+    pub epochs: DeviceEpochs,
+    /// Version of the viewer list, whether the device took that list or refused it.
+    pub list_version: u64,
+    /// Number of the sealing order; `None` of a device that does not ask for orders.
+    pub enc_sequence: Option<u64>,
 }
 
 impl From<&DeviceState> for DeviceStanding {
     fn from(state: &DeviceState) -> Self {
         let bound = state.owner.is_some();
-        Self { bound, epochs: state.epochs, key_wanted: bound && state.verifier.is_none() }
+        Self {
+            bound,
+            epochs: state.epochs,
+            key_wanted: bound && state.verifier.is_none(),
+            list_version: state.list_version,
+            enc_mode: state.enc_mode(),
+            enc_order: state.order.clone(),
+        }
     }
 }
 
@@ -63,13 +105,16 @@ impl ControlPlane {
     pub async fn poll_device(
         &self,
         identity: Thumbprint,
-        known: DeviceEpochs,
+        known: DeviceKnown,
     ) -> Result<DeviceStanding, DeviceError> {
         // Subscribed before the first look, so that no change falls between look and wait.
         let mut changes = self.0.device_changes.subscribe();
         let first = self.device_of(identity).await?;
         let standing = DeviceStanding::from(&first);
-        if standing.epochs != known || standing.key_wanted {
+        let news = standing.epochs != known.epochs
+            || standing.list_version != known.list_version
+            || known.enc_sequence.is_some_and(|known| known != standing.enc_sequence());
+        if news || standing.key_wanted {
             return Ok(standing);
         }
         let serial = first.device.serial;
@@ -118,6 +163,17 @@ impl ControlPlane {
 }
 
 impl DeviceState {
+    /// What the owner wants: a device that seals goes on unless it was ordered to be open.
+    pub fn enc_mode(&self) -> EncMode {
+        let sealed = match self.device.kind {
+            DeviceKind::Agent(_) => {
+                self.device.seals && self.order.as_ref().is_none_or(|order| order.sealed)
+            }
+            DeviceKind::Credential(_) => false,
+        };
+        if sealed { EncMode::Sealed } else { EncMode::Open }
+    }
+
     /// Whether the device seals its media. Without an identity none can.
     pub fn sealed(&self) -> bool {
         match self.device.kind {

@@ -154,6 +154,25 @@ impl ControlPlane {
         facts.bound.map(drop).ok_or(Refusal::NotBound)
     }
 
+    /// Whether this login may weaken a device's protection: login, terminal, binding, key proof and
+    /// viewing window, in this order.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub(crate) async fn confirmed(
+        &self,
+        token: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &str,
+    ) -> Result<(), Refusal> {
+        let facts = self.facts_of(token, terminal, &parsed(serial), self.now()).await?;
+        facts.bound.ok_or(Refusal::NotBound)?;
+        if !facts.key_proven {
+            return Err(Refusal::KeyProofRequired);
+        }
+        facts.window_idle_expires.map(drop).ok_or(Refusal::SmsRequired)
+    }
+
     /// What the gate knows of a login and a device, once login and terminal hold.
     async fn facts_of(
         &self,

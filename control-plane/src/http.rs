@@ -5,6 +5,8 @@ mod body;
 mod consents;
 mod device;
 mod devices;
+mod enc_modes;
+mod generations;
 mod keys;
 mod me;
 mod messages;
@@ -13,6 +15,7 @@ pub mod problem;
 pub mod proof;
 mod sessions;
 mod step_ups;
+mod viewer_lists;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -21,7 +24,7 @@ use axum::routing::{delete, get, post, put};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::ControlPlane;
-use crate::limits::BODY_BYTES;
+use crate::limits::{BLOB_BODY_BYTES, BODY_BYTES};
 
 /// Serves the control plane. The client's address is taken from `ConnectInfo<SocketAddr>`, so serve
 /// it with `into_make_service_with_connect_info` or put that extension in.
@@ -43,10 +46,19 @@ pub fn router(control_plane: ControlPlane) -> Router {
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/{serial}/key-challenge", post(keys::challenge))
         .route("/v1/devices/{serial}/key-proof", post(keys::prove))
+        .route("/v1/devices/{serial}/viewer-list", get(viewer_lists::show).put(viewer_lists::store))
+        .route("/v1/devices/{serial}/generations", post(generations::list))
+        .route("/v1/devices/{serial}/wraps", post(generations::add_wrap))
+        .route("/v1/devices/{serial}/enc-mode", get(enc_modes::show).put(enc_modes::order))
         .route("/v1/step-ups", post(step_ups::open))
         .route("/v1/messages", get(messages::list))
         .route("/v1/device/poll", post(device::poll))
         .route("/v1/device/key-verifier", put(device::store_verifier))
+        .route("/v1/device/viewer-list", get(device::viewer_list))
+        .route(
+            "/v1/device/generations",
+            put(device::store_generation).layer(DefaultBodyLimit::max(BLOB_BODY_BYTES)),
+        )
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_store))
         .with_state(control_plane)

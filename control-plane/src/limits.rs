@@ -60,6 +60,17 @@ pub const SEND_RETRY_SECS: u64 = 10;
 pub const PROOF_IDS: usize = 1 << 17;
 /// Largest request body, bytes.
 pub const BODY_BYTES: usize = 16 * 1024;
+/// Largest request body that holds a generation, bytes: a whole blob in base64url, and room for the
+/// JSON around it.
+pub const BLOB_BODY_BYTES: usize = 20 * 1024;
+/// Generations kept of one binding; the oldest go first.
+pub const GENERATIONS_KEPT: u64 = 4096;
+/// Generations in one answer.
+pub const GENERATIONS_PER_PAGE: u64 = 64;
+/// Sealing orders that may be given for one device.
+pub const ORDERS_PER_DEVICE: [Window; 1] = [Window { seconds: HOUR, most: 60 }];
+/// Viewer lists that may be stored for one device.
+pub const LISTS_PER_DEVICE: [Window; 1] = [Window { seconds: HOUR, most: 240 }];
 /// Revocations that a slow listener may lag behind before it must read the epochs anew.
 pub const REVOCATION_BACKLOG: usize = 1024;
 /// Leases renewed in one call.

@@ -125,6 +125,14 @@ fn text(kind: &str) -> (&'static str, &'static str) {
             "The key of a camera was changed; every viewer must prove the new one.",
             "一台摄像机的设备密钥已更换，所有观看者须重新验证。",
         ),
+        "sealing_off" => (
+            "End-to-end encryption of a camera was switched off: the server can see its video now.",
+            "一台摄像机的端到端加密已关闭，服务器现可查看其视频。",
+        ),
+        "sealing_on" => (
+            "End-to-end encryption of a camera was switched on again.",
+            "一台摄像机的端到端加密已重新开启。",
+        ),
         "key_locked" => (
             "A wrong device key was entered several times; the camera's key entry is locked for a \
              while.",

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
+use crate::sealed::generation::Wrap;
 use model::*;
 
 /// Why the store does not answer.
@@ -160,6 +161,49 @@ pub trait KeyStore {
     async fn key_proof_store(&self, account: &AccountId, proof: &KeyProof) -> Stored<bool>;
 }
 
+/// The mailbox of sealed video: what the server keeps and cannot open.
+#[async_trait]
+pub trait MailboxStore {
+    /// Puts a viewer list in force, if the account owns the device under that binding and key, and
+    /// the version is newer than the one in force.
+    async fn viewer_list_put(
+        &self,
+        account: &AccountId,
+        list: &NewList,
+        now: u64,
+    ) -> Stored<ListPut>;
+    /// The viewer list of a binding, while that binding is the present one.
+    async fn viewer_list(&self, serial: &Serial, binding_epoch: u64) -> Stored<Option<StoredList>>;
+    /// Stores a generation of the present binding whose number is above every one that this serial
+    /// ever had. Of a binding the newest [`crate::limits::GENERATIONS_KEPT`] stay.
+    async fn generation_put(&self, new: &NewGeneration, now: u64) -> Stored<GenerationPut>;
+    /// Generations of a binding, while that binding is the present one.
+    async fn generations(&self, page: &GenerationPage) -> Stored<Vec<StoredGeneration>>;
+    /// Adds a wrap to a generation of the account's device, or replaces one added before.
+    async fn wrap_add(
+        &self,
+        account: &AccountId,
+        serial: &Serial,
+        number: u64,
+        wrap: &Wrap,
+    ) -> Stored<WrapAdded>;
+}
+
+/// Whether sealed devices seal.
+#[async_trait]
+pub trait SealingStore {
+    /// Puts an order in force, if the account owns the device under that binding and key, and the
+    /// sequence is above the one in force; keeps the act and tells who may watch.
+    async fn order_put(&self, account: &AccountId, order: &NewOrder, now: u64) -> Stored<OrderPut>;
+    /// What was ordered under a binding, newest first, at most `limit`.
+    async fn enc_history(
+        &self,
+        serial: &Serial,
+        binding_epoch: u64,
+        limit: u64,
+    ) -> Stored<Vec<EncModeEvent>>;
+}
+
 /// Consents.
 #[async_trait]
 pub trait ConsentStore {
@@ -228,6 +272,8 @@ pub trait Store:
     + SessionStore
     + DeviceStore
     + KeyStore
+    + MailboxStore
+    + SealingStore
     + ConsentStore
     + GateStore
     + OutboxStore

@@ -114,6 +114,7 @@ impl Keeper {
             binding_epoch: state.binding_epoch,
             key_epoch: state.key_epoch,
             list_version: state.list_version,
+            ..DeviceKnown::default()
         };
         Ok(())
     }
@@ -123,9 +124,8 @@ impl Keeper {
         let Some(news) = &self.news else { return Ok(()) };
         let answer = self.api.device_viewer_list().await.map_err(|error| error.to_string())?;
         if let Some(list) = answer.list {
-            let bytes = B64.decode(&list).map_err(|_| "the server's viewer list is malformed")?;
             // Whoever seals ends with the camera.
-            let _ = news.send(News::List(bytes)).await;
+            let _ = news.send(News::List(list)).await;
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Keeper {
         let publics = Publics::of(&secret).map_err(|error| text(&error))?;
         let stored = self.api.put_key_verifier(binding_epoch, &publics.auth).await;
         let key_epoch = stored.map_err(|error| text(&error))?.key_epoch;
-        self.known = DeviceKnown { binding_epoch, key_epoch, list_version: 0 };
+        self.known = DeviceKnown { binding_epoch, key_epoch, ..DeviceKnown::default() };
         let shown = secret.text();
         let lines = Zeroizing::new(format!(
             "{}\n{binding_epoch} {key_epoch}\n{}\n",
@@ -180,7 +180,7 @@ impl Keeper {
 fn parse(text: &str) -> Option<DeviceKnown> {
     let (binding, key) = text.lines().nth(1)?.split_once(' ')?;
     let (binding_epoch, key_epoch) = (binding.parse().ok()?, key.parse().ok()?);
-    Some(DeviceKnown { binding_epoch, key_epoch, list_version: 0 })
+    Some(DeviceKnown { binding_epoch, key_epoch, ..DeviceKnown::default() })
 }
 
 #[cfg(test)]
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_file_remembers_which_binding_its_secret_is_for() {
-        let known = DeviceKnown { binding_epoch: 7, key_epoch: 9, list_version: 0 };
+        let known = DeviceKnown { binding_epoch: 7, key_epoch: 9, ..DeviceKnown::default() };
         assert_eq!(parse("AAAA-BBBB\n7 9\n").as_ref(), Some(&known));
         assert_eq!(parse("AAAA-BBBB\n7 9\nCAMERA-KEY\n"), Some(known));
         assert_eq!(parse("AAAA-BBBB\n"), None);

@@ -101,8 +101,7 @@ impl Camera {
 
     /// Makes a new secret and hands in its verifier, as every camera does after a binding.
     pub(super) async fn renew_secret(&self, doors: &Doors) -> Result<(), Failure> {
-        let known =
-            DeviceKnown { binding_epoch: u64::MAX, key_epoch: u64::MAX, list_version: u64::MAX };
+        let known = DeviceKnown { binding_epoch: u64::MAX, ..DeviceKnown::default() };
         let state = doors.patiently(|| self.api.device_poll(&known)).await?;
         let secret = DeviceSecret::generate().map_err(|error| error.to_string())?;
         let verifier = secret.auth_key().map_err(|error| error.to_string())?.verifier();
@@ -125,9 +124,12 @@ impl Camera {
             match doors.patiently(|| self.api.device_poll(&known)).await {
                 Ok(state) => {
                     backoff.reset();
-                    let (binding_epoch, key_epoch) = (state.binding_epoch, state.key_epoch);
-                    let list_version = state.list_version;
-                    known = DeviceKnown { binding_epoch, key_epoch, list_version };
+                    known = DeviceKnown {
+                        binding_epoch: state.binding_epoch,
+                        key_epoch: state.key_epoch,
+                        list_version: state.list_version,
+                        ..DeviceKnown::default()
+                    };
                     tokio::time::sleep(ASK_PAUSE).await;
                 }
                 Err(_) => tokio::time::sleep(backoff.next_wait()).await,

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::{Deserialize, Serialize};
 use sightline_client::DeviceSecret;
-use sightline_client::api::Api;
+use sightline_client::api::{Api, GenerationsWanted};
 use sightline_client::keys::{Binding, ExchangeKey, Generation, Keyring, SigningPublic};
 use sightline_client::sealed::{FrameError, FrameOpener};
 use sightline_client::watch::WatchedFrame;
@@ -21,7 +21,7 @@ use sightline_relay_proto::wire::packetize::packetize;
 use crate::data_dir::write_private;
 
 /// Generations asked for at once: those of a switch.
-const ASKED: usize = 4;
+const ASKED: u64 = 4;
 /// Time between two questions for a generation that is missing.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -143,13 +143,13 @@ impl<'a> Opening<'a> {
         self.asked_at = Some(Instant::now());
         let Asker { api, access, serial, channel } = self.asker;
         let recipient = self.key.public().0;
-        let answer = api.generations(access, serial, channel, &recipient, 0, ASKED).await;
+        let wanted = GenerationsWanted { channel, recipient, after: 0, limit: ASKED };
+        let answer = api.generations(access, serial, &wanted).await;
         let mut blobs = answer.map_err(|error| error.to_string())?.generations;
         blobs.sort_by_key(|entry| entry.generation);
         let unix = now().0 / 1_000_000;
         for entry in blobs {
-            let Ok(blob) = B64.decode(&entry.blob) else { continue };
-            let taken = self.opener.keyring_mut().accept(&blob, &self.key, unix);
+            let taken = self.opener.keyring_mut().accept(&entry.blob, &self.key, unix);
             self.refusal = taken.err().map(|error| error.to_string());
         }
         let newest = self.opener.keyring().newest().map(Generation::number);

@@ -56,8 +56,7 @@ impl Camera {
 
     /// Makes a new secret and hands in its verifier: after a binding, and to rotate the key.
     pub async fn renew_secret(&self) {
-        let known =
-            DeviceKnown { binding_epoch: u64::MAX, key_epoch: u64::MAX, list_version: u64::MAX };
+        let known = DeviceKnown { binding_epoch: u64::MAX, ..DeviceKnown::default() };
         let state = self.api.device_poll(&known).await.expect("the device is known");
         let secret = DeviceSecret::generate().expect("randomness");
         let verifier = secret.auth_key().expect("a key").verifier();

@@ -54,7 +54,7 @@ impl Marks {
 
     /// Searches the memory of a process, which stands still meanwhile. Returns the bytes read.
     pub(crate) fn search_memory(&self, process: u32, found: &mut Found) -> usize {
-        signal(process, "STOP");
+        signal(process, "-STOP");
         let maps = fs::read_to_string(format!("/proc/{process}/maps")).expect("its maps");
         let memory = File::open(format!("/proc/{process}/mem")).expect("its memory, as root");
         let mut read = 0;
@@ -64,7 +64,7 @@ impl Marks {
             let number = |text| u64::from_str_radix(text, 16).expect("a number");
             read += self.search_range(&memory, number(start)..number(end), found);
         }
-        signal(process, "CONT");
+        signal(process, "-CONT");
         read
     }
 

@@ -39,7 +39,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             JsonRejection::BytesRejection(_) => Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body-too-large",
-                "the body is larger than 16 KiB or was cut off",
+                "the body is larger than this request takes, or was cut off",
             ),
             // The parser's own words may repeat what was sent, codes included.
             _ => Problem::new(
@@ -55,5 +55,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 pub(super) fn bytes(text: &str) -> Result<Vec<u8>, Problem> {
     B64.decode(text).map_err(|_| {
         Problem::new(StatusCode::BAD_REQUEST, "bad-request", "a member is not base64url")
+    })
+}
+
+/// Bytes of a known length in base64url.
+pub(super) fn array<const N: usize>(text: &str) -> Result<[u8; N], Problem> {
+    bytes(text)?.try_into().map_err(|_| {
+        let detail = "a member does not have as many bytes as it must";
+        Problem::new(StatusCode::BAD_REQUEST, "bad-request", detail)
     })
 }

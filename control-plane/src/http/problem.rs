@@ -8,7 +8,9 @@ use crate::binding::BindError;
 use crate::consent::ConsentError;
 use crate::device::DeviceError;
 use crate::error::Inner;
+use crate::gate::Refusal;
 use crate::key::KeyError;
+use crate::mailbox::{GenerationError, ListError, OrderError};
 use crate::otp::OtpError;
 use crate::session::{RefreshError, SignInError};
 
@@ -155,5 +157,76 @@ impl From<DeviceError> for Problem {
             DeviceError::BadVerifier => Self::new(StatusCode::BAD_REQUEST, "bad-verifier", error),
             DeviceError::Inner(inner) => inner.into(),
         }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(error: Refusal) -> Self {
+        let (status, name) = match error {
+            Refusal::LoginRequired => (StatusCode::UNAUTHORIZED, "login-required"),
+            Refusal::WrongTerminal => (StatusCode::UNAUTHORIZED, "wrong-terminal"),
+            Refusal::NotBound => (StatusCode::NOT_FOUND, "device-not-bound"),
+            Refusal::KeyProofRequired => (StatusCode::FORBIDDEN, "device-key-required"),
+            Refusal::SmsRequired => (StatusCode::FORBIDDEN, "sms-required"),
+            Refusal::ConsentRequired => (StatusCode::FORBIDDEN, "consent-required"),
+            Refusal::Unavailable(inner) => return inner.into(),
+        };
+        Self::new(status, name, error)
+    }
+}
+
+impl From<ListError> for Problem {
+    fn from(error: ListError) -> Self {
+        let (status, name) = match error {
+            ListError::NotBound => (StatusCode::NOT_FOUND, "device-not-bound"),
+            ListError::Open => (StatusCode::CONFLICT, "device-open"),
+            ListError::NotReady => (StatusCode::CONFLICT, "device-key-missing"),
+            ListError::OtherBinding => (StatusCode::CONFLICT, "list-other-binding"),
+            ListError::NotNewer(_) => (StatusCode::CONFLICT, "list-not-newer"),
+            ListError::Malformed(_) | ListError::Signature => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "list-invalid")
+            }
+            ListError::Limited(wait) => return Self::limited(wait.0, error),
+            ListError::Device(error) => return error.into(),
+            ListError::Inner(inner) => return inner.into(),
+        };
+        Self::new(status, name, error)
+    }
+}
+
+impl From<GenerationError> for Problem {
+    fn from(error: GenerationError) -> Self {
+        let (status, name) = match error {
+            GenerationError::NotBound => (StatusCode::NOT_FOUND, "device-not-bound"),
+            GenerationError::Unknown => (StatusCode::NOT_FOUND, "generation-unknown"),
+            GenerationError::OtherBinding => (StatusCode::CONFLICT, "generation-other-binding"),
+            GenerationError::NotNewer(_) => (StatusCode::CONFLICT, "generation-not-newer"),
+            GenerationError::WrappedByCamera => (StatusCode::CONFLICT, "wrap-exists"),
+            GenerationError::Full => (StatusCode::CONFLICT, "wraps-full"),
+            GenerationError::Malformed(_) | GenerationError::Signature => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "generation-invalid")
+            }
+            GenerationError::BadWrap(_) => (StatusCode::UNPROCESSABLE_ENTITY, "wrap-invalid"),
+            GenerationError::Device(error) => return error.into(),
+            GenerationError::Inner(inner) => return inner.into(),
+        };
+        Self::new(status, name, error)
+    }
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        let (status, name) = match error {
+            OrderError::Refused(refusal) => return refusal.into(),
+            OrderError::Device(error) => return error.into(),
+            OrderError::OtherBinding => (StatusCode::CONFLICT, "order-other-binding"),
+            OrderError::NotNewer(_) => (StatusCode::CONFLICT, "order-not-newer"),
+            OrderError::Malformed(_) | OrderError::OtherMode | OrderError::Signature => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "order-invalid")
+            }
+            OrderError::Limited(wait) => return Self::limited(wait.0, error),
+            OrderError::Inner(inner) => return inner.into(),
+        };
+        Self::new(status, name, error)
     }
 }

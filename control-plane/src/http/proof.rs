@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use axum::extract::{ConnectInfo, FromRef, FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
-use sightline_grant::{Redacted, Thumbprint, dpop};
+use sightline_grant::{PublicKey, Redacted, Thumbprint, dpop};
 
 use super::problem::Problem;
 use crate::ControlPlane;
@@ -20,9 +20,22 @@ const DPOP: HeaderName = HeaderName::from_static("dpop");
 #[derive(Clone, Copy, Debug)]
 pub struct Proven(pub Thumbprint);
 
+/// The same, with the key itself.
+#[derive(Clone, Debug)]
+pub struct ProvenKey(pub PublicKey);
+
 /// The request carried a live access token and proved the key that the token is bound to.
 #[derive(Clone, Debug)]
 pub struct LoggedIn(pub Session);
+
+/// The same, with the token, for who asks the gate.
+#[derive(Clone, Debug)]
+pub struct WithToken {
+    /// The login.
+    pub session: Session,
+    /// The access token.
+    pub token: Redacted<String>,
+}
 
 /// Address of the client, for limits.
 #[derive(Clone, Copy, Debug)]
@@ -36,14 +49,39 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let ProvenKey(key) = ProvenKey::from_request_parts(parts, state).await?;
+        Ok(Self(key.thumbprint()))
+    }
+}
+
+impl<S> FromRequestParts<S> for ProvenKey
+where
+    S: Send + Sync,
+    ControlPlane: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let control_plane = ControlPlane::from_ref(state);
         let proof = verify(&control_plane, parts, None)?;
         control_plane.take_proof(&proof, false)?;
-        Ok(Self(proof.key.thumbprint()))
+        Ok(Self(proof.key))
     }
 }
 
 impl<S> FromRequestParts<S> for LoggedIn
+where
+    S: Send + Sync,
+    ControlPlane: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Self(WithToken::from_request_parts(parts, state).await?.session))
+    }
+}
+
+impl<S> FromRequestParts<S> for WithToken
 where
     S: Send + Sync,
     ControlPlane: FromRef<S>,
@@ -63,7 +101,7 @@ where
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong-terminal", detail));
         }
         control_plane.take_proof(&proof, true)?;
-        Ok(Self(session))
+        Ok(Self { session, token })
     }
 }
 

@@ -1,3 +1,6 @@
+mod enc_mode;
+mod mailbox;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -150,7 +153,7 @@ async fn an_app_goes_from_a_phone_number_to_an_open_gate() {
     assert_eq!(consented.body["seq"], 1);
     let devices = app.call("GET", "/v1/devices", None).await;
     assert_eq!(devices.body["items"][0]["key_ready"], true);
-    assert_eq!(devices.body["items"][0]["sealed"], false, "the agent runs open");
+    assert_eq!(devices.body["items"][0]["sealed"], true);
 
     let token = sightline_grant::Redacted::new(app.token.clone().unwrap());
     let terminal = public(&app.pair).thumbprint();
@@ -185,6 +188,12 @@ async fn nothing_is_served_without_a_login_but_what_leads_to_one() {
         ("GET", "/v1/devices"),
         ("POST", "/v1/devices/CAM-1/key-challenge"),
         ("POST", "/v1/devices/CAM-1/key-proof"),
+        ("GET", "/v1/devices/CAM-1/viewer-list"),
+        ("PUT", "/v1/devices/CAM-1/viewer-list"),
+        ("POST", "/v1/devices/CAM-1/generations"),
+        ("POST", "/v1/devices/CAM-1/wraps"),
+        ("GET", "/v1/devices/CAM-1/enc-mode"),
+        ("PUT", "/v1/devices/CAM-1/enc-mode"),
         ("POST", "/v1/step-ups"),
         ("GET", "/v1/messages"),
     ] {
@@ -200,6 +209,8 @@ async fn nothing_is_served_without_a_login_but_what_leads_to_one() {
         ("POST", "/v1/sessions/refresh"),
         ("POST", "/v1/device/poll"),
         ("PUT", "/v1/device/key-verifier"),
+        ("GET", "/v1/device/viewer-list"),
+        ("PUT", "/v1/device/generations"),
     ] {
         let bare = stranger.send(method, path, Some("{}".into()), None).await;
         assert_eq!(bare.problem(), "proof-invalid", "{method} {path}");

@@ -1,5 +1,8 @@
 //! What every store must do, whatever engine it stands on. Each check gets an empty store.
 
+mod mailbox;
+mod sealing;
+
 use std::future::Future;
 use std::pin::Pin;
 
@@ -17,6 +20,14 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(a_device_has_one_owner_at_a_time(store)),
     |store| Box::pin(a_message_is_delivered_once(store)),
     |store| Box::pin(a_key_challenge_is_taken_once_by_its_session(store)),
+    |store| Box::pin(mailbox::a_list_is_replaced_by_a_newer_one_only(store)),
+    |store| Box::pin(mailbox::a_new_key_ends_the_list_that_the_old_one_signed(store)),
+    |store| Box::pin(mailbox::generations_rise_and_come_in_either_order(store)),
+    |store| Box::pin(mailbox::the_oldest_generations_go_with_their_wraps(store)),
+    |store| Box::pin(mailbox::a_wrap_goes_to_its_recipient_alone(store)),
+    |store| Box::pin(mailbox::the_mailbox_goes_with_the_binding_and_numbers_stay_taken(store)),
+    |store| Box::pin(sealing::orders_rise_and_each_is_kept_and_told(store)),
+    |store| Box::pin(sealing::a_new_key_or_owner_starts_sealed(store)),
 ];
 
 const NOW: u64 = 1_000_000;
@@ -67,7 +78,7 @@ fn device(serial: &str) -> Device {
         model: "m".into(),
         kind: DeviceKind::Agent(Thumbprint([9; 32])),
         code: vec![4],
-        seals: false,
+        seals: true,
         channels: 1,
     }
 }

@@ -1,8 +1,15 @@
 //! The rows and outcomes that the storage traits speak of.
 
+mod mailbox;
+
 use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
+
+pub use mailbox::{
+    EncModeEvent, GenerationPage, GenerationPut, ListPut, NewGeneration, NewList, NewOrder,
+    OrderPut, StoredGeneration, StoredList, StoredOrder, WrapAdded,
+};
 
 /// An active account.
 #[derive(Clone, Debug)]
@@ -289,6 +296,10 @@ pub struct DeviceState {
     /// Key verifier that proofs are checked against: of the present binding (sealed) or of the
     /// publishing password (open).
     pub verifier: Option<[u8; 32]>,
+    /// Version of the viewer list of the present binding; 0 without one.
+    pub list_version: u64,
+    /// The sealing order of the present binding.
+    pub order: Option<StoredOrder>,
 }
 
 /// Counters of a device. They only rise.

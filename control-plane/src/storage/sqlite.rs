@@ -6,11 +6,13 @@ mod consent;
 mod device;
 mod gate;
 mod key;
+mod mailbox;
 pub mod migrate;
 mod otp;
 mod outbox;
 pub(crate) mod private;
 mod row;
+mod sealing;
 mod session;
 pub mod upkeep;
 

@@ -54,6 +54,8 @@ async fn a_serial_or_identity_is_added_once() {
     }
     let many = crate::admin::NewDevice { channels: 65, ..device("CAM-3", None) };
     assert!(matches!(rig.cp.add_device(&many).await, Err(AdminError::BadDevice)));
+    let nameless = crate::admin::NewDevice { seals: true, ..device("CAM-3", None) };
+    assert!(matches!(rig.cp.add_device(&nameless).await, Err(AdminError::BadDevice)));
 }
 
 #[tokio::test]
@@ -67,7 +69,7 @@ async fn publishers_are_known_by_password_digest_and_identity() {
     let wrong = Redacted::new("A".repeat(32));
     assert_eq!(rig.cp.publisher_by_token(&wrong).await.unwrap(), None);
     let found = rig.cp.publisher_by_identity(terminal(100)).await.unwrap().unwrap();
-    assert_eq!((found.serial.as_str(), found.sealed), ("CAM-2", false), "the agent runs open");
+    assert_eq!((found.serial.as_str(), found.sealed), ("CAM-2", true));
     let rtsp = rig.cp.rtsp_publisher("CAM-1").await.unwrap().unwrap();
     assert_eq!((rtsp.ha1_md5.expose().len(), rtsp.ha1_sha256.expose().len()), (32, 64));
     assert!(rig.cp.rtsp_publisher("CAM-2").await.unwrap().is_none(), "sealed");

@@ -2,7 +2,7 @@ use sightline_grant::{Revocation, requirement};
 
 use super::rig::{ANNA, BEN, IP, Rig, auth_of, key, terminal};
 use crate::binding::{BindError, BindRequest};
-use crate::device::{DeviceError, DeviceStanding};
+use crate::device::{DeviceError, DeviceKnown, DeviceStanding, EncMode};
 use crate::gate::Refusal;
 use crate::key::KeyError;
 use crate::limits::KEY_TRIES;
@@ -136,12 +136,21 @@ async fn a_device_learns_of_its_owner_and_a_new_key_ends_old_proofs() {
     let texts = rig.add_sealed("CAM-1", 100).await;
     let known = rig.cp.device_of(terminal(100)).await.unwrap().epochs;
     let cp = rig.cp.clone();
-    let waiting = tokio::spawn(async move { cp.poll_device(terminal(100), known).await });
+    let told = DeviceKnown { epochs: known, ..DeviceKnown::default() };
+    let waiting = tokio::spawn(async move { cp.poll_device(terminal(100), told).await });
     tokio::task::yield_now().await;
     let epoch = rig.bind_sealed(&anna, "CAM-1", &texts).await;
     let standing = waiting.await.unwrap().unwrap();
     let epochs = DeviceEpochs { binding: epoch, key: known.key };
-    assert_eq!(standing, DeviceStanding { bound: true, epochs, key_wanted: true });
+    let expected = DeviceStanding {
+        bound: true,
+        epochs,
+        key_wanted: true,
+        list_version: 0,
+        enc_mode: EncMode::Sealed,
+        enc_order: None,
+    };
+    assert_eq!(standing, expected);
 
     let stale = rig.cp.store_verifier(terminal(100), epoch - 1, &[1; 32]).await;
     assert!(matches!(stale, Err(DeviceError::OtherBinding)));

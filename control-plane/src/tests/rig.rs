@@ -203,7 +203,7 @@ pub(crate) fn device(serial: &str, identity: Option<Thumbprint>) -> NewDevice {
         name: "Door".into(),
         model: "M1".into(),
         identity,
-        seals: false,
+        seals: identity.is_some(),
         channels: 1,
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP API: typed calls of terminals and devices.
 
+mod mailbox;
 mod types;
 
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ use sightline_grant::Redacted;
 use sightline_relay_proto::frame::Mode;
 use url::{Host, Url};
 
+pub use self::mailbox::*;
 pub use self::types::*;
 use crate::identity::{Identity, IdentityError};
 use crate::quic::Roots;
@@ -427,60 +429,6 @@ impl Api {
         });
         let path = "/v1/device/key-verifier";
         decode(&self.send(Method::PUT, path, Auth::Key, Some(&body)).await?)
-    }
-
-    /// The viewer list for the device that asks.
-    pub async fn device_viewer_list(&self) -> Result<HeldList, ApiError> {
-        self.get("/v1/device/viewer-list", Auth::Key).await
-    }
-
-    /// The device's new generation, wrapped for its viewers.
-    pub async fn put_generation(&self, blob: &[u8]) -> Result<(), ApiError> {
-        let body = serde_json::json!({ "blob": B64.encode(blob) });
-        self.send(Method::PUT, "/v1/device/generations", Auth::Key, Some(&body)).await?;
-        Ok(())
-    }
-
-    /// Generations of a camera for one X25519 key, through the gate: the newest, or with `after`
-    /// those behind it, rising.
-    pub async fn generations(
-        &self,
-        access: &Redacted<String>,
-        serial: &str,
-        channel: u16,
-        recipient: &[u8; 32],
-        after: u64,
-        limit: usize,
-    ) -> Result<Generations, ApiError> {
-        let body = serde_json::json!({
-            "channel": channel,
-            "recipient": B64.encode(recipient),
-            "after": after,
-            "limit": limit,
-        });
-        let path = format!("/v1/devices/{serial}/generations");
-        self.post(&path, Auth::Access(access), &body).await
-    }
-
-    /// The viewer list of a camera of the account.
-    pub async fn viewer_list(
-        &self,
-        access: &Redacted<String>,
-        serial: &str,
-    ) -> Result<HeldList, ApiError> {
-        self.get(&format!("/v1/devices/{serial}/viewer-list"), Auth::Access(access)).await
-    }
-
-    /// A new viewer list for a camera of the account, signed with its secret.
-    pub async fn put_viewer_list(
-        &self,
-        access: &Redacted<String>,
-        serial: &str,
-        list: &[u8],
-    ) -> Result<HeldList, ApiError> {
-        let body = serde_json::json!({ "list": B64.encode(list) });
-        let path = format!("/v1/devices/{serial}/viewer-list");
-        decode(&self.send(Method::PUT, &path, Auth::Access(access), Some(&body)).await?)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, auth: Auth<'_>) -> Result<T, ApiError> {

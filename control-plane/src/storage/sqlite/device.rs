@@ -8,7 +8,9 @@ use sqlx::{SqliteConnection, query};
 use super::SqliteStore;
 use super::row::{Columns, enqueue, epochs, int, log, raise};
 use crate::ids::{AccountId, Serial};
-use crate::storage::model::{Bound, Credential, Device, DeviceEpochs, DeviceKind, DeviceState};
+use crate::storage::model::{
+    Bound, Credential, Device, DeviceEpochs, DeviceKind, DeviceState, StoredOrder,
+};
 use crate::storage::{DeviceStore, StoreError, Stored};
 
 /// A device, its owner, its epochs and the verifier of its present binding.
@@ -16,12 +18,17 @@ macro_rules! select_device {
     ($rest:literal) => {
         concat!(
             "SELECT d.*, b.account AS owner, coalesce(e.binding_epoch, 0) AS binding_epoch,
-                    coalesce(e.key_epoch, 0) AS key_epoch, v.public AS bound_verifier
+                    coalesce(e.key_epoch, 0) AS key_epoch, v.public AS bound_verifier,
+                    coalesce(l.version, 0) AS list_version,
+                    o.sequence AS order_sequence, o.sealed AS order_sealed,
+                    o.signed AS order_signed
              FROM device d
              LEFT JOIN binding b ON b.serial = d.serial AND b.unbound_at IS NULL
              LEFT JOIN device_epoch e ON e.serial = d.serial
              LEFT JOIN key_verifier v ON v.serial = d.serial AND v.binding_epoch = b.epoch
-                 AND v.key_epoch = e.key_epoch ",
+                 AND v.key_epoch = e.key_epoch
+             LEFT JOIN viewer_list l ON l.serial = d.serial AND l.binding_epoch = b.epoch
+             LEFT JOIN sealing_order o ON o.serial = d.serial AND o.binding_epoch = b.epoch ",
             $rest
         )
     };
@@ -204,6 +211,9 @@ pub(super) async fn release(
         "DELETE FROM key_lock WHERE serial = ?1",
         "DELETE FROM step_up WHERE serial = ?1",
         "DELETE FROM otp_challenge WHERE serial = ?1",
+        "DELETE FROM viewer_list WHERE serial = ?1",
+        "DELETE FROM generation WHERE serial = ?1",
+        "DELETE FROM sealing_order WHERE serial = ?1",
     ] {
         query(statement).bind(serial.as_str()).execute(&mut *connection).await?;
     }
@@ -231,6 +241,12 @@ fn state(row: &SqliteRow) -> Stored<DeviceState> {
         DeviceKind::Agent(_) => row.opt_blob("bound_verifier")?.map(key).transpose()?,
         DeviceKind::Credential(credential) => Some(credential.verifier),
     };
+    let order = match (row.opt_num("order_sequence")?, row.opt_blob("order_signed")?) {
+        (Some(sequence), Some(signed)) => {
+            Some(StoredOrder { sequence, sealed: row.num("order_sealed")? == 1, signed })
+        }
+        _ => None,
+    };
     Ok(DeviceState {
         device: Device {
             serial: Serial(row.text("serial")?),
@@ -244,5 +260,7 @@ fn state(row: &SqliteRow) -> Stored<DeviceState> {
         owner: row.opt_text("owner")?.map(AccountId),
         epochs: DeviceEpochs { binding: row.num("binding_epoch")?, key: row.num("key_epoch")? },
         verifier,
+        list_version: row.num("list_version")?,
+        order,
     })
 }

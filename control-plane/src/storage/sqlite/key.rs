@@ -5,6 +5,7 @@ use sqlx::query;
 
 use super::SqliteStore;
 use super::row::{Columns, enqueue, epochs, int, log, raise};
+use super::sealing::forget_signed;
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId};
 use crate::limits::{KEY_LOCK_MAX_MINUTES, KEY_TRIES, KEY_WINDOW_SECS};
 use crate::storage::model::{KeyChallenge, KeyProof, RetryAfter, VerifierPut};
@@ -46,6 +47,7 @@ impl KeyStore for SqliteStore {
         .bind(int(now))
         .execute(&mut *tx)
         .await?;
+        forget_signed(&mut tx, serial.as_str(), now).await?;
         let account = row.text("account")?;
         let kind = if previous.is_some() { "key_rotated" } else { "key_ready" };
         log(&mut tx, &account, "device.key_stored", serial.as_str(), now).await?;

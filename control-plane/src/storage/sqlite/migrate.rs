@@ -8,7 +8,9 @@ use sqlx::{query, query_scalar, raw_sql};
 /// Steps, in order; step `n` leads to version `n + 1`.
 pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_first.sql"),
-    include_str!("../../../migrations/0003_seals.sql"),
+    include_str!("../../../migrations/0002_mailbox.sql"),
+    include_str!("../../../migrations/0003_enc_mode.sql"),
+    include_str!("../../../migrations/0004_seals.sql"),
 ];
 
 /// Why a database is not opened.

@@ -279,12 +279,17 @@ pub struct DeviceKnown {
     pub binding_epoch: u64,
     /// Last key epoch.
     pub key_epoch: u64,
-    /// Version of the viewer list that it holds; 0 without one.
+    /// Version of the viewer list that the server told last, whether the list was taken or refused:
+    /// with another number the poll returns at once.
     pub list_version: u64,
+    /// Number of the sealing order that the server told last, whether the order was taken or
+    /// refused, 0 before the first. `None`: the poll does not return for orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enc_sequence: Option<u64>,
 }
 
 /// What the server knows of a device.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct DeviceState {
     /// Bound to an account.
     pub bound: bool,
@@ -294,38 +299,15 @@ pub struct DeviceState {
     pub key_epoch: u64,
     /// A new secret and its verifier are awaited.
     pub key_wanted: bool,
-    /// Version of the viewer list that the server holds; 0 without one.
+    /// Version of the viewer list; 0 without one.
     #[serde(default)]
     pub list_version: u64,
-}
-
-/// The viewer list that the server holds for a binding.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-pub struct HeldList {
-    /// The binding.
-    pub binding_epoch: u64,
-    /// Version; 0 without a list.
-    pub version: u64,
-    /// The signed bytes, base64url.
-    pub list: Option<String>,
-}
-
-/// Generations of a camera, each for one recipient.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-pub struct Generations {
-    /// One each.
-    pub generations: Vec<HeldGeneration>,
-    /// There are more.
-    pub more: bool,
-}
-
-/// A generation that the server holds and cannot open.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-pub struct HeldGeneration {
-    /// Its number.
-    pub generation: u64,
-    /// Header, signature, and the wrap of whoever asked; base64url.
-    pub blob: String,
+    /// Number of the sealing order; 0 without one.
+    #[serde(default)]
+    pub enc_sequence: u64,
+    /// The signed order, not checked. A camera obeys its signature, never the server.
+    #[serde(default, deserialize_with = "super::mailbox::optional_bytes")]
+    pub enc_order: Option<Vec<u8>>,
 }
 
 /// Answer to a key verifier.
