@@ -8,7 +8,6 @@ use rtsp_types::Request;
 use smallvec::SmallVec;
 
 use crate::codec::TrackInfo;
-use crate::limits::MAX_TRACKS;
 use crate::sdp::Media;
 
 use super::answer::{Answer, Refusal};
@@ -163,7 +162,7 @@ pub struct RtspConnection {
     /// The stream whose tracks `media` holds.
     pub(super) path: Option<StreamPath>,
     pub(super) media: Vec<Media>,
-    pub(super) setups: SmallVec<[TrackSetup; MAX_TRACKS]>,
+    pub(super) setups: SmallVec<[TrackSetup; 2]>,
     pub(super) closing: bool,
     opened: Instant,
     active: Instant,
@@ -177,7 +176,8 @@ impl RtspConnection {
             settings,
             framer: Framer::default(),
             out: Vec::new(),
-            events: VecDeque::new(),
+            // Requests come one by one, and an event is large.
+            events: VecDeque::with_capacity(1),
             waiting: None,
             state: State::Init,
             announced: false,

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 pub use frame::FrameSealer;
 pub use keys::{KeyingError, Profile};
 use keys::{Keys, RTCP_HEADER, Transform};
-use material::Material;
+use material::Control;
 use window::ReplayWindow;
 
 use crate::wire::rtp::extend_seq;
@@ -199,7 +199,7 @@ impl OutStream {
 pub struct SrtpReceiver {
     /// `None` if the peer sends no RTP.
     media: Option<Box<MediaReceiver>>,
-    control: Material,
+    control: Control,
     rtcp: Windows,
 }
 

@@ -7,7 +7,7 @@ use sha1_lanes::Unit;
 
 use super::Plain;
 use super::auth::{self, Auth};
-use super::material::Material;
+use super::material::{Control, Material};
 
 /// Clear bytes at the start of an SRTCP compound.
 pub(super) const RTCP_HEADER: usize = 8;
@@ -72,7 +72,7 @@ impl Profile {
 /// Session keys of one direction.
 pub(super) struct Keys {
     pub(super) rtp: Transform,
-    pub(super) rtcp: Material,
+    pub(super) rtcp: Control,
 }
 
 impl Keys {
@@ -91,7 +91,7 @@ impl Keys {
         let prf = Prf::new(key, salt)?;
         Ok(Self {
             rtp: Material::derive(profile, &prf, 0)?.expand(unit)?,
-            rtcp: Material::derive(profile, &prf, 3)?,
+            rtcp: Control::new(Material::derive(profile, &prf, 3)?)?,
         })
     }
 }

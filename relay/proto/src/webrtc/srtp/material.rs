@@ -48,15 +48,35 @@ impl Material {
             salt: self.salt,
         })
     }
+}
+
+/// The keys of SRTCP in one direction.
+pub(super) enum Control {
+    /// Of GCM.
+    Folded(Material),
+    /// Of HMAC-SHA1, whose expansion would take several times as long as the report itself.
+    Expanded(Transform),
+}
+
+impl Control {
+    pub(super) fn new(material: Material) -> Result<Self, KeyingError> {
+        Ok(match material.profile {
+            Profile::Aes128CmSha1 => Self::Expanded(material.expand(None)?),
+            Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => Self::Folded(material),
+        })
+    }
 
     /// Seals the compound from `start` on in place; it holds at least a header.
     pub(super) fn seal_rtcp(&self, out: &mut Vec<u8>, start: usize, index: u32) -> bool {
-        self.expand(None).is_ok_and(|transform| transform.seal_rtcp(out, start, index))
+        self.with(|transform| transform.seal_rtcp(out, start, index))
     }
 
     /// The index that a sealed compound claims; `None` if it is cut short or not encrypted.
     pub(super) fn rtcp_index(&self, packet: &[u8]) -> Option<u32> {
-        self.profile.rtcp_index(packet)
+        match self {
+            Self::Folded(material) => material.profile.rtcp_index(packet),
+            Self::Expanded(_) => Profile::Aes128CmSha1.rtcp_index(packet),
+        }
     }
 
     /// Opens a compound that claims `index` into `out`, which is empty.
@@ -66,6 +86,13 @@ impl Material {
         (ssrc, index): (u32, u32),
         out: &mut Vec<u8>,
     ) -> bool {
-        self.expand(None).is_ok_and(|transform| transform.open_rtcp(packet, (ssrc, index), out))
+        self.with(|transform| transform.open_rtcp(packet, (ssrc, index), out))
+    }
+
+    fn with(&self, action: impl FnOnce(&Transform) -> bool) -> bool {
+        match self {
+            Self::Folded(material) => material.expand(None).is_ok_and(|it| action(&it)),
+            Self::Expanded(transform) => action(transform),
+        }
     }
 }
