@@ -52,8 +52,10 @@ pub struct Ports {
     pub http: u16,
     /// Page and API.
     pub https: u16,
-    /// RTP over QUIC, UDP.
+    /// RTP over QUIC and WebTransport, UDP: the first relay thread's.
     pub roq: u16,
+    /// Relay threads. Each next one has the UDP ports after those of the one before it.
+    pub relay_threads: u16,
     /// WebRTC, UDP.
     pub webrtc: u16,
     /// RTSP, TCP.
@@ -64,6 +66,14 @@ pub struct Ports {
 
 impl Default for Ports {
     fn default() -> Self {
-        Self { http: 8080, https: 8443, roq: 8444, webrtc: 8189, rtsp: 8554, rtsps: 8322 }
+        Self {
+            http: 8080,
+            https: 8443,
+            roq: 8444,
+            relay_threads: 1,
+            webrtc: 8189,
+            rtsp: 8554,
+            rtsps: 8322,
+        }
     }
 }

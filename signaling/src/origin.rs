@@ -74,7 +74,8 @@ pub(crate) fn is_shared(path: &str) -> bool {
         .any(|prefix| path.starts_with(prefix))
 }
 
-fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+/// The name and port that a request was sent to; `None` without one, or with several.
+pub(crate) fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     if let Some(authority) = uri.authority() {
         return Some(authority.clone());
     }

@@ -5,6 +5,7 @@ import * as store from './store.js';
 
 const TERMINAL = 'terminal-key';
 const DEVICE = 'device-key:';
+const ARCHIVE = 'archive-key:';
 let terminal;
 
 /** This terminal's P-256 key, made at the first visit: {privateKey, jwk, thumbprint}. */
@@ -25,7 +26,14 @@ export function terminalKey() {
 /** The key derived from a device's secret, if it was entered here: a signing CryptoKey. */
 export const deviceKey = (serial) => store.get(DEVICE + serial);
 export const keepDeviceKey = (serial, key) => store.put(DEVICE + serial, key);
-export const forgetDeviceKey = (serial) => store.remove(DEVICE + serial);
+export async function forgetDeviceKey(serial) {
+  await store.remove(DEVICE + serial);
+  await store.remove(ARCHIVE + serial);
+}
+
+/** The X25519 key of a sealed device's secret, if it was entered here: {privateKey, publicKey}. */
+export const archiveKey = (serial) => store.get(ARCHIVE + serial);
+export const keepArchiveKey = (serial, key) => store.put(ARCHIVE + serial, key);
 
 /** Serials whose key is kept here. */
 export async function devicesWithKey() {

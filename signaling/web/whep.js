@@ -1,6 +1,7 @@
 // A WHEP player (draft-ietf-wish-whep): one offer, one answer, candidates trickled once.
 
 import { send } from './api.js';
+import { read } from './stats.js';
 
 /** A connection that loses its way gets this long to find it again, milliseconds. */
 const LOST_MS = 3000;
@@ -53,8 +54,8 @@ export class Player extends EventTarget {
   }
 
   /** A reading for stats.js, or null. */
-  async reports() {
-    return this.#peer ? [...(await this.#peer.getStats()).values()] : null;
+  async reading() {
+    return this.#peer ? read((await this.#peer.getStats()).values()) : null;
   }
 
   /** Ends the session, here and at the server. */

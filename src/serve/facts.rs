@@ -72,6 +72,7 @@ pub(crate) fn server_facts(
             http: doors.http.port(),
             https: doors.https.port(),
             roq: relay.roq.port(),
+            relay_threads: u16::try_from(raw.media.worker_count()).unwrap_or(u16::MAX),
             webrtc: relay.webrtc.port(),
             rtsp: relay.rtsp.port(),
             rtsps: relay.rtsps.port(),

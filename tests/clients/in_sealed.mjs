@@ -12,6 +12,7 @@ import { forgetTerminal, pin, pinned, sealedTerminal } from '/assets/sealed/term
 import { ListKeeper, build, next, open, signed } from '/assets/sealed/viewer_list.js';
 import { Window } from '/assets/sealed/window.js';
 import { parse as parseSecret } from '/assets/secret.js';
+import { VIEW_OPERATIONS } from './in_sealed_view.mjs';
 
 const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 const hex = (array) => Array.from(array, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -225,9 +226,11 @@ const OPERATIONS = {
   },
 };
 
+const ALL = { ...OPERATIONS, ...VIEW_OPERATIONS };
+
 /** The outcomes of a list of operations, one after the other. */
 export async function run(operations) {
   const outcomes = [];
-  for (const { op, ...facts } of operations) outcomes.push(await OPERATIONS[op](facts));
+  for (const { op, ...facts } of operations) outcomes.push(await ALL[op](facts));
   return outcomes;
 }

@@ -130,7 +130,7 @@ async function inChinese(page, shot) {
   const texts = {
     devices: await at('nav-devices').textContent(),
     state: await at('live-state').textContent(),
-    mode: await at('live-mode').textContent(),
+    mode: await at('live-mode').locator('summary').textContent(),
     figures: await page.locator('.figures h2').textContent(),
     lang: await page.locator('html').getAttribute('lang'),
   };

@@ -18,7 +18,9 @@ export async function servePage(policy) {
     response.setHeader('Content-Security-Policy', policy);
     if (!prefix) {
       response.setHeader('Content-Type', 'text/html');
-      response.end('<!doctype html><title>Sightline</title><body>');
+      // `/page` is the page itself; anywhere else is an empty one for modules.
+      const index = join(ROOTS['/assets/'], 'index.html');
+      response.end(path === '/page' ? readFileSync(index) : '<!doctype html><title>Sightline</title><body>');
       return;
     }
     try {

@@ -1,19 +1,24 @@
 //! The page: plain files, embedded, served under a strict content security policy.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
+use crate::facts::Ports;
+use crate::origin;
 use crate::problem::Problem;
+use crate::state::Signaling;
 
 /// Own files only; no inline script or style, no foreign address, no string that becomes script.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+/// The one policy of trusted types lets one file become a worker.
+const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; \
     img-src 'self' data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types sightline-worker; \
+    connect-src 'self'";
 /// What the page may use of the browser.
 const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 
@@ -40,9 +45,13 @@ static FILES: &[File] = files! {
     "text/javascript; charset=utf-8":
         "api.js", "app.js", "base32.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
         "keys.js", "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
-        "sealed/curves.js", "sealed/errors.js", "sealed/frame.js", "sealed/generation.js",
-        "sealed/gop_stream.js", "sealed/hpke.js", "sealed/keyring.js", "sealed/opener.js",
-        "sealed/sframe.js", "sealed/terminal.js", "sealed/viewer_list.js", "sealed/window.js",
+        "sealed/codec.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",
+        "sealed/generation.js", "sealed/gop_stream.js", "sealed/hpke.js", "sealed/keyring.js",
+        "sealed/lane.js", "sealed/mailbox.js", "sealed/opener.js", "sealed/padlock.js",
+        "sealed/player.js", "sealed/playout.js", "sealed/screen.js", "sealed/session_keys.js",
+        "sealed/sframe.js", "sealed/sound.js", "sealed/speaker.js", "sealed/speaker_worklet.js",
+        "sealed/start_worker.js", "sealed/terminal.js", "sealed/viewer.js",
+        "sealed/viewer_list.js", "sealed/window.js", "sealed/worker.js",
         "secret.js", "session.js", "stats.js", "store.js",
         "views/account.js", "views/bind.js", "views/dialogs.js", "views/devices.js",
         "views/live.js", "views/signin.js", "whep.js";
@@ -58,18 +67,44 @@ static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
     FILES.iter().map(tag).collect()
 });
 
-pub(crate) async fn index(headers: HeaderMap) -> Response {
-    serve("index.html", &headers).unwrap_or_else(IntoResponse::into_response)
+pub(crate) async fn index(
+    State(signaling): State<Arc<Signaling>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let policy = policy(signaling.facts.ports, &uri, &headers);
+    serve("index.html", policy, &headers).unwrap_or_else(IntoResponse::into_response)
 }
 
 pub(crate) async fn asset(
+    State(signaling): State<Arc<Signaling>>,
     Path(path): Path<String>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    serve(&path, &headers)
+    serve(&path, policy(signaling.facts.ports, &uri, &headers), &headers)
 }
 
-fn serve(path: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+/// [`POLICY`] with the relay's ports under the name that the page was asked for by: sealed video
+/// comes from there over WebTransport, and the page connects nowhere else.
+fn policy(ports: Ports, uri: &Uri, headers: &HeaderMap) -> HeaderValue {
+    let authority = origin::authority(uri, headers);
+    let host = authority.as_ref().map_or("", |authority| authority.host());
+    // What a policy cannot hold as one source (an IPv6 address, too) gets none.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    if host.is_empty() || !host.bytes().all(plain) {
+        return HeaderValue::from_static(POLICY);
+    }
+    // The page uses the address, since the name may stand for two.
+    let host = if host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { host };
+    let last = ports.roq.saturating_add(ports.relay_threads.saturating_sub(1));
+    let sources: String =
+        (ports.roq..=last).map(|port| format!(" https://{host}:{port}")).collect();
+    HeaderValue::try_from(format!("{POLICY}{sources}"))
+        .expect("letters, digits, dots and dashes are a header value")
+}
+
+fn serve(path: &str, policy: HeaderValue, headers: &HeaderMap) -> Result<Response, Problem> {
     let at = FILES.iter().position(|file| file.path == path).ok_or(Problem::NotFound)?;
     let (file, tag) = (&FILES[at], TAGS[at].clone());
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|given| *given == tag);
@@ -80,9 +115,9 @@ fn serve(path: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     };
     let headers = response.headers_mut();
     headers.insert(header::ETAG, tag);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     let mut fixed = |name, value| headers.insert(name, HeaderValue::from_static(value));
     fixed(header::CACHE_CONTROL, "no-cache");
-    fixed(header::CONTENT_SECURITY_POLICY, POLICY);
     fixed(header::HeaderName::from_static("permissions-policy"), PERMISSIONS);
     fixed(header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     fixed(header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin");

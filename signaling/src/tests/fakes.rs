@@ -217,6 +217,14 @@ impl Door {
     }
 
     pub(super) fn with(rates: RateLimits) -> Self {
+        Self::made(rates, Ports::default())
+    }
+
+    pub(super) fn with_threads(relay_threads: u16) -> Self {
+        Self::made(RateLimits::default(), Ports { relay_threads, ..Ports::default() })
+    }
+
+    fn made(rates: RateLimits, ports: Ports) -> Self {
         let script = Arc::new(Script::default());
         let now = Arc::new(AtomicU64::new(NOW));
         let clock = Arc::clone(&now);
@@ -229,7 +237,7 @@ impl Door {
             server_name: "sightline.test".into(),
             ca_sha256: String::new(),
             webtransport_hashes: Hashes::new(Vec::new),
-            ports: Ports::default(),
+            ports,
             development: true,
         };
         let directory = Arc::new(Facts(Arc::clone(&script)));

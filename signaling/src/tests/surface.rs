@@ -57,6 +57,29 @@ async fn the_page_comes_with_its_policy_and_an_entity_tag() {
 }
 
 #[tokio::test]
+async fn the_page_may_connect_to_itself_and_to_the_relays_ports_under_its_own_name_only() {
+    let door = Door::with_threads(2);
+    let sources = async |host: &str, path: &str| {
+        let request = http::Request::builder().uri(path).header("host", host);
+        let request = request.body(Body::empty()).unwrap();
+        let reply = door.send(request).await;
+        assert_eq!(reply.status, 200, "{host}");
+        let policy = reply.header("content-security-policy").to_owned();
+        let connect = policy.split("; ").find(|part| part.starts_with("connect-src ")).unwrap();
+        connect.trim_start_matches("connect-src ").to_owned()
+    };
+    for path in ["/", "/assets/sealed/worker.js"] {
+        let named = sources("sightline.test:8443", path).await;
+        assert_eq!(named, "'self' https://sightline.test:8444 https://sightline.test:8445");
+        let address = sources("192.0.2.7", path).await;
+        assert_eq!(address, "'self' https://192.0.2.7:8444 https://192.0.2.7:8445");
+        let local = sources("localhost:8080", path).await;
+        assert_eq!(local, "'self' https://127.0.0.1:8444 https://127.0.0.1:8445");
+        assert_eq!(sources("[::1]:8443", path).await, "'self'");
+    }
+}
+
+#[tokio::test]
 async fn unknown_paths_and_methods_are_problems_too() {
     let door = Door::new();
     let request = |method: &str, path: &str| plain(method, path).body(Body::empty()).unwrap();

@@ -6,7 +6,7 @@
  * `twice`, `too-many`, `account`, `expiry` a list that cannot be; `held`, `not-newer` a list that changes nothing;
  * `other-camera`, `other-binding` of another device or owner; `forged` not signed by the pinned camera;
  * `not-a-recipient`, `wrong-key` a generation that does not open; `older`, `not-yet` one that is not live;
- * `missing-generation`, `tampered`, `replayed`, `too-far-behind` frames.
+ * `missing-generation`, `tampered`, `replayed`, `too-far-behind` frames; `clear-media` what is not sealed at all.
  */
 export class SealedError extends Error {
   constructor(reason, detail = '', facts = {}) {

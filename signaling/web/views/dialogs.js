@@ -4,7 +4,8 @@ import { call } from '../api.js';
 import { announce, busy, h, say } from '../dom.js';
 import { has } from '../i18n.js';
 import { grouped } from '../base32.js';
-import { authKey, parse } from '../secret.js';
+import { branches } from '../sealed/branches.js';
+import { parse } from '../secret.js';
 
 /** A line for errors; readers hear it. */
 export const problemLine = (id) => h('p', { id, class: 'error', role: 'alert', testid: 'error' });
@@ -141,8 +142,9 @@ export function secretField({ id, testid, required = true }) {
 }
 
 /**
- * Asks for a device secret; resolves to a signing key, or null. `prove` tries the key and throws
- * a problem when it does not open the device. `development`: the demo camera may be meant.
+ * Asks for a device secret; resolves to its two keys `{auth, archive}`, or null. `prove` tries the
+ * signing key and throws a problem when it does not open the device. `development`: the demo camera
+ * may be meant.
  */
 export function secretDialog(serial, prove, development) {
   const field = secretField({ id: 'secret', testid: 'secret' });
@@ -157,10 +159,10 @@ export function secretDialog(serial, prove, development) {
     submit: async () => {
       const secret = parse(field.input.value);
       if (!secret) throw { key: 'secret.bad' };
-      const key = await authKey(secret);
-      await prove(key);
+      const keys = await branches(secret);
+      await prove(keys.auth.privateKey);
       field.input.value = '';
-      return key;
+      return keys;
     },
     leave: () => {
       field.input.value = '';

@@ -1,13 +1,15 @@
 // The live picture: through the gate, to the relay, and back again when the connection drops.
 
-import { call } from '../api.js';
+import { Problem, call } from '../api.js';
 import { h, relabel, say } from '../dom.js';
 import { has } from '../i18n.js';
 import * as icons from '../icons.js';
-import { pause, through } from '../flow.js';
+import { pause, stepFor, through } from '../flow.js';
 import * as keys from '../keys.js';
+import { SealedPlayer, wasSealed } from '../sealed/player.js';
+import { padlock } from '../sealed/padlock.js';
 import { answer } from '../secret.js';
-import { figures, read } from '../stats.js';
+import { figures } from '../stats.js';
 import { Player } from '../whep.js';
 import { consentDialog, secretDialog, smsDialog } from './dialogs.js';
 
@@ -40,6 +42,7 @@ class Live {
   #build() {
     const { serial, channel } = this;
     this.video = h('video', { label: 'live.video', playsinline: true, autoplay: true, testid: 'video' });
+    this.muted = true;
     this.video.muted = true;
     this.stateText = h('p', { class: 'state-text', testid: 'live-state', role: 'status' });
     this.detail = h('p', { class: 'state-detail', testid: 'live-detail' });
@@ -51,7 +54,7 @@ class Live {
     this.full = this.#button('fullscreen', 'live.fullscreen', icons.expand, () => this.#fullscreen());
     const controls = h('div', { class: 'controls', role: 'group', label: 'live.controls' }, this.halt, this.sound, h('span', { class: 'grow' }), this.full);
     this.stage = h('div', { class: 'stage', testid: 'stage' }, this.video, this.badge, this.overlay, controls);
-    this.mode = h('p', { class: 'mode-line', testid: 'live-mode' });
+    this.mode = h('div', { class: 'mode-line', testid: 'live-mode' });
     this.leftOut = h('p', { class: 'hint', testid: 'left-out', hidden: true });
     this.name = h('h1', {}, serial);
     const rows = FIGURES.map((name) => {
@@ -75,10 +78,10 @@ class Live {
     if (this.#run) return;
     const run = { ended: false, wake: () => {}, player: null };
     this.#run = run;
-    this.#facts();
     for (let attempt = 0; !run.ended; ) {
       try {
         const started = performance.now();
+        this.device ??= await this.#facts();
         if (!(await this.#connect(run, started))) {
           this.#finish(run, 'stopped', 'live.cancelled');
           return;
@@ -122,11 +125,7 @@ class Live {
     return through(async () => {
       if (run.ended) return null;
       const { grant } = await call('POST', '/v1/media-grants', { serial: this.serial, channel: this.channel, action: 'live' });
-      const player = new Player();
-      run.player?.stop();
-      run.player = player;
-      await player.start({ serial: this.serial, channel: this.channel, grant, video: this.video });
-      return player;
+      return this.#start(run, grant);
     }, {
       'prove-key': step(async () => {
         const done = await this.#proveKey(quietly);
@@ -138,6 +137,27 @@ class Live {
       again: async () => !run.ended,
       wait,
     });
+  }
+
+  /** A sealed device is opened here; an open one plays by WHEP. Neither takes the other's way. */
+  async #start(run, grant) {
+    const { serial, channel, device } = this;
+    const sealed = device?.sealed;
+    if (device && !sealed && (await wasSealed(device))) throw new Problem('sealed-downgraded');
+    run.player?.stop();
+    run.player = sealed ? new SealedPlayer() : new Player();
+    this.#picture(sealed);
+    if (sealed) await run.player.start({ device, channel, grant, canvas: this.canvas, server: this.context.server, muted: this.muted });
+    else await run.player.start({ serial, channel, grant, video: this.video });
+    return run.player;
+  }
+
+  /** Shows a new canvas, or the video element: a canvas belongs to one worker for ever. */
+  #picture(sealed) {
+    this.canvas?.remove();
+    this.canvas = sealed ? h('canvas', { label: 'live.video', role: 'img', testid: 'canvas' }) : null;
+    this.video.hidden = sealed;
+    if (sealed) this.video.after(this.canvas);
   }
 
   /** Resolves with a reason when the picture is lost. */
@@ -153,7 +173,9 @@ class Live {
       run.wake = over;
       player.addEventListener('lost', () => over('problem.offline'));
       player.addEventListener('ended', () => over('live.ended'));
-      this.#firstFrame(() => {
+      player.addEventListener('refused', ({ detail }) => this.#refused(detail.reason));
+      player.addEventListener('delayed', ({ detail }) => this.#delayed(detail.delayed));
+      this.#firstFrame(player, () => {
         if (run.ended) return;
         playing();
         seen = performance.now();
@@ -161,11 +183,11 @@ class Live {
         this.#state('playing');
       });
       this.#leftOutText(player.leftOut);
-      this.video.play().catch(() => {});
+      this.#delayed(false);
+      if (!this.canvas) this.video.play().catch(() => {});
       const timer = setInterval(async () => {
-        const reports = await player.reports().catch(() => null);
-        if (!reports || run.ended) return;
-        const now = read(reports);
+        const now = await player.reading().catch(() => null);
+        if (!now || run.ended) return;
         const shown = figures(before, now);
         if (shown.moving) seen = performance.now();
         before = now;
@@ -175,14 +197,17 @@ class Live {
     });
   }
 
-  #firstFrame(then) {
-    if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(then);
+  #firstFrame(player, then) {
+    if (this.canvas) player.addEventListener('picture', then, { once: true });
+    else if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(then);
     else this.video.addEventListener('playing', then, { once: true });
   }
 
   /** Proves the device key: with the kept key first, then by asking for the secret. */
   async #proveKey(quietly) {
-    const known = quietly ? await keys.deviceKey(this.serial) : null;
+    // A sealed device needs the other key of its secret too.
+    const enough = !this.device?.sealed || (await keys.archiveKey(this.serial));
+    const known = quietly && enough ? await keys.deviceKey(this.serial) : null;
     if (known) {
       try {
         await this.#prove(known);
@@ -199,9 +224,10 @@ class Live {
         throw problem.status === 403 || problem.status === 400 ? { key: 'secret.refused' } : problem;
       }
     };
-    const key = await secretDialog(this.serial, prove, this.context.server.development);
-    if (!key) return false;
-    await keys.keepDeviceKey(this.serial, key);
+    const made = await secretDialog(this.serial, prove, this.context.server.development);
+    if (!made) return false;
+    await keys.keepDeviceKey(this.serial, made.auth.privateKey);
+    if (this.device?.sealed) await keys.keepArchiveKey(this.serial, made.archive);
     return true;
   }
 
@@ -218,15 +244,34 @@ class Live {
     await call('POST', `${path}/key-proof`, { challenge_id: challenge.challenge_id, signature });
   }
 
-  /** Name and protection of the device, for the heading. */
+  /** What the server says of the device; its name and protection go to the heading. */
   async #facts() {
-    const { items } = await call('GET', '/v1/devices').catch(() => ({ items: [] }));
+    let items = [];
+    try {
+      ({ items } = await call('GET', '/v1/devices'));
+    } catch (problem) {
+      // Whether it is sealed decides how it is watched, so nothing goes on without it.
+      throw stepFor(problem) === 'wait' ? Object.assign(problem, { wait: true }) : problem;
+    }
     const device = items.find((item) => item.serial === this.serial);
-    if (!device) return;
+    if (!device) throw new Problem('device-not-bound');
     this.name.textContent = device.name || device.serial;
-    const mode = device.sealed ? 'sealed' : 'open';
-    this.mode.className = `mode-line tag ${mode}`;
-    this.mode.replaceChildren(device.sealed ? icons.lock() : icons.unlocked(), h('span', { t: `live.${mode}` }));
+    this.mode.replaceChildren(padlock(device.sealed));
+    return device;
+  }
+
+  /** Something sealed did not open: it is not shown, and the page says why. */
+  #refused(reason) {
+    const key = `sealed.${reason}`;
+    this.leftOut.hidden = false;
+    this.leftOut.dataset.refused = reason;
+    say(this.leftOut, has(key) ? key : 'sealed.malformed');
+  }
+
+  /** Old pictures are never called live. */
+  #delayed(delayed) {
+    this.stage.dataset.delayed = String(delayed);
+    say(this.badge.querySelector('span'), delayed ? 'live.state.delayed' : 'live.state.playing');
   }
 
   stop() {
@@ -304,12 +349,14 @@ class Live {
   }
 
   #turnSound() {
-    this.video.muted = !this.video.muted;
-    const { muted } = this.video;
+    const muted = !this.muted;
+    this.muted = muted;
+    this.video.muted = muted;
+    if (this.canvas) this.#run?.player?.mute(muted);
     this.sound.replaceChildren(muted ? icons.soundOff() : icons.soundOn());
     relabel(this.sound, muted ? 'live.sound' : 'live.mute');
     this.sound.dataset.muted = String(muted);
-    if (!muted) this.video.play().catch(() => {});
+    if (!muted && !this.canvas) this.video.play().catch(() => {});
   }
 
   async #fullscreen() {

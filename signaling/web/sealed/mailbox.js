@@ -1,0 +1,45 @@
+// What the server keeps for owners and viewers of sealed devices: viewer lists and generations. It
+// can read neither lists that it did not get from an owner nor any key.
+
+import { call } from '../api.js';
+import { base64url, fromBase64url } from '../dpop.js';
+
+/** Blobs that are asked for at a time. */
+export const PAGE = 32;
+/** Pages that are asked for at most, so that a server cannot keep us asking. */
+export const MAX_PAGES = 64;
+
+const device = (serial) => `/v1/devices/${encodeURIComponent(serial)}`;
+
+/** `{epoch, version, list}`: bigints, and the signed bytes or null without a list. Check them. */
+export async function viewerList(serial) {
+  const { binding_epoch, version, list } = await call('GET', `${device(serial)}/viewer-list`);
+  return { epoch: BigInt(binding_epoch), version: BigInt(version ?? 0), list: list ? fromBase64url(list) : null };
+}
+
+/** Puts a signed list into the mailbox. */
+export const putViewerList = (serial, list) =>
+  call('PUT', `${device(serial)}/viewer-list`, { list: base64url(list) });
+
+/** Blobs after a generation, lowest first, with the wrap for `recipient` (X25519 public). */
+export async function generations(serial, { channel, recipient, after, limit = PAGE }) {
+  const body = { channel, recipient: base64url(recipient), after, limit };
+  const answer = await call('POST', `${device(serial)}/generations`, body);
+  return {
+    items: answer.generations.map(({ generation, blob }) => ({ generation, blob: fromBase64url(blob) })),
+    more: answer.more,
+  };
+}
+
+/** The last `count` blobs from a generation on. */
+export async function newestGenerations(serial, { channel, recipient, from, count }) {
+  let found = [];
+  let after = Math.max(0, from - 1);
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const { items, more } = await generations(serial, { channel, recipient, after });
+    found = [...found, ...items].slice(-count);
+    if (!more || items.length === 0) break;
+    after = items.at(-1).generation;
+  }
+  return found;
+}

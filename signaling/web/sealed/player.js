@@ -1,0 +1,169 @@
+// The page's end of a sealed live view: admission, keys from the mailbox, a worker for the rest.
+
+import { Problem, send } from '../api.js';
+import { fromBase64url } from '../dpop.js';
+import { archiveKey } from '../keys.js';
+import { equal } from './bytes.js';
+import { MAX_HELD_LIVE } from './keyring.js';
+import { generations, newestGenerations } from './mailbox.js';
+import { Sound } from './sound.js';
+import { startWorker } from './start_worker.js';
+import { pin, pinned, sealedTerminal } from './terminal.js';
+
+/** The worker gets this long to close its connection, milliseconds. */
+const GOODBYE_MS = 200;
+
+/** Where the relay listens. `localhost` may be two addresses, and the relay's port is on one. */
+function relayAddress(path, port) {
+  const url = new URL(path, location.href);
+  url.protocol = 'https:';
+  url.port = port;
+  if (url.hostname === 'localhost') url.hostname = '127.0.0.1';
+  return url.href;
+}
+
+/**
+ * What this terminal knows of a device, from the server's words at first and from its own memory
+ * from then on. Throws when the server's words have changed.
+ */
+export async function trusted({ serial, binding_epoch, identity }) {
+  const epoch = BigInt(binding_epoch);
+  const known = await pinned(serial);
+  if (known && known.epoch > epoch) throw new Problem('sealed-other-binding');
+  if (!identity) throw new Problem('sealed-no-identity');
+  const camera = fromBase64url(identity);
+  if (known && known.epoch === epoch) {
+    if (!equal(known.camera, camera)) throw new Problem('sealed-camera-changed');
+    return known;
+  }
+  const facts = { epoch, camera, newest: 0 };
+  await pin(serial, facts);
+  return facts;
+}
+
+/** Whether a device that the server calls open was sealed under this binding. */
+export async function wasSealed({ serial, binding_epoch }) {
+  const known = await pinned(serial);
+  return Boolean(known) && known.epoch === BigInt(binding_epoch);
+}
+
+/**
+ * Events: `picture` at the first one, `lost` when the connection is gone, `ended` when the server
+ * said goodbye, `refused` and `delayed` with the worker's words as `detail`.
+ */
+export class SealedPlayer extends EventTarget {
+  #worker = null;
+  #sound = null;
+  #figures = null;
+  #device = null;
+  #stopped = false;
+  #recipients = [];
+  /** Tracks that the server left out: none, everything sealed is passed on. */
+  leftOut = '';
+
+  /**
+   * Connects with a grant. `device` is an item of the list of devices, `canvas` a new one,
+   * `server` the facts of the server. Resolves when the worker has begun.
+   */
+  async start({ device, channel, grant, canvas, server, muted }) {
+    const { serial } = device;
+    const { epoch, camera, newest } = await trusted(device);
+    this.#device = { serial, channel };
+    this.#recipients = await recipients(serial);
+    const blobs = await this.#blobs(newest);
+    const session = await this.#admitted(serial, channel, grant);
+    if (this.#stopped) return;
+    this.#sound = new Sound(muted);
+    const sound = await this.#sound.port().catch(() => null);
+    if (this.#stopped) return;
+    const screen = canvas.transferControlToOffscreen();
+    const start = {
+      kind: 'start', url: relayAddress(session.path, session.port), hashes: server.webtransport_hashes,
+      tracks: session.tracks, binding: { serial, epoch }, camera, newest, channel, blobs,
+      recipients: this.#recipients, canvas: screen, sound,
+    };
+    this.#worker = startWorker();
+    this.#worker.onmessage = ({ data }) => this.#hear(data);
+    this.#worker.onerror = () => this.#say('lost');
+    this.#worker.postMessage(start, [screen, ...(sound ? [sound] : [])]);
+  }
+
+  /** A reading as stats.js takes it, or null. */
+  async reading() {
+    return this.#figures;
+  }
+
+  /** Turns the sound off or on. */
+  mute(muted) {
+    return this.#sound?.mute(muted);
+  }
+
+  /** Ends the session, here and at the relay. */
+  stop() {
+    this.#stopped = true;
+    this.#worker?.postMessage({ kind: 'stop' });
+    const worker = this.#worker;
+    this.#worker = null;
+    // It closes its connection first, so that the relay need not wait.
+    if (worker) setTimeout(() => worker.terminate(), GOODBYE_MS);
+    this.#sound?.stop();
+    this.#sound = null;
+  }
+
+  async #admitted(serial, channel, grant) {
+    const path = `/v1/webtransport-sessions/${encodeURIComponent(serial)}/${channel}`;
+    const session = await (await send('POST', path, { token: grant, scheme: 'Bearer' })).json();
+    // A sealed device never falls back to open.
+    if (!session.sealed) throw new Problem('sealed-clear-media');
+    return session;
+  }
+
+  async #blobs(newest) {
+    const { serial, channel } = this.#device;
+    const facts = { channel, from: newest, count: MAX_HELD_LIVE };
+    for (const { publicKey } of this.#recipients) {
+      const found = await newestGenerations(serial, { ...facts, recipient: publicKey });
+      if (found.length) return found.map(({ blob }) => blob);
+    }
+    // Neither this terminal nor, as far as it is known here, the device secret opens anything.
+    if (this.#recipients.length === 1) throw new Problem('device-key-required');
+    return [];
+  }
+
+  async #missing(generation) {
+    const { serial, channel } = this.#device;
+    const found = [];
+    for (const { publicKey: recipient } of this.#recipients) {
+      const asked = { channel, recipient, after: generation - 1, limit: 1 };
+      const { items } = await generations(serial, asked).catch(() => ({ items: [] }));
+      found.push(...items.map(({ blob }) => blob));
+      if (found.length) break;
+    }
+    this.#worker?.postMessage({ kind: 'blobs', blobs: found, asked: generation });
+  }
+
+  #hear(event) {
+    if (!this.#worker) return;
+    if (event.kind === 'missing') this.#missing(event.generation);
+    else if (event.kind === 'figures') this.#figures = reading(event, this.#figures);
+    else if (event.kind === 'ended') this.#say(event.reason === 'ended' ? 'ended' : 'lost');
+    else this.#say(event.kind, event);
+  }
+
+  #say(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+/** Keys that a generation may be wrapped for here: this terminal's, then the owner's archive. */
+async function recipients(serial) {
+  const { exchange } = await sealedTerminal();
+  const archive = await archiveKey(serial);
+  return archive ? [exchange, archive] : [exchange];
+}
+
+/** The worker's figures as stats.js takes them; `before` is the reading a moment ago. */
+function reading({ at, bytes, opened, refused, skipped, shown, width, height }, before) {
+  const fps = before ? ((shown - before.frames) * 1000) / (at - before.at) : undefined;
+  return { at, bytes, received: opened, lost: refused + skipped, frames: shown, fps, width, height };
+}
