@@ -74,7 +74,7 @@ impl<'a> Opening<'a> {
         let file = folder.join(format!("{serial}.camera"));
         let pinned = pin(&file, camera_key, epoch)?;
         let camera = public(&pinned.camera_key)?;
-        let newest = pinned.newest.and_then(|number| Generation::new(number));
+        let newest = pinned.newest.and_then(Generation::new);
         let keyring = Keyring::live(Binding { serial, epoch }, camera, newest);
         let opener = FrameOpener::new(keyring, Channel(asker.channel));
         let key = secret.archive_key().map_err(|error| error.to_string())?;

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
@@ -25,6 +27,7 @@ pub(super) async fn list(
             json!({
                 "sealed": state.sealed(),
                 "mode_label": label,
+                "identity": state.identity_key.map(|key| B64.encode(key)),
                 "key_ready": state.verifier.is_some(),
                 "serial": state.device.serial,
                 "name": state.device.name,

@@ -101,6 +101,9 @@ impl ControlPlane {
         if read.binding.serial != serial.as_str() || binding_epoch != device.epochs.binding {
             return Err(GenerationError::OtherBinding);
         }
+        let PublicKey::Ed25519(identity_key) = *identity else {
+            return Err(GenerationError::Signature);
+        };
         if !read.is_signed_by(identity) {
             return Err(GenerationError::Signature);
         }
@@ -108,6 +111,7 @@ impl ControlPlane {
             serial,
             binding_epoch,
             number: read.number,
+            identity_key,
             signed: read.signed.to_vec(),
             wraps: read.wraps,
             uploaded: digest(&SHA256, blob).as_ref().to_vec(),

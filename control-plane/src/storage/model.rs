@@ -293,6 +293,8 @@ pub struct DeviceState {
     pub owner: Option<AccountId>,
     /// Counters.
     pub epochs: DeviceEpochs,
+    /// Public half of the identity, Ed25519, once a generation came; viewers of a sealed device pin it.
+    pub identity_key: Option<[u8; 32]>,
     /// Key verifier that proofs are checked against: of the present binding (sealed) or of the
     /// publishing password (open).
     pub verifier: Option<[u8; 32]>,

@@ -43,6 +43,7 @@ fn generation(binding_epoch: u64, number: u64) -> NewGeneration {
         serial: serial(),
         binding_epoch,
         number,
+        identity_key: [8; 32],
         signed: number.to_be_bytes().to_vec(),
         wraps: vec![wrap(1, 1), wrap(2, 2)],
         uploaded: number.to_be_bytes().to_vec(),
@@ -96,9 +97,11 @@ pub(super) async fn a_new_key_ends_the_list_that_the_old_one_signed(store: &dyn 
 pub(super) async fn generations_rise_and_come_in_either_order(store: &dyn Store) {
     let epoch = bound(store).await;
     let put = async |new: &NewGeneration| store.generation_put(new, NOW).await.unwrap();
+    assert_eq!(store.device(&serial()).await.unwrap().unwrap().identity_key, None);
     for number in [10, 20, 30] {
         assert_eq!(put(&generation(epoch, number)).await, GenerationPut::Stored);
     }
+    assert_eq!(store.device(&serial()).await.unwrap().unwrap().identity_key, Some([8; 32]));
     assert_eq!(put(&generation(epoch, 20)).await, GenerationPut::Same);
     let rewritten = NewGeneration { uploaded: vec![9], ..generation(epoch, 20) };
     assert_eq!(put(&rewritten).await, GenerationPut::NotNewer(30));

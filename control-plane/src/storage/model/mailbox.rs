@@ -50,6 +50,8 @@ pub struct NewGeneration {
     pub binding_epoch: u64,
     /// Its number.
     pub number: u64,
+    /// Public half of the device's identity, which signed it.
+    pub identity_key: [u8; 32],
     /// Header and signature.
     pub signed: Vec<u8>,
     /// The wraps.

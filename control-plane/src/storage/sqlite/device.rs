@@ -247,7 +247,9 @@ fn state(row: &SqliteRow) -> Stored<DeviceState> {
         }
         _ => None,
     };
+    let identity_key = row.opt_blob("identity_key")?.map(key).transpose()?;
     Ok(DeviceState {
+        identity_key,
         device: Device {
             serial: Serial(row.text("serial")?),
             name: row.text("name")?,

@@ -113,6 +113,11 @@ impl MailboxStore for SqliteStore {
             return Ok(if same { GenerationPut::Same } else { GenerationPut::NotNewer(last) });
         }
         insert_generation(&mut tx, new, now).await?;
+        query("UPDATE device SET identity_key = ?2 WHERE serial = ?1")
+            .bind(serial)
+            .bind(new.identity_key.as_slice())
+            .execute(&mut *tx)
+            .await?;
         // Wraps go with their generation.
         query(
             "DELETE FROM generation WHERE serial = ?1 AND number <=
