@@ -232,7 +232,7 @@ fn by_command_line(server: &Server, folder: &Path) -> Secrets {
     let file = server.data().join("demo-camera/secret.txt");
     let secret = wait_for("the device secret", PATIENCE, || {
         let text = fs::read_to_string(&file).ok()?;
-        (text.lines().count() == 2).then(|| text.lines().next().unwrap_or_default().to_owned())
+        (text.lines().count() >= 2).then(|| text.lines().next().unwrap_or_default().to_owned())
     });
     answer("Device secret", &secret);
     answer("Code for viewing", &server.sms_after(0, BEN, "view"));
