@@ -38,7 +38,7 @@ fn frame(codec: Codec, generation: Generation, keyframe: bool, filler: usize) ->
 /// no keyframe, and its keyframe.
 fn operations() -> io::Result<()> {
     let older = Generation::FIRST;
-    let newer = Generation::new(older.get() + 1).expect("a legal generation");
+    let newer = Generation::new(older.number() + 1).expect("a legal generation");
     for (number, codec) in [(0, Codec::H264), (3, Codec::Opus)] {
         for unordered in [0, 0x80] {
             let mut run = vec![number | 0x40 | unordered];
