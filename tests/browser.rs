@@ -30,7 +30,7 @@ const TOLD_LIMIT_MS: u64 = 5_000;
 #[test]
 fn a_newcomer_gets_from_the_empty_page_to_the_live_picture_and_is_signed_out_elsewhere() {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Local::start(folder.path(), &[]);
+    let server = Local::start(folder.path(), &["--set", "demo.mode=open"]);
     let (serial, bind_text) = server.demo();
     let lines = journey(&server, &serial, &bind_text);
     let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
