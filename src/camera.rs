@@ -1,6 +1,7 @@
 //! `sightline camera`: the agent. It has its own identity, pushes one source by RTP over QUIC, and
 //! keeps the device secret, which it makes itself and shows on its own terminal only.
 
+mod display;
 mod sealing;
 mod secret;
 mod source;

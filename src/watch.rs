@@ -84,7 +84,7 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let tracks = session.infos().map_err(|error| error.to_string())?;
     let opening = if session.sealed {
-        let secret = args.gate.secret()?;
+        let shown = args.gate.secret(&args.serial)?;
         let asker = Asker {
             api: &api,
             access: &passed.access,
@@ -92,7 +92,7 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
             channel: args.channel,
         };
         let key = args.gate.camera_key()?;
-        Some(Opening::prepare(asker, &secret, key.as_deref(), &args.folder).await?)
+        Some(Opening::prepare(asker, &shown, key.as_deref(), &args.folder).await?)
     } else {
         None
     };

@@ -1,6 +1,5 @@
 //! The device secret's life on the camera: made after a binding, shown here, proven by viewers.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,12 +9,13 @@ use sightline_client::DeviceSecret;
 use sightline_client::api::{Api, DeviceKnown};
 use sightline_client::keys::{ExchangePublic, SigningPublic};
 use sightline_client::retry::Backoff;
-use sightline_client::secret::CryptoFailed;
-use sightline_grant::{PublicKey, Redacted};
+use sightline_client::secret::{CameraCheck, CryptoFailed, ShownSecret};
+use sightline_grant::PublicKey;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use super::display;
 use super::sealing::News;
 use crate::data_dir::write_private;
 
@@ -145,34 +145,30 @@ impl Keeper {
         let stored = self.api.put_key_verifier(binding_epoch, &publics.auth).await;
         let key_epoch = stored.map_err(|error| text(&error))?.key_epoch;
         self.known = DeviceKnown { binding_epoch, key_epoch, ..DeviceKnown::default() };
-        let shown = secret.text();
+        let camera_key = self.camera_key();
         let lines = Zeroizing::new(format!(
-            "{}\n{binding_epoch} {key_epoch}\n{}\n",
-            shown.expose(),
-            self.camera_key()
+            "{}\n{binding_epoch} {key_epoch}\n{camera_key}\n",
+            secret.text().expose(),
         ));
         write_private(&self.path, lines.as_bytes()).map_err(|error| text(&error))?;
-        self.show(&shown);
+        let check = self.identity().map(|key| CameraCheck::of(&key));
+        display::show(&self.serial, &ShownSecret { secret, check }, &camera_key);
         self.publics = Some(publics);
         self.announce().await;
         Ok(())
     }
 
     /// What viewers pin: the public half of the camera's identity.
-    fn camera_key(&self) -> String {
+    fn identity(&self) -> Option<SigningPublic> {
         match self.api.identity().public_key() {
-            PublicKey::Ed25519(key) => B64.encode(key),
-            PublicKey::P256 { .. } => String::new(),
+            PublicKey::Ed25519(key) => Some(*key),
+            PublicKey::P256 { .. } => None,
         }
     }
 
-    /// On the camera's own terminal, never in a log and never to the server.
-    fn show(&self, secret: &Redacted<String>) {
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "[camera {}] bound to a new owner", self.serial);
-        let _ = writeln!(out, "[camera {}] device secret: {}", self.serial, secret.expose());
-        let _ = writeln!(out, "[camera {}] camera key: {}", self.serial, self.camera_key());
-        let _ = out.flush();
+    /// The same as text.
+    fn camera_key(&self) -> String {
+        self.identity().map(|key| B64.encode(key)).unwrap_or_default()
     }
 }
 

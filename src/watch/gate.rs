@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use clap::Args;
-use sightline_client::DeviceSecret;
 use sightline_client::api::{Api, ApiError, BindRequest, OtpChallenge, OtpRequest, SignIn, Tokens};
-use sightline_client::secret::ChallengeFor;
+use sightline_client::secret::{ChallengeFor, ShownSecret};
 use sightline_grant::Redacted;
 
 use crate::data_dir::write_private;
@@ -88,15 +87,15 @@ pub(super) async fn pass(
 
 impl GateArgs {
     /// The device secret, from its file or its owner.
-    pub(super) fn secret(&self) -> Result<DeviceSecret, String> {
+    pub(super) fn secret(&self, serial: &str) -> Result<ShownSecret, String> {
         let text = match (self.secret_line(0)?, self.typed.get()) {
             (Some(line), _) => line,
             (None, Some(typed)) => typed.clone(),
             (None, None) => Redacted::new(ask("Device secret, as the camera's terminal shows it")?),
         };
-        let secret = DeviceSecret::parse(text.expose()).map_err(|error| error.to_string())?;
+        let shown = ShownSecret::parse(text.expose(), serial).map_err(|error| error.to_string())?;
         let _ = self.typed.set(text);
-        Ok(secret)
+        Ok(shown)
     }
 
     /// The key of a sealed camera, if it is given.
@@ -204,8 +203,8 @@ async fn signed_challenge(
     serial: &str,
     channel: u16,
 ) -> Result<(String, [u8; 64]), String> {
-    let secret = args.secret()?;
-    let key = secret.auth_key().map_err(|error| error.to_string())?;
+    let shown = args.secret(serial)?;
+    let key = shown.secret.auth_key().map_err(|error| error.to_string())?;
     let challenge =
         api.key_challenge(access, serial, channel).await.map_err(|error| error.to_string())?;
     let message = B64.decode(&challenge.message).map_err(|_| "the challenge is malformed")?;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::{Deserialize, Serialize};
-use sightline_client::DeviceSecret;
 use sightline_client::api::{Api, GenerationsWanted};
 use sightline_client::keys::{Binding, ExchangeKey, Generation, Keyring, SigningPublic};
 use sightline_client::sealed::{FrameError, FrameOpener};
+use sightline_client::secret::{CameraCheck, ShownSecret};
 use sightline_client::watch::WatchedFrame;
 use sightline_grant::Redacted;
 use sightline_relay_proto::frame::CaptureTime;
@@ -64,22 +64,28 @@ impl<'a> Opening<'a> {
     /// over the one that an earlier run has pinned.
     pub(super) async fn prepare(
         asker: Asker<'a>,
-        secret: &DeviceSecret,
+        shown: &ShownSecret,
         camera_key: Option<&str>,
         folder: &Path,
     ) -> Result<Self, String> {
         let devices = asker.api.devices(asker.access).await.map_err(|error| error.to_string())?;
         let device = devices.into_iter().find(|device| device.serial == asker.serial);
-        let epoch = device.ok_or("the camera is not bound to this account")?.binding_epoch;
+        let device = device.ok_or("the camera is not bound to this account")?;
+        let epoch = device.binding_epoch;
         let serial = DeviceId::new(asker.serial).map_err(|error| error.to_string())?;
         let file = folder.join(format!("{serial}.camera"));
-        let asked = || ask("Camera key, as the camera's terminal shows it below the device secret");
-        let pinned = pin(&file, camera_key, epoch, asked)?;
+        // A check that was typed proves the server's word right or wrong.
+        let named = device.identity.filter(|_| shown.check.is_some());
+        let asked = || match named {
+            Some(named) => Ok(named),
+            None => ask("Camera key, as the camera's terminal shows it below the device secret"),
+        };
+        let pinned = pin(&file, camera_key, epoch, shown.check, asked)?;
         let camera = public(&pinned.camera_key)?;
         let newest = pinned.newest.and_then(Generation::new);
         let keyring = Keyring::live(Binding { serial, epoch }, camera, newest);
         let opener = FrameOpener::new(keyring, Channel(asker.channel));
-        let key = secret.archive_key().map_err(|error| error.to_string())?;
+        let key = shown.secret.archive_key().map_err(|error| error.to_string())?;
         let mut opening = Self {
             asker,
             opener,
@@ -169,6 +175,7 @@ fn pin(
     file: &Path,
     camera_key: Option<&str>,
     epoch: u64,
+    check: Option<CameraCheck>,
     asked: impl FnOnce() -> Result<String, String>,
 ) -> Result<Pinned, String> {
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
@@ -185,7 +192,12 @@ fn pin(
             Pinned { camera_key, binding_epoch: epoch, newest: None }
         }
     };
-    public(&pinned.camera_key)?;
+    let camera = public(&pinned.camera_key)?;
+    if check.is_some_and(|check| check != CameraCheck::of(&camera)) {
+        return Err(
+            "another camera than this one showed the device secret; nothing is opened".into()
+        );
+    }
     store(file, &pinned)?;
     Ok(pinned)
 }
@@ -215,16 +227,23 @@ mod tests {
         let file = folder.path().join("CAM-1.camera");
         let key = B64.encode([7; 32]);
         let nobody = || Err("no answer".to_owned());
-        assert!(pin(&file, None, 3, nobody).is_err());
-        assert!(pin(&file, Some("short"), 3, nobody).is_err());
-        assert!(pin(&file, None, 3, || Ok("short".into())).is_err());
-        let mut pinned = pin(&file, None, 3, || Ok(key.clone())).unwrap();
+        assert!(pin(&file, None, 3, None, nobody).is_err());
+        assert!(pin(&file, Some("short"), 3, None, nobody).is_err());
+        assert!(pin(&file, None, 3, None, || Ok("short".into())).is_err());
+        let other = Some(CameraCheck::of(&[8; 32]));
+        assert!(pin(&file, Some(&key), 3, other, nobody).is_err(), "of another camera");
+        assert!(!file.exists(), "what is refused is not remembered");
+        let right = Some(CameraCheck::of(&[7; 32]));
+        let mut pinned = pin(&file, None, 3, right, || Ok(key.clone())).unwrap();
         pinned.newest = Some(1 << 25);
         store(&file, &pinned).unwrap();
         for given in [None, Some(key.as_str())] {
-            assert_eq!(pin(&file, given, 3, nobody).unwrap().newest, Some(1 << 25));
+            assert_eq!(pin(&file, given, 3, None, nobody).unwrap().newest, Some(1 << 25));
         }
-        assert!(pin(&file, None, 4, nobody).is_err(), "another owner's camera key is asked for");
-        assert_eq!(pin(&file, Some(&key), 4, nobody).unwrap().newest, None);
+        assert!(
+            pin(&file, None, 4, None, nobody).is_err(),
+            "another owner's camera key is asked for"
+        );
+        assert_eq!(pin(&file, Some(&key), 4, None, nobody).unwrap().newest, None);
     }
 }

@@ -1,5 +1,10 @@
 //! The device secret: made by the camera, shown once, never sent. Its `auth` key proves it.
 
+mod base32;
+mod shown;
+
+pub use shown::{CHECK_LEN, CameraCheck, NotShown, ShownSecret};
+
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::rand;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -18,10 +23,6 @@ const ARCHIVE_INFO: &[u8] = b"sightline/v1/archive";
 const CHALLENGE_LABEL: &str = "sightline/v1/key-proof";
 /// Lines of a key challenge: label, server name, session, terminal, serial, channel, nonce, expiry.
 const CHALLENGE_LINES: usize = 8;
-/// RFC 4648, 6.
-const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-/// Characters of one group of the text form.
-const GROUP: usize = 4;
 
 /// 160 random bits, known to the owner and the camera only. Never printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -29,7 +30,9 @@ pub struct DeviceSecret([u8; SECRET_LEN]);
 
 /// The text is not a device secret.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
-#[error("a device secret is 32 characters of A-Z and 2-7, in groups of 4")]
+#[error(
+    "a device secret is 32 characters of A-Z and 2-7 in groups of 4, or 48 with its camera check"
+)]
 pub struct InvalidSecret;
 
 /// The crypto library failed.
@@ -71,44 +74,21 @@ impl DeviceSecret {
         Self(bytes)
     }
 
-    /// Reads the text form. Dashes, spaces and letter case do not matter.
+    /// Reads the text form of the secret alone. Dashes, spaces and letter case do not matter.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
-        let mut secret = Self([0; SECRET_LEN]);
-        let (mut bits, mut held, mut at) = (0u32, 0, 0);
-        for byte in text.bytes().filter(|b| !matches!(b, b'-' | b' ')) {
-            let upper = byte.to_ascii_uppercase();
-            let value = ALPHABET.iter().position(|c| *c == upper).ok_or(InvalidSecret)?;
-            bits = bits << 5 | value as u32;
-            held += 5;
-            if held >= 8 {
-                held -= 8;
-                *secret.0.get_mut(at).ok_or(InvalidSecret)? = (bits >> held) as u8;
-                bits &= (1 << held) - 1;
-                at += 1;
-            }
-        }
-        if at != SECRET_LEN || held != 0 {
-            return Err(InvalidSecret);
-        }
-        Ok(secret)
+        let bytes = base32::decode(text, SECRET_LEN).ok_or(InvalidSecret)?;
+        let secret = bytes.as_slice().try_into().map_err(|_| InvalidSecret)?;
+        Ok(Self(secret))
     }
 
-    /// The text that is shown: groups of four with dashes.
+    /// The text of the secret alone: groups of four with dashes.
     pub fn text(&self) -> Redacted<String> {
-        let plain = Zeroizing::new(self.base32());
-        let mut out = String::with_capacity(plain.len() + plain.len() / GROUP);
-        for (at, c) in plain.chars().enumerate() {
-            if at > 0 && at % GROUP == 0 {
-                out.push('-');
-            }
-            out.push(c);
-        }
-        Redacted::new(out)
+        Redacted::new(base32::grouped(&base32::encode(&self.0)))
     }
 
     /// The text without dashes: the publish password of an open device.
     pub fn password(&self) -> Redacted<String> {
-        Redacted::new(self.base32())
+        Redacted::new(base32::encode(&self.0).to_string())
     }
 
     /// The `auth` key of this secret.
@@ -134,21 +114,6 @@ impl DeviceSecret {
             .and_then(|okm| okm.fill(key.as_mut()))
             .map_err(|_| CryptoFailed)?;
         Ok(key)
-    }
-
-    fn base32(&self) -> String {
-        let (mut bits, mut held) = (0u32, 0);
-        let mut out = String::with_capacity(SECRET_LEN * 8 / 5);
-        for byte in self.0 {
-            bits = bits << 8 | u32::from(byte);
-            held += 8;
-            while held >= 5 {
-                held -= 5;
-                out.push(char::from(ALPHABET[(bits >> held) as usize & 31]));
-            }
-            bits &= (1 << held) - 1;
-        }
-        out
     }
 }
 

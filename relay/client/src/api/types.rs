@@ -189,6 +189,10 @@ pub struct Device {
     /// Sealed or open.
     #[serde(default)]
     pub sealed: bool,
+    /// base64url of its identity's public half, as the server says; it knows it from the first
+    /// generation that the device signed.
+    #[serde(default)]
+    pub identity: Option<String>,
     /// Rises with each binding.
     #[serde(default)]
     pub binding_epoch: u64,
