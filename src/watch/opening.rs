@@ -1,5 +1,5 @@
-//! Opening what a sealed camera sends: with the archive key of the device secret, and generations
-//! that the pinned camera signed. What does not open is not shown.
+//! Opening what a sealed camera sends: with this terminal's key or the archive key of the device
+//! secret, and generations that the pinned camera signed. What does not open is not shown.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::{Deserialize, Serialize};
-use sightline_client::DeviceSecret;
 use sightline_client::api::{Api, GenerationsWanted};
 use sightline_client::keys::{Binding, ExchangeKey, Generation, Keyring, SigningPublic};
 use sightline_client::sealed::{FrameError, FrameOpener};
@@ -63,7 +62,7 @@ impl<'a> Opening<'a> {
     /// over the one that an earlier run has pinned.
     pub(super) async fn prepare(
         asker: Asker<'a>,
-        secret: &DeviceSecret,
+        key: ExchangeKey,
         camera_key: Option<&str>,
         folder: &Path,
     ) -> Result<Self, String> {
@@ -71,13 +70,12 @@ impl<'a> Opening<'a> {
         let device = devices.into_iter().find(|device| device.serial == asker.serial);
         let epoch = device.ok_or("the camera is not bound to this account")?.binding_epoch;
         let serial = DeviceId::new(asker.serial).map_err(|error| error.to_string())?;
-        let file = folder.join(format!("{serial}.camera"));
+        let file = camera_file(folder, &serial);
         let pinned = pin(&file, camera_key, epoch)?;
         let camera = public(&pinned.camera_key)?;
         let newest = pinned.newest.and_then(Generation::new);
         let keyring = Keyring::live(Binding { serial, epoch }, camera, newest);
         let opener = FrameOpener::new(keyring, Channel(asker.channel));
-        let key = secret.archive_key().map_err(|error| error.to_string())?;
         let mut opening = Self {
             asker,
             opener,
@@ -159,6 +157,30 @@ impl<'a> Opening<'a> {
         }
         Ok(())
     }
+}
+
+/// Trusts a camera from now on.
+pub(crate) fn trust(
+    folder: &Path,
+    binding: &Binding,
+    camera: &SigningPublic,
+) -> Result<(), String> {
+    let file = camera_file(folder, &binding.serial);
+    pin(&file, Some(&B64.encode(camera)), binding.epoch).map(drop)
+}
+
+/// The camera's key that this viewer trusts under a binding, or `camera_key`, which it trusts then.
+pub(crate) fn trusted(
+    folder: &Path,
+    binding: &Binding,
+    camera_key: Option<&str>,
+) -> Result<SigningPublic, String> {
+    let pinned = pin(&camera_file(folder, &binding.serial), camera_key, binding.epoch)?;
+    public(&pinned.camera_key)
+}
+
+fn camera_file(folder: &Path, serial: &DeviceId) -> PathBuf {
+    folder.join(format!("{serial}.camera"))
 }
 
 /// The camera that this viewer trusts: named now, or by an earlier run.
