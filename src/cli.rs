@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Overrides, Raw};
-use crate::{admin, camera, config, load, serve, watch};
+use crate::{admin, camera, config, load, serve, viewers, watch};
 
 /// Where data goes unless told otherwise.
 const DEFAULT_DATA: &str = "./sightline-data";
@@ -29,6 +29,8 @@ enum Command {
     Camera(camera::CameraArgs),
     /// Watch a camera: statistics, and the stream for a player
     Watch(watch::WatchArgs),
+    /// Say who may open a sealed camera: list its terminals, let one in, remove one
+    Viewers(viewers::ViewersArgs),
     /// Put load on a development server: many cameras and viewers that check what they get
     Load(Box<load::LoadArgs>),
     /// Manage accounts, devices and backups of a stopped or running server
@@ -160,6 +162,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Camera(args)) => camera::run(&args),
         Some(Command::Watch(args)) => watch::run(&args),
+        Some(Command::Viewers(args)) => viewers::run(&args),
         Some(Command::Load(args)) => load::run(&args),
         Some(Command::Admin(args)) => admin::run(&args),
         Some(Command::Config(args)) => run_config(&args),

@@ -1,8 +1,9 @@
 //! `sightline watch`: a viewer on the command line. It passes the gate like every app: login, key
 //! proof, SMS window, consent; then it watches by RTP over QUIC and prints statistics.
 
-mod gate;
-mod opening;
+pub(crate) mod gate;
+pub(crate) mod introduction;
+pub(crate) mod opening;
 mod output;
 mod sound;
 
@@ -19,7 +20,7 @@ use sightline_relay_proto::codec::TrackInfo;
 use crate::camera::{read_roots, resolve};
 use crate::data_dir::make_private_dir;
 
-use self::opening::{Asker, Opening};
+use self::opening::{Asker, Named, Opening};
 
 /// Time between two lines of statistics.
 const REPORT: Duration = Duration::from_secs(2);
@@ -44,6 +45,10 @@ pub(crate) struct WatchArgs {
     channel: u16,
     #[command(flatten)]
     gate: gate::GateArgs,
+    /// Get to know the camera's owner, who can then let this terminal in: shows a code for them, then
+    /// eight digits to compare. Needs --terminal
+    #[arg(long, requires = "terminal")]
+    introduce: bool,
     /// Write the video as an elementary stream to this file, or - for standard output
     #[arg(long)]
     out: Option<String>,
@@ -77,22 +82,38 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
     let roots = read_roots(Some(&args.ca))?.ok_or("--ca is needed")?;
     let api = Api::new(&args.server, Some(&roots), identity.clone())
         .map_err(|error| error.to_string())?;
-    let passed = gate::pass(&api, &args.gate, &args.folder, &args.serial, args.channel).await?;
+    let terminal = args.gate.terminal()?;
+    if let Some(keys) = terminal.as_ref().filter(|_| args.introduce) {
+        let access = gate::sign_in(&api, &args.gate, &args.folder).await?;
+        let asker =
+            Asker { api: &api, access: &access, serial: &args.serial, channel: args.channel };
+        return introduction::run(&asker, &keys.public(), &args.folder).await;
+    }
+    let keys = terminal.as_ref();
+    let passed =
+        gate::pass(&api, &args.gate, keys, &args.folder, &args.serial, args.channel).await?;
     let session = api
         .roq_session(&passed.grant, &args.serial, args.channel)
         .await
         .map_err(|error| error.to_string())?;
     let tracks = session.infos().map_err(|error| error.to_string())?;
     let opening = if session.sealed {
-        let shown = args.gate.secret(&args.serial)?;
+        let (key, check) = match terminal {
+            Some(keys) => (keys.into_exchange(), None),
+            None => {
+                let shown = args.gate.secret(&args.serial)?;
+                (shown.secret.archive_key().map_err(|error| error.to_string())?, shown.check)
+            }
+        };
         let asker = Asker {
             api: &api,
             access: &passed.access,
             serial: &args.serial,
             channel: args.channel,
         };
-        let key = args.gate.camera_key()?;
-        Some(Opening::prepare(asker, &shown, key.as_deref(), &args.folder).await?)
+        let camera_key = args.gate.camera_key()?;
+        let named = Named { camera_key: camera_key.as_deref(), check };
+        Some(Opening::prepare(asker, key, named, &args.folder).await?)
     } else {
         None
     };

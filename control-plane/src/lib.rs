@@ -15,6 +15,7 @@ pub mod error;
 pub mod gate;
 pub mod http;
 pub mod ids;
+pub mod introduction;
 pub mod key;
 pub mod limits;
 pub mod mailbox;

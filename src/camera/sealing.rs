@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sightline_client::Identity;
 use sightline_client::api::Api;
 use sightline_client::keys::{
-    Binding, CameraKeys, ExchangePublic, Moment, NewGeneration, Reason, SigningPublic,
+    Binding, CameraKeys, ExchangePublic, ListNotTaken, ListRefused, Moment, NewGeneration, Reason,
+    SigningPublic,
 };
 use sightline_client::retry::Backoff;
 use sightline_client::sealed::{
@@ -45,6 +46,8 @@ pub(crate) enum News {
         auth: SigningPublic,
         /// Opens every generation.
         archive: ExchangePublic,
+        /// The viewer list that the server hands out with it.
+        list: Option<Vec<u8>>,
     },
     /// A viewer list that the server hands out.
     List(Vec<u8>),
@@ -149,18 +152,26 @@ impl Worker {
 
     fn hear(&mut self, news: News) {
         match news {
-            News::Bound { epoch, auth, archive } => self.take_binding(epoch, auth, archive),
-            News::List(bytes) => {
-                let path = self.state_path();
-                let Some(keys) = &mut self.keys else { return };
-                match keys.take_list(&bytes, |state| write_private(&path, state)) {
-                    Ok(()) => {
-                        let version = keys.lists().version();
-                        tracing::info!(version, "a new viewer list is in force");
-                    }
-                    Err(error) => tracing::warn!(%error, "the server's viewer list is not taken"),
-                }
+            News::Bound { epoch, auth, archive, list } => {
+                self.take_binding(epoch, auth, archive);
+                // Before the first generation is made: it must not be for who is removed.
+                list.into_iter().for_each(|list| self.take_list(&list));
             }
+            News::List(bytes) => self.take_list(&bytes),
+        }
+    }
+
+    fn take_list(&mut self, bytes: &[u8]) {
+        let path = self.state_path();
+        let Some(keys) = &mut self.keys else { return };
+        match keys.take_list(bytes, |state| write_private(&path, state)) {
+            Ok(()) => {
+                let version = keys.lists().version();
+                tracing::info!(version, "a new viewer list is in force");
+            }
+            // Every start of the camera is told the list in force.
+            Err(ListNotTaken::Refused(ListRefused::Held)) => {}
+            Err(error) => tracing::warn!(%error, "the server's viewer list is not taken"),
         }
     }
 

@@ -33,6 +33,9 @@ pub(crate) struct Keeper {
     /// Public halves of the secret that the folder holds.
     publics: Option<Publics>,
     rotate: bool,
+    /// Whether the secret of the folder was announced. Not before the server was asked which list is
+    /// in force: who was removed while the camera was away must see nothing new.
+    announced: bool,
     /// Whoever seals with it.
     news: Option<mpsc::Sender<News>>,
 }
@@ -71,13 +74,13 @@ impl Keeper {
         let known = parse(&text).unwrap_or_default();
         let secret = text.lines().next().and_then(|line| DeviceSecret::parse(line).ok());
         let publics = secret.and_then(|secret| Publics::of(&secret).ok());
-        Ok(Self { path, serial: serial.to_owned(), api, known, publics, rotate, news })
+        let announced = false;
+        Ok(Self { path, serial: serial.to_owned(), api, known, publics, rotate, announced, news })
     }
 
     /// Polls until `stop`; makes a secret when a new owner has bound the device.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
-        self.announce().await;
         loop {
             let wait = tokio::select! {
                 () = stop.cancelled() => return,
@@ -107,7 +110,10 @@ impl Keeper {
             self.rotate = false;
             return Ok(());
         }
-        if state.list_version != self.known.list_version {
+        if state.bound && !self.announced {
+            let list = self.list().await?;
+            self.announce(list).await;
+        } else if state.list_version != self.known.list_version {
             self.fetch_list().await?;
         }
         self.known = DeviceKnown {
@@ -121,20 +127,28 @@ impl Keeper {
 
     /// Hands the server's viewer list on to whoever seals, who judges it.
     async fn fetch_list(&self) -> Result<(), String> {
-        let Some(news) = &self.news else { return Ok(()) };
-        let answer = self.api.device_viewer_list().await.map_err(|error| error.to_string())?;
-        if let Some(list) = answer.list {
+        if let (Some(news), Some(list)) = (&self.news, self.list().await?) {
             // Whoever seals ends with the camera.
             let _ = news.send(News::List(list)).await;
         }
         Ok(())
     }
 
-    /// Tells whoever seals which secret is in force.
-    async fn announce(&self) {
+    /// The viewer list that the server hands out, if somebody seals.
+    async fn list(&self) -> Result<Option<Vec<u8>>, String> {
+        if self.news.is_none() {
+            return Ok(None);
+        }
+        let answer = self.api.device_viewer_list().await;
+        Ok(answer.map_err(|error| error.to_string())?.list)
+    }
+
+    /// Tells whoever seals which secret is in force, with the list that goes with it.
+    async fn announce(&mut self, list: Option<Vec<u8>>) {
+        self.announced = true;
         if let (Some(news), Some(Publics { auth, archive })) = (&self.news, self.publics) {
             let epoch = self.known.binding_epoch;
-            let _ = news.send(News::Bound { epoch, auth, archive }).await;
+            let _ = news.send(News::Bound { epoch, auth, archive, list }).await;
         }
     }
 
@@ -154,7 +168,7 @@ impl Keeper {
         let check = self.identity().map(|key| CameraCheck::of(&key));
         display::show(&self.serial, &ShownSecret { secret, check }, &camera_key);
         self.publics = Some(publics);
-        self.announce().await;
+        self.announce(None).await;
         Ok(())
     }
 

@@ -339,7 +339,9 @@ impl Terminal {
         let message = B64.decode(&challenge.message).map_err(|_| ApiError::Answer)?;
         let secret = self.camera().secret().ok_or_else(|| "the camera is not bound".to_owned())?;
         let key = secret.auth_key().map_err(|error| error.to_string())?;
-        let asked = ChallengeFor { terminal: self.api.identity().thumbprint(), serial, channel: 0 };
+        let server = &self.doors().patiently(|| self.api.server_name()).await?;
+        let terminal = self.api.identity().thumbprint();
+        let asked = ChallengeFor { server, terminal, serial, channel: 0 };
         let signature = key.sign_challenge(&message, asked).map_err(|error| error.to_string())?;
         let id = &challenge.challenge_id;
         let prove = || self.api.key_proof(&access, serial, id, &signature);

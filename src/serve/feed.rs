@@ -54,7 +54,12 @@ async fn watch(control: &ControlPlane, relay: &RelayHandle) {
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beats.tick().await;
-        let acts = match tokio::time::timeout(LOOK_TIMEOUT, others.look(control)).await {
+        let look = async {
+            // Terminals leave viewer lists by the clock, too; nobody announces that.
+            control.end_expired_proofs().await?;
+            others.look(control).await
+        };
+        let acts = match tokio::time::timeout(LOOK_TIMEOUT, look).await {
             Ok(Ok(acts)) => acts,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "revocations cannot be read");

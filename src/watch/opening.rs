@@ -1,5 +1,5 @@
-//! Opening what a sealed camera sends: with the archive key of the device secret, and generations
-//! that the pinned camera signed. What does not open is not shown.
+//! Opening what a sealed camera sends: with this terminal's key or the archive key of the device
+//! secret, and generations that the pinned camera signed. What does not open is not shown.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sightline_client::api::{Api, GenerationsWanted};
 use sightline_client::keys::{Binding, ExchangeKey, Generation, Keyring, SigningPublic};
 use sightline_client::sealed::{FrameError, FrameOpener};
-use sightline_client::secret::{CameraCheck, ShownSecret};
+use sightline_client::secret::CameraCheck;
 use sightline_client::watch::WatchedFrame;
 use sightline_grant::Redacted;
 use sightline_relay_proto::frame::CaptureTime;
@@ -32,6 +32,15 @@ pub(super) struct Asker<'a> {
     pub(super) access: &'a Redacted<String>,
     pub(super) serial: &'a str,
     pub(super) channel: u16,
+}
+
+/// What its owner says of a camera.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Named<'a> {
+    /// Its key.
+    pub(crate) camera_key: Option<&'a str>,
+    /// What it showed with the device secret.
+    pub(crate) check: Option<CameraCheck>,
 }
 
 /// What this viewer remembers of a camera.
@@ -60,12 +69,12 @@ pub(super) struct Opening<'a> {
 }
 
 impl<'a> Opening<'a> {
-    /// Gets ready to open, with the generations that the server hands out now. `camera_key` wins
-    /// over the one that an earlier run has pinned.
+    /// Gets ready to open, with the generations that the server hands out now. The key that is named
+    /// wins over the one that an earlier run has pinned.
     pub(super) async fn prepare(
         asker: Asker<'a>,
-        shown: &ShownSecret,
-        camera_key: Option<&str>,
+        key: ExchangeKey,
+        named: Named<'_>,
         folder: &Path,
     ) -> Result<Self, String> {
         let devices = asker.api.devices(asker.access).await.map_err(|error| error.to_string())?;
@@ -73,19 +82,14 @@ impl<'a> Opening<'a> {
         let device = device.ok_or("the camera is not bound to this account")?;
         let epoch = device.binding_epoch;
         let serial = DeviceId::new(asker.serial).map_err(|error| error.to_string())?;
-        let file = folder.join(format!("{serial}.camera"));
+        let file = camera_file(folder, &serial);
         // A check that was typed proves the server's word right or wrong.
-        let named = device.identity.filter(|_| shown.check.is_some());
-        let asked = || match named {
-            Some(named) => Ok(named),
-            None => ask("Camera key, as the camera's terminal shows it below the device secret"),
-        };
-        let pinned = pin(&file, camera_key, epoch, shown.check, asked)?;
+        let told = device.identity.filter(|_| named.check.is_some());
+        let pinned = pin(&file, named, epoch, || told.map_or_else(ask_key, Ok))?;
         let camera = public(&pinned.camera_key)?;
         let newest = pinned.newest.and_then(Generation::new);
         let keyring = Keyring::live(Binding { serial, epoch }, camera, newest);
         let opener = FrameOpener::new(keyring, Channel(asker.channel));
-        let key = shown.secret.archive_key().map_err(|error| error.to_string())?;
         let mut opening = Self {
             asker,
             opener,
@@ -169,13 +173,43 @@ impl<'a> Opening<'a> {
     }
 }
 
+/// Trusts a camera from now on.
+pub(crate) fn trust(
+    folder: &Path,
+    binding: &Binding,
+    camera: &SigningPublic,
+) -> Result<(), String> {
+    let file = camera_file(folder, &binding.serial);
+    let key = B64.encode(camera);
+    let named = Named { camera_key: Some(&key), check: None };
+    pin(&file, named, binding.epoch, ask_key).map(drop)
+}
+
+/// The camera's key that this viewer trusts under a binding, or the one that is named now, which it
+/// trusts then.
+pub(crate) fn trusted(
+    folder: &Path,
+    binding: &Binding,
+    named: Named<'_>,
+) -> Result<SigningPublic, String> {
+    let pinned = pin(&camera_file(folder, &binding.serial), named, binding.epoch, ask_key)?;
+    public(&pinned.camera_key)
+}
+
+fn camera_file(folder: &Path, serial: &DeviceId) -> PathBuf {
+    folder.join(format!("{serial}.camera"))
+}
+
+fn ask_key() -> Result<String, String> {
+    ask("Camera key, as the camera's terminal shows it below the device secret")
+}
+
 /// The camera that this viewer trusts: named now, or by an earlier run, or asked for, so that nobody
 /// can stand in for it.
 fn pin(
     file: &Path,
-    camera_key: Option<&str>,
+    named: Named<'_>,
     epoch: u64,
-    check: Option<CameraCheck>,
     asked: impl FnOnce() -> Result<String, String>,
 ) -> Result<Pinned, String> {
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
@@ -184,7 +218,7 @@ fn pin(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(at(&error)),
     };
-    let pinned = match (held, camera_key) {
+    let pinned = match (held, named.camera_key) {
         (Some(held), None) if held.binding_epoch == epoch => held,
         (Some(held), Some(key)) if held.binding_epoch == epoch && held.camera_key == key => held,
         (_, given) => {
@@ -193,7 +227,7 @@ fn pin(
         }
     };
     let camera = public(&pinned.camera_key)?;
-    if check.is_some_and(|check| check != CameraCheck::of(&camera)) {
+    if named.check.is_some_and(|check| check != CameraCheck::of(&camera)) {
         return Err(
             "another camera than this one showed the device secret; nothing is opened".into()
         );
@@ -221,29 +255,37 @@ fn now() -> CaptureTime {
 mod tests {
     use super::*;
 
+    fn key_of(key: &str) -> Named<'_> {
+        Named { camera_key: Some(key), check: None }
+    }
+
     #[test]
     fn a_camera_is_pinned_once_and_a_new_binding_needs_its_key_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("CAM-1.camera");
         let key = B64.encode([7; 32]);
         let nobody = || Err("no answer".to_owned());
-        assert!(pin(&file, None, 3, None, nobody).is_err());
-        assert!(pin(&file, Some("short"), 3, None, nobody).is_err());
-        assert!(pin(&file, None, 3, None, || Ok("short".into())).is_err());
+        assert!(pin(&file, Named::default(), 3, nobody).is_err());
+        assert!(pin(&file, key_of("short"), 3, nobody).is_err());
+        assert!(pin(&file, Named::default(), 3, || Ok("short".into())).is_err());
         let other = Some(CameraCheck::of(&[8; 32]));
-        assert!(pin(&file, Some(&key), 3, other, nobody).is_err(), "of another camera");
+        assert!(
+            pin(&file, Named { check: other, ..key_of(&key) }, 3, nobody).is_err(),
+            "of another camera"
+        );
         assert!(!file.exists(), "what is refused is not remembered");
         let right = Some(CameraCheck::of(&[7; 32]));
-        let mut pinned = pin(&file, None, 3, right, || Ok(key.clone())).unwrap();
+        let mut pinned =
+            pin(&file, Named { check: right, ..Named::default() }, 3, || Ok(key.clone())).unwrap();
         pinned.newest = Some(1 << 25);
         store(&file, &pinned).unwrap();
-        for given in [None, Some(key.as_str())] {
-            assert_eq!(pin(&file, given, 3, None, nobody).unwrap().newest, Some(1 << 25));
+        for given in [Named::default(), key_of(&key)] {
+            assert_eq!(pin(&file, given, 3, nobody).unwrap().newest, Some(1 << 25));
         }
         assert!(
-            pin(&file, None, 4, None, nobody).is_err(),
+            pin(&file, Named::default(), 4, nobody).is_err(),
             "another owner's camera key is asked for"
         );
-        assert_eq!(pin(&file, Some(&key), 4, None, nobody).unwrap().newest, None);
+        assert_eq!(pin(&file, key_of(&key), 4, nobody).unwrap().newest, None);
     }
 }

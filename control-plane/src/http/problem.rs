@@ -9,6 +9,7 @@ use crate::consent::ConsentError;
 use crate::device::DeviceError;
 use crate::error::Inner;
 use crate::gate::Refusal;
+use crate::introduction::IntroductionError;
 use crate::key::KeyError;
 use crate::mailbox::{GenerationError, ListError, OrderError};
 use crate::otp::OtpError;
@@ -189,6 +190,20 @@ impl From<ListError> for Problem {
             ListError::Limited(wait) => return Self::limited(wait.0, error),
             ListError::Device(error) => return error.into(),
             ListError::Inner(inner) => return inner.into(),
+        };
+        Self::new(status, name, error)
+    }
+}
+
+impl From<IntroductionError> for Problem {
+    fn from(error: IntroductionError) -> Self {
+        let (status, name) = match error {
+            IntroductionError::Unknown => (StatusCode::NOT_FOUND, "introduction-unknown"),
+            IntroductionError::OutOfTurn => (StatusCode::CONFLICT, "introduction-out-of-turn"),
+            IntroductionError::Length => (StatusCode::UNPROCESSABLE_ENTITY, "introduction-invalid"),
+            IntroductionError::Full => (StatusCode::CONFLICT, "introductions-full"),
+            IntroductionError::Limited(wait) => return Self::limited(wait.0, error),
+            IntroductionError::Inner(inner) => return inner.into(),
         };
         Self::new(status, name, error)
     }

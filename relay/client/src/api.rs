@@ -1,6 +1,7 @@
 //! The HTTP API: typed calls of terminals and devices.
 
 mod mailbox;
+mod terminals;
 mod types;
 
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use sightline_relay_proto::frame::Mode;
 use url::{Host, Url};
 
 pub use self::mailbox::*;
+pub use self::terminals::*;
 pub use self::types::*;
 use crate::identity::{Identity, IdentityError};
 use crate::quic::Roots;

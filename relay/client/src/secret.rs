@@ -43,6 +43,9 @@ pub struct CryptoFailed;
 /// What a key challenge must be for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChallengeFor<'a> {
+    /// The server that this client was told to talk to. A challenge that a server has from another
+    /// one is told by this.
+    pub server: &'a str,
     /// The terminal that asked: its key in HTTP. A challenge that a server fetched for a terminal of
     /// its own is told by this.
     pub terminal: Thumbprint,
@@ -151,6 +154,7 @@ pub(crate) fn sign_challenge(
     let lines: Vec<&str> = text.split('\n').collect();
     let ours = lines.len() == CHALLENGE_LINES
         && lines[0] == CHALLENGE_LABEL
+        && lines[1].eq_ignore_ascii_case(asked.server)
         && lines[3] == asked.terminal.to_string()
         && lines[4] == asked.serial
         && lines[5] == asked.channel.to_string();
@@ -209,16 +213,18 @@ mod tests {
     #[test]
     fn only_the_key_challenge_that_was_asked_for_is_signed() {
         let key = counting().auth_key().expect("derived");
-        let asked = ChallengeFor { terminal: Thumbprint([3; 32]), serial: "CAM-1", channel: 0 };
+        let terminal = Thumbprint([3; 32]);
+        let asked = ChallengeFor { server: "cam.example", terminal, serial: "CAM-1", channel: 0 };
         let message = |label: &str, terminal: u8, serial: &str, channel: &str, rest: &str| {
             let terminal = Thumbprint([terminal; 32]);
-            format!("{label}\nserver\nsession\n{terminal}\n{serial}\n{channel}\nnonce\n{rest}")
+            format!("{label}\nCam.Example\nsession\n{terminal}\n{serial}\n{channel}\nnonce\n{rest}")
         };
         let right = message(CHALLENGE_LABEL, 3, "CAM-1", "0", "1800000000");
         let signature = key.sign_challenge(right.as_bytes(), asked).expect("ours");
         let public = sightline_grant::PublicKey::Ed25519(key.verifier());
         assert!(public.verify(right.as_bytes(), &signature));
         for wrong in [
+            right.replace("Cam.Example", "other.example"),
             message("sightline/v1/viewer-list", 3, "CAM-1", "0", "1800000000"),
             message(CHALLENGE_LABEL, 4, "CAM-1", "0", "1800000000"),
             message(CHALLENGE_LABEL, 3, "CAM-2", "0", "1800000000"),

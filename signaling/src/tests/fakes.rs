@@ -74,7 +74,7 @@ impl Directory for Facts {
             subject: "subject".into(),
             session: "login".into(),
             role: Role::Guest,
-            epochs: Epochs { binding: 1, key: 2, share: 3, consent: 4, session: 5 },
+            epochs: Epochs { binding: 1, key: 2, share: 3, consent: 4, session: 5, proof: 6 },
             consent_seq: 6,
         })
     }

@@ -15,7 +15,9 @@ export function devicesView(context) {
   const error = problemLine('devices-error');
   const add = h('button', { class: 'primary', testid: 'add-device' }, icons.plus(), h('span', { t: 'devices.add' }));
   const element = h('section', { class: 'page' },
-    h('div', { class: 'row spread heading' }, h('h1', { t: 'devices.title' }), add),
+    h('div', { class: 'row spread heading' }, h('h1', { t: 'devices.title' }),
+      h('div', { class: 'row wrap' },
+        h('a', { class: 'button quiet', href: '#/introduce', t: 'introduce.title', testid: 'introduce' }), add)),
     error, list);
   const presence = new Map();
   let timer = 0;
@@ -85,7 +87,11 @@ function card(device, presence, reload) {
     h('div', { class: 'row wrap' }, modeLabel(sealed),
       role === 'guest' ? h('span', { class: 'tag', t: 'devices.guest' }) : null),
     keyReady === false ? h('p', { class: 'hint', t: 'devices.noKey' }) : null,
-    h('div', { class: 'row spread actions' }, watchLinks(serial, channels), remove));
+    h('div', { class: 'row spread actions' }, watchLinks(serial, channels),
+      sealed && role !== 'guest' ? h('a', {
+        class: 'button quiet small', href: `#/viewers/${encodeURIComponent(serial)}`,
+        t: 'viewers.title', testid: `viewers-${serial}`,
+      }) : null, remove));
 }
 
 /** What the operator could see, in words. */

@@ -8,7 +8,9 @@ import { pause, stepFor, through } from '../flow.js';
 import * as keys from '../keys.js';
 import { SealedPlayer, wasSealed } from '../sealed/player.js';
 import { padlock } from '../sealed/padlock.js';
-import { answer } from '../secret.js';
+import { sealedTerminal } from '../sealed/terminal.js';
+import { admitThis } from '../sealed/viewers.js';
+import { proveKey } from '../prove.js';
 import { figures } from '../stats.js';
 import { Player } from '../whep.js';
 import { consentDialog, secretDialog, smsDialog } from './dialogs.js';
@@ -203,8 +205,9 @@ class Live {
     else this.video.addEventListener('playing', then, { once: true });
   }
 
-  /** Proves the device key: with the kept key first, then by asking for the secret. */
+  /** Proves the device key: as a terminal that was let in, with the kept key, or by the secret. */
   async #proveKey(quietly) {
+    if (quietly && this.device?.sealed && (await this.#proveTerminal())) return true;
     // A sealed device needs the other key of its secret too.
     const enough = !this.device?.sealed || (await keys.archiveKey(this.serial));
     const known = quietly && enough ? await keys.deviceKey(this.serial) : null;
@@ -226,22 +229,33 @@ class Live {
     };
     const made = await secretDialog(this.serial, prove, this.context.server.development);
     if (!made) return false;
-    await keys.keepDeviceKey(this.serial, made.auth.privateKey);
-    if (this.device?.sealed) await keys.keepArchiveKey(this.serial, made.archive);
+    if (!this.device?.sealed) {
+      await keys.keepDeviceKey(this.serial, made.auth.privateKey);
+      return true;
+    }
+    await keys.keepOwnerKeys(this.serial, made);
+    // Without a place on the list the secret's keys go on doing what they do now.
+    await admitThis(this.device, made.auth).catch(() => {});
     return true;
   }
 
-  async #prove(key) {
-    const path = `/v1/devices/${encodeURIComponent(this.serial)}`;
-    const challenge = await call('POST', `${path}/key-challenge`, { channel: this.channel });
-    const expected = {
-      serverName: this.context.server.server_name,
-      terminal: (await keys.terminalKey()).thumbprint,
-      serial: this.serial,
-      channel: this.channel,
-    };
-    const signature = await answer(key, challenge.message, expected);
-    await call('POST', `${path}/key-proof`, { challenge_id: challenge.challenge_id, signature });
+  /** Proves the device key by this terminal's place on the viewer list; false without one. */
+  async #proveTerminal() {
+    if (!(await keys.hasPlace(this.device))) return false;
+    const { signing } = await sealedTerminal();
+    try {
+      await this.#prove(signing.privateKey, signing.publicKey);
+      return true;
+    } catch (problem) {
+      if (problem.name !== 'device-key-invalid') throw problem;
+      await keys.losePlace(this.serial);
+      return false;
+    }
+  }
+
+  #prove(key, terminal) {
+    const { serial, channel, context } = this;
+    return proveKey({ serial, channel, serverName: context.server.server_name }, key, terminal);
   }
 
   /** What the server says of the device; its name and protection go to the heading. */
