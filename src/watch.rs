@@ -1,8 +1,10 @@
 //! `sightline watch`: a viewer on the command line. It passes the gate like every app: login, key
 //! proof, SMS window, consent; then it watches by RTP over QUIC and prints statistics.
 
+mod clear;
 mod gate;
 mod opening;
+mod order;
 mod output;
 mod sound;
 
@@ -56,6 +58,10 @@ pub(crate) struct WatchArgs {
     /// Stop after this many seconds
     #[arg(long)]
     seconds: Option<u64>,
+    /// Watch nothing, but order the camera to seal, or to send `open` media that the server can see.
+    /// The order is signed with the device secret, and everyone who may watch is told
+    #[arg(long, value_parser = ["sealed", "open"])]
+    order: Option<String>,
 }
 
 /// Watches until the stream ends or the user stops it.
@@ -78,6 +84,11 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
     let api = Api::new(&args.server, Some(&roots), identity.clone())
         .map_err(|error| error.to_string())?;
     let passed = gate::pass(&api, &args.gate, &args.folder, &args.serial, args.channel).await?;
+    let asker =
+        Asker { api: &api, access: &passed.access, serial: &args.serial, channel: args.channel };
+    if let Some(mode) = &args.order {
+        return order::give(&asker, &args.gate.secret()?, &args.folder, mode == "sealed").await;
+    }
     let session = api
         .roq_session(&passed.grant, &args.serial, args.channel)
         .await
@@ -85,15 +96,10 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
     let tracks = session.infos().map_err(|error| error.to_string())?;
     let opening = if session.sealed {
         let secret = args.gate.secret()?;
-        let asker = Asker {
-            api: &api,
-            access: &passed.access,
-            serial: &args.serial,
-            channel: args.channel,
-        };
         let key = args.gate.camera_key()?;
         Some(Opening::prepare(asker, &secret, key.as_deref(), &args.folder).await?)
     } else {
+        clear::check(&asker, || args.gate.secret(), &args.folder).await?;
         None
     };
     let server = resolve(&args.server, session.port).await?.ip();

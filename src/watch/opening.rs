@@ -10,7 +10,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::{Deserialize, Serialize};
 use sightline_client::DeviceSecret;
 use sightline_client::api::{Api, GenerationsWanted};
-use sightline_client::keys::{Binding, ExchangeKey, Generation, Keyring, SigningPublic};
+use sightline_client::keys::{
+    Binding, ExchangeKey, Generation, Keyring, OwnersWord, SigningPublic,
+};
 use sightline_client::sealed::{FrameError, FrameOpener};
 use sightline_client::watch::WatchedFrame;
 use sightline_grant::Redacted;
@@ -33,14 +35,75 @@ pub(super) struct Asker<'a> {
     pub(super) channel: u16,
 }
 
-/// What this viewer remembers of a camera.
+impl Asker<'_> {
+    /// Epoch of the camera's binding.
+    pub(super) async fn epoch(&self) -> Result<u64, String> {
+        let devices = self.api.devices(self.access).await.map_err(|error| error.to_string())?;
+        let device = devices.into_iter().find(|device| device.serial == self.serial);
+        Ok(device.ok_or("the camera is not bound to this account")?.binding_epoch)
+    }
+}
+
+/// What this viewer remembers of a sealed camera.
 #[derive(Serialize, Deserialize)]
-struct Pinned {
+pub(super) struct Pinned {
     /// Ed25519, base64url.
     camera_key: String,
-    binding_epoch: u64,
+    pub(super) binding_epoch: u64,
     /// Newest generation ever taken: one before it is not live any more.
     newest: Option<u64>,
+    /// Number of the newest sealing order seen, 0 before the first.
+    #[serde(default)]
+    order: u64,
+    /// That order switched sealing off, and no generation was seen since.
+    #[serde(default)]
+    open: bool,
+}
+
+impl Pinned {
+    /// A camera that nothing was seen of.
+    fn new(camera_key: &str, binding_epoch: u64) -> Self {
+        let camera_key = camera_key.to_owned();
+        Self { camera_key, binding_epoch, newest: None, order: 0, open: false }
+    }
+
+    /// Where a camera is remembered.
+    pub(super) fn file(folder: &Path, serial: &DeviceId) -> PathBuf {
+        folder.join(format!("{serial}.camera"))
+    }
+
+    /// What a file remembers; `None` without one.
+    pub(super) fn read(file: &Path) -> Result<Option<Self>, String> {
+        let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+        match std::fs::read(file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| at(&error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(at(&error)),
+        }
+    }
+
+    /// Remembers it.
+    pub(super) fn store(&self, file: &Path) -> Result<(), String> {
+        let bytes = serde_json::to_vec(self).map_err(|error| error.to_string())?;
+        write_private(file, &bytes).map_err(|error| format!("{}: {error}", file.display()))
+    }
+
+    /// What is known of its owner's orders.
+    pub(super) fn word(&self) -> OwnersWord {
+        OwnersWord { sequence: self.order, open: self.open }
+    }
+
+    /// The same camera under a binding whose owner was heard.
+    pub(super) fn heard(self, binding_epoch: u64, word: OwnersWord) -> Self {
+        let newest = self.newest.filter(|_| binding_epoch == self.binding_epoch);
+        Self { binding_epoch, newest, order: word.sequence, open: word.open, ..self }
+    }
+
+    /// The camera seals under a newer generation.
+    fn seals(&mut self, newest: Option<u64>) {
+        self.newest = newest;
+        self.open = self.word().sealed_since().open;
+    }
 }
 
 /// Opens the frames of one camera.
@@ -67,11 +130,9 @@ impl<'a> Opening<'a> {
         camera_key: Option<&str>,
         folder: &Path,
     ) -> Result<Self, String> {
-        let devices = asker.api.devices(asker.access).await.map_err(|error| error.to_string())?;
-        let device = devices.into_iter().find(|device| device.serial == asker.serial);
-        let epoch = device.ok_or("the camera is not bound to this account")?.binding_epoch;
+        let epoch = asker.epoch().await?;
         let serial = DeviceId::new(asker.serial).map_err(|error| error.to_string())?;
-        let file = folder.join(format!("{serial}.camera"));
+        let file = Pinned::file(folder, &serial);
         let pinned = pin(&file, camera_key, epoch)?;
         let camera = public(&pinned.camera_key)?;
         let newest = pinned.newest.and_then(Generation::new);
@@ -91,7 +152,25 @@ impl<'a> Opening<'a> {
             refused: BTreeMap::new(),
         };
         opening.ask().await?;
+        opening.hear_order(secret).await?;
         Ok(opening)
+    }
+
+    /// Remembers the owner's newest order, so that no older one lets clear media pass later.
+    async fn hear_order(&mut self, secret: &DeviceSecret) -> Result<(), String> {
+        let Asker { api, access, serial, .. } = self.asker;
+        // Who withholds it gains nothing that this viewer takes for the camera's.
+        let Ok(held) = api.enc_mode(access, serial).await else { return Ok(()) };
+        let auth = secret.auth_key().map_err(|error| error.to_string())?;
+        let binding = self.opener.keyring().binding();
+        let word =
+            held.order.map(|order| self.pinned.word().after(&order, binding, &auth.verifier()));
+        if let Some(Ok(word)) = word {
+            self.pinned.order = word.sequence;
+            self.pinned.open &= word.open;
+            self.pinned.store(&self.file)?;
+        }
+        Ok(())
     }
 
     /// The frame as an open camera would have sent it; `None` if it does not open.
@@ -154,8 +233,8 @@ impl<'a> Opening<'a> {
         }
         let newest = self.opener.keyring().newest().map(Generation::number);
         if newest != self.pinned.newest {
-            self.pinned.newest = newest;
-            store(&self.file, &self.pinned)?;
+            self.pinned.seals(newest);
+            self.pinned.store(&self.file)?;
         }
         Ok(())
     }
@@ -163,16 +242,10 @@ impl<'a> Opening<'a> {
 
 /// The camera that this viewer trusts: named now, or by an earlier run.
 fn pin(file: &Path, camera_key: Option<&str>, epoch: u64) -> Result<Pinned, String> {
-    let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-    let held: Option<Pinned> = match std::fs::read(file) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|error| at(&error))?),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(at(&error)),
-    };
-    let pinned = match (held, camera_key) {
+    let pinned = match (Pinned::read(file)?, camera_key) {
         (Some(held), None) if held.binding_epoch == epoch => held,
         (Some(held), Some(key)) if held.binding_epoch == epoch && held.camera_key == key => held,
-        (_, Some(key)) => Pinned { camera_key: key.to_owned(), binding_epoch: epoch, newest: None },
+        (_, Some(key)) => Pinned::new(key, epoch),
         (_, None) => {
             return Err("the camera is sealed: give --camera-key, which its terminal shows below \
                         the device secret, so that nobody can stand in for it"
@@ -180,13 +253,8 @@ fn pin(file: &Path, camera_key: Option<&str>, epoch: u64) -> Result<Pinned, Stri
         }
     };
     public(&pinned.camera_key)?;
-    store(file, &pinned)?;
+    pinned.store(file)?;
     Ok(pinned)
-}
-
-fn store(file: &Path, pinned: &Pinned) -> Result<(), String> {
-    let bytes = serde_json::to_vec(pinned).map_err(|error| error.to_string())?;
-    write_private(file, &bytes).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn public(text: &str) -> Result<SigningPublic, String> {
@@ -212,11 +280,26 @@ mod tests {
         assert!(pin(&file, Some("short"), 3).is_err());
         let mut pinned = pin(&file, Some(&key), 3).unwrap();
         pinned.newest = Some(1 << 25);
-        store(&file, &pinned).unwrap();
+        pinned.store(&file).unwrap();
         for given in [None, Some(key.as_str())] {
             assert_eq!(pin(&file, given, 3).unwrap().newest, Some(1 << 25));
         }
         assert!(pin(&file, None, 4).is_err(), "another owner's camera key is asked for");
         assert_eq!(pin(&file, Some(&key), 4).unwrap().newest, None);
+    }
+
+    #[test]
+    fn an_order_to_be_open_is_remembered_until_the_camera_is_seen_sealing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("CAM-1.camera");
+        assert!(Pinned::read(&file).unwrap().is_none());
+        let word = OwnersWord { sequence: 5, open: true };
+        Pinned::new(&B64.encode([7; 32]), 3).heard(3, word).store(&file).unwrap();
+        let mut held = Pinned::read(&file).unwrap().unwrap();
+        assert_eq!(held.word(), word);
+        held.seals(Some(1 << 25));
+        assert_eq!(held.word(), OwnersWord { sequence: 5, open: false });
+        std::fs::write(&file, "{").unwrap();
+        assert!(Pinned::read(&file).is_err());
     }
 }
