@@ -22,7 +22,7 @@ use crate::camera::read_roots;
 use crate::data_dir::{make_private_dir, write_private};
 use crate::watch::gate::{GateArgs, sign_in};
 use crate::watch::introduction::{agrees, heard};
-use crate::watch::opening::{Named, trusted};
+use crate::watch::pinned::{Named, trusted};
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 3600;

@@ -162,6 +162,12 @@ impl ControlPlane {
         self.0.revocations.subscribe()
     }
 
+    /// Serials of devices that stand differently now, each sent after its commit: another owner, key,
+    /// viewer list or mode. Whoever relays their media asks [`ControlPlane::is_sealed`].
+    pub fn device_changes(&self) -> broadcast::Receiver<Arc<str>> {
+        self.0.device_changes.subscribe()
+    }
+
     /// Differs from the last answer if another process, such as the operator's command line, has
     /// committed in between. What it revoked is announced to nobody here, so whoever holds leases
     /// must renew them all.

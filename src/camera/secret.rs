@@ -71,7 +71,9 @@ impl Keeper {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Zeroizing::default(),
             Err(error) => return Err(format!("{}: {error}", path.display())),
         };
-        let known = parse(&text).unwrap_or_default();
+        // Only who seals asks for orders, and asks for the one in force at each start.
+        let enc_sequence = news.as_ref().map(|_| 0);
+        let known = DeviceKnown { enc_sequence, ..parse(&text).unwrap_or_default() };
         let secret = text.lines().next().and_then(|line| DeviceSecret::parse(line).ok());
         let publics = secret.and_then(|secret| Publics::of(&secret).ok());
         let announced = false;
@@ -103,24 +105,36 @@ impl Keeper {
     }
 
     async fn step(&mut self) -> Result<(), String> {
-        let state = self.api.device_poll(&self.known).await.map_err(|error| error.to_string())?;
+        // Nothing leaves before the list in force is known, so the first answer must not wait.
+        let list_version = if self.announced { self.known.list_version } else { u64::MAX };
+        let known = DeviceKnown { list_version, ..self.known };
+        let state = self.api.device_poll(&known).await.map_err(|error| error.to_string())?;
         let new_owner = state.bound && state.binding_epoch != self.known.binding_epoch;
         if state.bound && (state.key_wanted || new_owner || self.rotate) {
             self.make(state.binding_epoch).await?;
             self.rotate = false;
             return Ok(());
         }
-        if state.bound && !self.announced {
+        if !state.bound {
+            // Whoever binds it next gets a secret of his own.
+            self.announced = true;
+        } else if !self.announced {
             let list = self.list().await?;
             self.announce(list).await;
         } else if state.list_version != self.known.list_version {
             self.fetch_list().await?;
         }
+        if let (Some(news), Some(order)) = (&self.news, state.enc_order)
+            && self.known.enc_sequence != Some(state.enc_sequence)
+        {
+            // Whoever seals judges it.
+            let _ = news.send(News::Order(order)).await;
+        }
         self.known = DeviceKnown {
             binding_epoch: state.binding_epoch,
             key_epoch: state.key_epoch,
             list_version: state.list_version,
-            ..DeviceKnown::default()
+            enc_sequence: self.news.as_ref().map(|_| state.enc_sequence),
         };
         Ok(())
     }
@@ -158,7 +172,9 @@ impl Keeper {
         let publics = Publics::of(&secret).map_err(|error| text(&error))?;
         let stored = self.api.put_key_verifier(binding_epoch, &publics.auth).await;
         let key_epoch = stored.map_err(|error| text(&error))?.key_epoch;
-        self.known = DeviceKnown { binding_epoch, key_epoch, ..DeviceKnown::default() };
+        // No list and no order is of the new secret yet.
+        let enc_sequence = self.known.enc_sequence.map(|_| 0);
+        self.known = DeviceKnown { binding_epoch, key_epoch, list_version: 0, enc_sequence };
         let camera_key = self.camera_key();
         let lines = Zeroizing::new(format!(
             "{}\n{binding_epoch} {key_epoch}\n{camera_key}\n",

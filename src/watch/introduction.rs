@@ -8,7 +8,8 @@ use sightline_client::keys::{GuestOffer, OwnerReply, TerminalPublic};
 use sightline_grant::Redacted;
 
 use super::gate::ask;
-use super::opening::{Asker, trust};
+use super::opening::Asker;
+use super::pinned::trust;
 
 /// Time between two looks at what the other side said.
 const PAUSE: Duration = Duration::from_millis(500);

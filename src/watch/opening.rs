@@ -5,21 +5,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use serde::{Deserialize, Serialize};
-use sightline_client::api::{Api, GenerationsWanted};
+use sightline_client::api::{Api, Device, GenerationsWanted};
 use sightline_client::keys::{Binding, ExchangeKey, Generation, Keyring, SigningPublic};
 use sightline_client::sealed::{FrameError, FrameOpener};
-use sightline_client::secret::CameraCheck;
 use sightline_client::watch::WatchedFrame;
 use sightline_grant::Redacted;
 use sightline_relay_proto::frame::CaptureTime;
 use sightline_relay_proto::ids::{Channel, DeviceId};
 use sightline_relay_proto::wire::packetize::packetize;
 
-use super::gate::ask;
-use crate::data_dir::write_private;
+use super::pinned::{Named, Pinned, ask_key, pin, public};
 
 /// Generations asked for at once: those of a switch.
 const ASKED: u64 = 4;
@@ -34,23 +29,13 @@ pub(super) struct Asker<'a> {
     pub(super) channel: u16,
 }
 
-/// What its owner says of a camera.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Named<'a> {
-    /// Its key.
-    pub(crate) camera_key: Option<&'a str>,
-    /// What it showed with the device secret.
-    pub(crate) check: Option<CameraCheck>,
-}
-
-/// What this viewer remembers of a camera.
-#[derive(Serialize, Deserialize)]
-struct Pinned {
-    /// Ed25519, base64url.
-    camera_key: String,
-    binding_epoch: u64,
-    /// Newest generation ever taken: one before it is not live any more.
-    newest: Option<u64>,
+impl Asker<'_> {
+    /// What the server says of the camera.
+    pub(super) async fn device(&self) -> Result<Device, String> {
+        let devices = self.api.devices(self.access).await.map_err(|error| error.to_string())?;
+        let device = devices.into_iter().find(|device| device.serial == self.serial);
+        device.ok_or_else(|| "the camera is not bound to this account".into())
+    }
 }
 
 /// Opens the frames of one camera.
@@ -70,19 +55,19 @@ pub(super) struct Opening<'a> {
 
 impl<'a> Opening<'a> {
     /// Gets ready to open, with the generations that the server hands out now. The key that is named
-    /// wins over the one that an earlier run has pinned.
+    /// wins over the one that an earlier run has pinned. `owner` verifies sealing orders, where it is
+    /// known.
     pub(super) async fn prepare(
         asker: Asker<'a>,
         key: ExchangeKey,
         named: Named<'_>,
+        owner: Option<SigningPublic>,
         folder: &Path,
     ) -> Result<Self, String> {
-        let devices = asker.api.devices(asker.access).await.map_err(|error| error.to_string())?;
-        let device = devices.into_iter().find(|device| device.serial == asker.serial);
-        let device = device.ok_or("the camera is not bound to this account")?;
+        let device = asker.device().await?;
         let epoch = device.binding_epoch;
         let serial = DeviceId::new(asker.serial).map_err(|error| error.to_string())?;
-        let file = camera_file(folder, &serial);
+        let file = Pinned::file(folder, &serial);
         // A check that was typed proves the server's word right or wrong.
         let told = device.identity.filter(|_| named.check.is_some());
         let pinned = pin(&file, named, epoch, || told.map_or_else(ask_key, Ok))?;
@@ -103,7 +88,24 @@ impl<'a> Opening<'a> {
             refused: BTreeMap::new(),
         };
         opening.ask().await?;
+        if let Some(owner) = owner {
+            opening.hear_order(&owner).await?;
+        }
         Ok(opening)
+    }
+
+    /// Remembers the owner's newest order, so that no older one lets clear media pass later.
+    async fn hear_order(&mut self, owner: &SigningPublic) -> Result<(), String> {
+        let Asker { api, access, serial, .. } = self.asker;
+        // Who withholds it gains nothing that this viewer takes for the camera's.
+        let Ok(held) = api.enc_mode(access, serial).await else { return Ok(()) };
+        let binding = self.opener.keyring().binding();
+        let word = held.order.map(|order| self.pinned.word().after(&order, binding, owner));
+        if let Some(Ok(word)) = word {
+            self.pinned.hear_while_sealed(word);
+            self.pinned.store(&self.file)?;
+        }
+        Ok(())
     }
 
     /// The frame as an open camera would have sent it; `None` if it does not open.
@@ -166,126 +168,14 @@ impl<'a> Opening<'a> {
         }
         let newest = self.opener.keyring().newest().map(Generation::number);
         if newest != self.pinned.newest {
-            self.pinned.newest = newest;
-            store(&self.file, &self.pinned)?;
+            self.pinned.seals(newest);
+            self.pinned.store(&self.file)?;
         }
         Ok(())
     }
 }
 
-/// Trusts a camera from now on.
-pub(crate) fn trust(
-    folder: &Path,
-    binding: &Binding,
-    camera: &SigningPublic,
-) -> Result<(), String> {
-    let file = camera_file(folder, &binding.serial);
-    let key = B64.encode(camera);
-    let named = Named { camera_key: Some(&key), check: None };
-    pin(&file, named, binding.epoch, ask_key).map(drop)
-}
-
-/// The camera's key that this viewer trusts under a binding, or the one that is named now, which it
-/// trusts then.
-pub(crate) fn trusted(
-    folder: &Path,
-    binding: &Binding,
-    named: Named<'_>,
-) -> Result<SigningPublic, String> {
-    let pinned = pin(&camera_file(folder, &binding.serial), named, binding.epoch, ask_key)?;
-    public(&pinned.camera_key)
-}
-
-fn camera_file(folder: &Path, serial: &DeviceId) -> PathBuf {
-    folder.join(format!("{serial}.camera"))
-}
-
-fn ask_key() -> Result<String, String> {
-    ask("Camera key, as the camera's terminal shows it below the device secret")
-}
-
-/// The camera that this viewer trusts: named now, or by an earlier run, or asked for, so that nobody
-/// can stand in for it.
-fn pin(
-    file: &Path,
-    named: Named<'_>,
-    epoch: u64,
-    asked: impl FnOnce() -> Result<String, String>,
-) -> Result<Pinned, String> {
-    let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-    let held: Option<Pinned> = match std::fs::read(file) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|error| at(&error))?),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(at(&error)),
-    };
-    let pinned = match (held, named.camera_key) {
-        (Some(held), None) if held.binding_epoch == epoch => held,
-        (Some(held), Some(key)) if held.binding_epoch == epoch && held.camera_key == key => held,
-        (_, given) => {
-            let camera_key = given.map_or_else(asked, |key| Ok(key.to_owned()))?;
-            Pinned { camera_key, binding_epoch: epoch, newest: None }
-        }
-    };
-    let camera = public(&pinned.camera_key)?;
-    if named.check.is_some_and(|check| check != CameraCheck::of(&camera)) {
-        return Err(
-            "another camera than this one showed the device secret; nothing is opened".into()
-        );
-    }
-    store(file, &pinned)?;
-    Ok(pinned)
-}
-
-fn store(file: &Path, pinned: &Pinned) -> Result<(), String> {
-    let bytes = serde_json::to_vec(pinned).map_err(|error| error.to_string())?;
-    write_private(file, &bytes).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-fn public(text: &str) -> Result<SigningPublic, String> {
-    let bytes = B64.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| "a camera key is 43 characters of base64url".into())
-}
-
 fn now() -> CaptureTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     CaptureTime(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key_of(key: &str) -> Named<'_> {
-        Named { camera_key: Some(key), check: None }
-    }
-
-    #[test]
-    fn a_camera_is_pinned_once_and_a_new_binding_needs_its_key_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("CAM-1.camera");
-        let key = B64.encode([7; 32]);
-        let nobody = || Err("no answer".to_owned());
-        assert!(pin(&file, Named::default(), 3, nobody).is_err());
-        assert!(pin(&file, key_of("short"), 3, nobody).is_err());
-        assert!(pin(&file, Named::default(), 3, || Ok("short".into())).is_err());
-        let other = Some(CameraCheck::of(&[8; 32]));
-        assert!(
-            pin(&file, Named { check: other, ..key_of(&key) }, 3, nobody).is_err(),
-            "of another camera"
-        );
-        assert!(!file.exists(), "what is refused is not remembered");
-        let right = Some(CameraCheck::of(&[7; 32]));
-        let mut pinned =
-            pin(&file, Named { check: right, ..Named::default() }, 3, || Ok(key.clone())).unwrap();
-        pinned.newest = Some(1 << 25);
-        store(&file, &pinned).unwrap();
-        for given in [Named::default(), key_of(&key)] {
-            assert_eq!(pin(&file, given, 3, nobody).unwrap().newest, Some(1 << 25));
-        }
-        assert!(
-            pin(&file, Named::default(), 4, nobody).is_err(),
-            "another owner's camera key is asked for"
-        );
-        assert_eq!(pin(&file, key_of(&key), 4, nobody).unwrap().newest, None);
-    }
 }

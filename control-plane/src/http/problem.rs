@@ -234,6 +234,7 @@ impl From<OrderError> for Problem {
         let (status, name) = match error {
             OrderError::Refused(refusal) => return refusal.into(),
             OrderError::Device(error) => return error.into(),
+            OrderError::NeverSealed => (StatusCode::CONFLICT, "device-open"),
             OrderError::OtherBinding => (StatusCode::CONFLICT, "order-other-binding"),
             OrderError::NotNewer(_) => (StatusCode::CONFLICT, "order-not-newer"),
             OrderError::Malformed(_) | OrderError::OtherMode | OrderError::Signature => {

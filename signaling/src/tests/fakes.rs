@@ -30,6 +30,8 @@ pub(super) struct Script {
     pub(super) not_ready: Mutex<bool>,
     pub(super) hangs: Mutex<bool>,
     pub(super) panics: Mutex<bool>,
+    /// Whether the device is open, for each question to come; sealed after the last.
+    pub(super) opened: Mutex<Vec<bool>>,
     pub(super) seen: Mutex<Vec<String>>,
 }
 
@@ -90,7 +92,7 @@ impl Directory for Facts {
     async fn publisher_by_key(&self, key: Thumbprint) -> Option<PublisherFacts> {
         (key == Client::new(1).thumbprint()).then(|| PublisherFacts {
             serial: "CAM-1".into(),
-            sealed: true,
+            sealed: !self.0.opened.lock().unwrap().pop().unwrap_or_default(),
             channels: 1,
         })
     }

@@ -164,6 +164,8 @@ pub struct StoredOrder {
     pub sealed: bool,
     /// The signed bytes.
     pub signed: Vec<u8>,
+    /// Since when it is in force, Unix seconds.
+    pub stored_at: u64,
 }
 
 /// How storing an order ended.

@@ -43,8 +43,7 @@ impl SealingStore for SqliteStore {
             ("device.sealing_off", "sealing_off")
         };
         log(&mut tx, account.as_str(), action, serial, now).await?;
-        // Whoever may watch is told; as long as nothing is shared, that is the owner.
-        enqueue(&mut tx, "in_app", kind, serial, Some(account.as_str()), now).await?;
+        tell_viewers(&mut tx, kind, serial, now).await?;
         tx.commit().await?;
         Ok(OrderPut::Stored)
     }
@@ -121,7 +120,7 @@ pub(super) async fn forget_signed(
         .bind(serial)
         .execute(&mut *connection)
         .await?;
-    query(
+    let ended = query(
         "INSERT INTO enc_mode_event (serial, binding_epoch, mode, subject, at)
          SELECT serial, binding_epoch, 'sealed', NULL, ?2 FROM sealing_order
          WHERE serial = ?1 AND sealed = 0",
@@ -130,6 +129,25 @@ pub(super) async fn forget_signed(
     .bind(int(now))
     .execute(&mut *connection)
     .await?;
+    if ended.rows_affected() > 0 {
+        tell_viewers(connection, "sealing_on", serial, now).await?;
+    }
     query("DELETE FROM sealing_order WHERE serial = ?1").bind(serial).execute(connection).await?;
     Ok(())
+}
+
+/// Tells whoever may watch a device. As long as nothing is shared, that is its owner.
+async fn tell_viewers(
+    connection: &mut SqliteConnection,
+    kind: &str,
+    serial: &str,
+    now: u64,
+) -> Stored<()> {
+    let owner = query("SELECT account FROM binding WHERE serial = ?1 AND unbound_at IS NULL")
+        .bind(serial)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = owner else { return Ok(()) };
+    let owner = row.text("account")?;
+    enqueue(connection, "in_app", kind, serial, Some(&owner), now).await
 }
