@@ -9,6 +9,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde_json::{Value, json};
+use sightline_client::DeviceSecret;
+use sightline_client::secret::{CameraCheck, ShownSecret};
 use support::process::{Output, Process};
 use support::publishers::script;
 
@@ -30,8 +32,9 @@ fn base64(vectors: &Value, path: &str) -> String {
     B64.encode((0..hex.len()).step_by(2).map(byte).collect::<Vec<_>>())
 }
 
-/// Opens the live view once for each pair of device and session; what was seen.
-fn journey(vectors: &Value, visits: &[(Value, Value)]) -> Vec<Value> {
+/// Opens the live view once for each pair of device and session; what was seen. `entry`: how the
+/// secret comes in, and its text.
+fn journey(vectors: &Value, entry: (&str, &str), visits: &[(Value, Value)]) -> Vec<Value> {
     let archive = base64(vectors, "/device_secret/archive_public");
     let generation = json!({
         "generation": vectors["generation"]["generation"],
@@ -42,7 +45,7 @@ fn journey(vectors: &Value, visits: &[(Value, Value)]) -> Vec<Value> {
         .map(|(device, session)| json!({ "device": device, "session": session }))
         .collect();
     let request = json!({
-        "policy": POLICY, "secret": vectors["device_secret"]["text"], "visits": visits,
+        "policy": POLICY, entry.0: entry.1, "visits": visits,
         "answers": {
             "GET /v1/server": {
                 "server_name": "sightline.test", "development": false, "webtransport_hashes": [],
@@ -66,6 +69,21 @@ fn journey(vectors: &Value, visits: &[(Value, Value)]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
 }
 
+fn device(sealed: bool, identity: &str) -> Value {
+    json!({
+        "serial": "CAM-1", "name": "Door", "channels": 1, "role": "owner", "key_ready": true,
+        "binding_epoch": 3, "sealed": sealed, "identity": identity,
+    })
+}
+
+/// The port has nobody: the connection fails, and what led to it was seen.
+fn session(sealed: bool) -> Value {
+    json!({
+        "path": "/v1/live?ticket=1", "port": 40009, "expires_in": 30, "tracks": [],
+        "sealed": sealed,
+    })
+}
+
 fn asked(seen: &Value, name: &str) -> bool {
     let asked = seen["asked"].as_array().expect("requests");
     asked.iter().any(|one| one.as_str().is_some_and(|one| one.starts_with(name)))
@@ -74,21 +92,15 @@ fn asked(seen: &Value, name: &str) -> bool {
 #[test]
 fn a_sealed_camera_is_opened_with_its_secret_and_never_watched_as_an_open_one() {
     let vectors = vectors();
-    let device = |sealed: bool, identity: &str| {
-        json!({
-            "serial": "CAM-1", "name": "Door", "channels": 1, "role": "owner", "key_ready": true,
-            "binding_epoch": 3, "sealed": sealed, "identity": identity,
-        })
-    };
     let camera = base64(&vectors, "/generation/camera_public");
     let other = B64.encode([7; 32]);
-    // The port has nobody: the connection fails, and what led to it was seen.
-    let session = |sealed: bool| json!({ "path": "/v1/live?ticket=1", "port": 40009, "expires_in": 30, "tracks": [], "sealed": sealed });
     let nameless = json!({
         "serial": "CAM-1", "name": "Door", "channels": 1, "binding_epoch": 3, "sealed": true,
     });
+    let secret = vectors["device_secret"]["text"].as_str().expect("a text");
     let seen = journey(
         &vectors,
+        ("secret", secret),
         &[
             (device(true, &camera), session(true)),
             (device(true, &camera), session(false)),
@@ -133,5 +145,28 @@ fn a_sealed_camera_is_opened_with_its_secret_and_never_watched_as_an_open_one() 
     }
     for one in &seen {
         assert!(!asked(one, "POST /v1/whep"), "{one}");
+    }
+}
+
+/// The server's first word on who the camera is need not be believed.
+#[test]
+fn a_camera_that_did_not_show_the_secret_is_refused_at_the_first_visit() {
+    let vectors = vectors();
+    let camera: [u8; 32] = B64
+        .decode(base64(&vectors, "/generation/camera_public"))
+        .expect("base64url")
+        .try_into()
+        .expect("32 bytes");
+    let secret = vectors["device_secret"]["text"].as_str().expect("a text");
+    let secret = DeviceSecret::parse(secret).expect("a secret");
+    let shown = ShownSecret { secret, check: Some(CameraCheck::of(&camera)) };
+    let (typed, scanned) = (shown.text().into_inner(), shown.picture("CAM-1").into_inner());
+    for entry in [("secret", typed.as_str()), ("scanned", scanned.as_str())] {
+        let other = [(device(true, &B64.encode([7; 32])), session(true))];
+        let seen = &journey(&vectors, entry, &other)[0];
+        assert_eq!(seen["problem"], "sealed-camera-changed", "{seen}");
+        let right = [(device(true, &B64.encode(camera)), session(true))];
+        let seen = &journey(&vectors, entry, &right)[0];
+        assert_eq!((&seen["state"], &seen["typed"]), (&json!("reconnecting"), &json!(true)));
     }
 }

@@ -6,6 +6,7 @@ import * as store from './store.js';
 const TERMINAL = 'terminal-key';
 const DEVICE = 'device-key:';
 const ARCHIVE = 'archive-key:';
+const CHECK = 'camera-check:';
 const VERIFIER = 'key-verifier:';
 const PLACE = 'sealed-place:';
 let terminal;
@@ -32,6 +33,7 @@ export async function forgetDeviceKey(serial) {
   await store.remove(DEVICE + serial);
   await store.remove(ARCHIVE + serial);
   await store.remove(VERIFIER + serial);
+  await store.remove(CHECK + serial);
   await losePlace(serial);
 }
 
@@ -51,12 +53,16 @@ export async function ownerKey(serial) {
   return privateKey && publicKey ? { privateKey, publicKey } : null;
 }
 
-/** Keeps both keys of a sealed device's secret. */
-export async function keepOwnerKeys(serial, { auth, archive }) {
+/** Keeps both keys of a sealed device's secret, and the check of the camera that showed it. */
+export async function keepOwnerKeys(serial, { auth, archive, check = null }) {
+  await store.put(CHECK + serial, check);
   await store.put(VERIFIER + serial, auth.publicKey);
   await store.put(ARCHIVE + serial, archive);
   await store.put(DEVICE + serial, auth.privateKey);
 }
+
+/** What the camera showed of its identity with the secret; null without. */
+export const cameraCheck = async (serial) => (await store.get(CHECK + serial)) ?? null;
 
 /** The X25519 key of a sealed device's secret, if it was entered here: {privateKey, publicKey}. */
 export const archiveKey = (serial) => store.get(ARCHIVE + serial);

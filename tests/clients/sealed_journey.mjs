@@ -1,7 +1,7 @@
 // The page's live view of a sealed camera in Chromium, against answers that the test writes.
 //
 // Reads one JSON object from standard input:
-//   {"policy", "secret", "answers": {"METHOD /path": body, ...}, "visits": [{"device", "session"}, ...]}
+//   {"policy", "secret" or "scanned" (text of a picture code), "answers": {"METHOD /path": body, ...}, "visits": [{"device", "session"}, ...]}
 // A visit opens the live view of the first device as the server would describe it. Prints for each
 // {"state", "problem", "asked" (paths), "recipients", "canvas", "padlock", "texts"}.
 
@@ -26,8 +26,18 @@ function challenge(request, { serial, server }) {
   return { challenge_id: 'one', message: Buffer.from(lines.join('\n')).toString('base64url') };
 }
 
-async function visit(context, origin, { answers, secret }, { device, session }) {
+/** Runs in the page: this build of the browser reads no picture codes by itself. */
+function readsPictureCodes(text) {
+  globalThis.BarcodeDetector = class {
+    async detect(video) {
+      return video.videoWidth ? [{ rawValue: 'https://example.org' }, { rawValue: text }] : [];
+    }
+  };
+}
+
+async function visit(context, origin, { answers, secret, scanned }, { device, session }) {
   const page = await context.newPage();
+  if (scanned) await page.addInitScript(readsPictureCodes, scanned);
   const seen = { asked: [], recipients: [] };
   await page.route('**/v1/**', async (route) => {
     const request = route.request();
@@ -54,8 +64,12 @@ async function visit(context, origin, { answers, secret }, { device, session }) 
   const end = Date.now() + LIMIT_MS;
   for (;;) {
     if (await at('secret').isVisible()) {
-      await at('secret').fill(secret);
-      await at('secret-dialog').locator('button[type=submit]').click();
+      if (scanned) {
+        await at('secret-scan').click();
+      } else {
+        await at('secret').fill(secret);
+        await at('secret-dialog').locator('button[type=submit]').click();
+      }
       await at('secret').waitFor({ state: 'detached' });
       seen.typed = true;
     }
@@ -79,7 +93,7 @@ async function visit(context, origin, { answers, secret }, { device, session }) 
 async function main() {
   const request = JSON.parse(readFileSync(0, 'utf8'));
   const files = await servePage(request.policy);
-  const browser = await launch();
+  const browser = await launch({ camera: Boolean(request.scanned) });
   try {
     const context = await browser.newContext({ locale: 'en-GB' });
     const first = await context.newPage();

@@ -20,7 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; 
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types sightline-worker; \
     connect-src 'self'";
 /// What the page may use of the browser.
-const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
+const PERMISSIONS: &str = "camera=(self), geolocation=(), microphone=(), payment=(), usb=()";
 
 struct File {
     path: &'static str,
@@ -52,7 +52,7 @@ static FILES: &[File] = files! {
         "sealed/sframe.js", "sealed/sound.js", "sealed/speaker.js", "sealed/speaker_worklet.js",
         "sealed/start_worker.js", "sealed/terminal.js", "sealed/viewer.js",
         "sealed/viewer_list.js", "sealed/viewers.js", "sealed/window.js", "sealed/worker.js",
-        "prove.js", "secret.js", "session.js", "stats.js", "store.js",
+        "prove.js", "scan.js", "secret.js", "session.js", "shown_secret.js", "stats.js", "store.js",
         "views/account.js", "views/bind.js", "views/dialogs.js", "views/devices.js",
         "views/introduce.js", "views/live.js", "views/signin.js", "views/viewers.js", "whep.js";
 };

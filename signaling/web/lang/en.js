@@ -83,7 +83,7 @@ export const en = {
   'consent.done': 'Consent recorded',
 
   'secret.title': 'Device secret of {serial}',
-  'secret.lead': 'The secret was shown once on the camera’s side when it was set up: groups of letters and digits. For an open device it is its publish password.',
+  'secret.lead': 'The secret was shown once on the camera’s side when it was set up: groups of letters and digits, or a picture code. Enter all twelve groups: the last four prove that no other camera stands in for yours. For an open device it is its publish password.',
   'secret.demo': 'The demo camera shows it on the terminal of the server.',
   'secret.label': 'Device secret',
   'secret.private': 'It stays in this page. It becomes a signing key that cannot be read back, and only signatures are sent.',
@@ -92,6 +92,8 @@ export const en = {
   'secret.refused': 'This secret does not open the device. It may have been changed.',
   'secret.show': 'Show',
   'secret.hide': 'Hide',
+  'secret.scan': 'Scan the picture code',
+  'secret.otherCamera': 'This is another camera’s code.',
 
   'sms.title': 'Confirm by SMS',
   'sms.lead': 'A code was sent to your phone. It opens watching of {serial} on this terminal for a while.',

@@ -83,7 +83,7 @@ export const zh = {
   'consent.done': '已记录同意',
 
   'secret.title': '{serial} 的设备密钥',
-  'secret.lead': '密钥在摄像头设置时仅在摄像头一侧显示一次：成组的字母和数字。未加密设备请输入推流密码。',
+  'secret.lead': '密钥在摄像头设置时仅在摄像头一侧显示一次：成组的字母和数字，或一个二维码。请输入全部十二组：最后四组用于确认没有其他摄像头冒充。未加密设备请输入推流密码。',
   'secret.demo': '演示摄像头的密钥显示在服务器的终端上。',
   'secret.label': '设备密钥',
   'secret.private': '密钥只留在此页面，会转换为无法读出的签名密钥，仅发送签名。',
@@ -92,6 +92,8 @@ export const zh = {
   'secret.refused': '此密钥无法打开该设备，密钥可能已更换。',
   'secret.show': '显示',
   'secret.hide': '隐藏',
+  'secret.scan': '扫描二维码',
+  'secret.otherCamera': '这是另一台摄像头的二维码。',
 
   'sms.title': '短信验证',
   'sms.lead': '验证码已发送到您的手机。验证后可在此终端观看 {serial} 一段时间。',

@@ -2,7 +2,8 @@
 
 import { Problem, send } from '../api.js';
 import { fromBase64url } from '../dpop.js';
-import { archiveKey } from '../keys.js';
+import { archiveKey, cameraCheck } from '../keys.js';
+import { isCheckOf } from '../shown_secret.js';
 import { equal } from './bytes.js';
 import { MAX_HELD_LIVE } from './keyring.js';
 import { generations, newestGenerations } from './mailbox.js';
@@ -32,6 +33,8 @@ export async function trusted({ serial, binding_epoch, identity }) {
   if (known && known.epoch > epoch) throw new Problem('sealed-other-binding');
   if (!identity) throw new Problem('sealed-no-identity');
   const camera = fromBase64url(identity);
+  const check = await cameraCheck(serial);
+  if (check && !(await isCheckOf(check, camera))) throw new Problem('sealed-camera-changed');
   if (known && known.epoch === epoch) {
     if (!equal(known.camera, camera)) throw new Problem('sealed-camera-changed');
     return known;
