@@ -3,6 +3,7 @@
 
 mod display;
 mod outlet;
+mod returned;
 mod sealing;
 mod secret;
 mod source;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::outlet::Period;
+use self::returned::Returned;
 use self::sealing::Sealing;
 use crate::config::{Log, LogFormat};
 use crate::data_dir::make_private_dir;
@@ -126,9 +128,10 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
             (sealed.periods, sealed.wanted, Some(sealed.news))
         }
     };
+    let (returned, asked) = Returned::new();
     let keeper =
         secret::Keeper::load(&args.folder, &args.serial, api.clone(), args.new_secret, news)?;
-    let keeping = tokio::spawn(keeper.run(stop.clone()));
+    let keeping = tokio::spawn(keeper.run(asked, stop.clone()));
     let ending = tokio::spawn(end_of_life(args.until_stdin_ends, stop.clone()));
     tracing::info!(serial = args.serial, mode = args.mode, "the camera runs");
 
@@ -146,8 +149,9 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
             let (roots, identity) = (roots.clone(), identity.clone());
             Ok::<_, String>(SessionTarget { server, session, roots, identity, endpoint: None })
         };
+        let ready = async || returned.wait().await;
         tracing::info!(mode = mode.name(), "what leaves the camera from now on");
-        let sent = publish::run(source, open, keyframes.clone(), over).await;
+        let sent = publish::run(source, open, ready, keyframes.clone(), over).await;
         (frames, dropped) = (frames + sent.frames, dropped + sent.dropped);
     }
     stop.cancel();

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::outlet::{Outlet, Periods};
+use super::returned::Done;
 use crate::data_dir::write_private;
 
 /// File with the list and the order in force and the last generation's number. Nothing in it is
@@ -51,6 +52,8 @@ pub(crate) enum News {
     },
     /// A viewer list that the server hands out.
     List(Vec<u8>),
+    /// All that was to be told of a camera that was away has been told.
+    Told(Done),
     /// An order to seal or not, which the server hands out.
     Order(Vec<u8>),
 }
@@ -158,9 +161,22 @@ impl Worker {
                 self.take_binding(epoch, auth, archive);
                 // Before the first generation is made: it must not be for who is removed.
                 list.into_iter().for_each(|list| self.take_list(&list));
+                self.drop_outdated();
             }
             News::List(bytes) => self.take_list(&bytes),
+            // Nobody waits any more if the connection is gone again.
+            News::Told(done) => drop(done.send(())),
             News::Order(bytes) => self.take_order(&bytes),
+        }
+    }
+
+    /// Who was removed while the camera was away opens nothing from its next frame on: the old
+    /// generation ends before there is a new one.
+    fn drop_outdated(&mut self) {
+        let due = self.keys.as_ref().and_then(|keys| keys.due(moment()));
+        if due == Some(Reason::Viewers) {
+            (self.sealer, self.upload) = (None, None);
+            self.broken.fill(true);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::DeviceSecret;
-use sightline_client::api::{Api, DeviceKnown};
+use sightline_client::api::{Api, DeviceKnown, DeviceState};
 use sightline_client::keys::{ExchangePublic, SigningPublic};
 use sightline_client::retry::Backoff;
 use sightline_client::secret::{CameraCheck, CryptoFailed, ShownSecret};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::display;
+use super::returned::Done;
 use super::sealing::News;
 use crate::data_dir::write_private;
 
@@ -80,35 +81,69 @@ impl Keeper {
         Ok(Self { path, serial: serial.to_owned(), api, known, publics, rotate, announced, news })
     }
 
-    /// Polls until `stop`; makes a secret when a new owner has bound the device.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    /// Polls until `stop`; makes a secret when a new owner has bound the device. Who is heard on
+    /// `asked` is told when the list in force is known and obeyed.
+    pub(crate) async fn run(mut self, mut asked: mpsc::Receiver<Done>, stop: CancellationToken) {
         let mut backoff = Backoff::default();
+        let mut waiting: Option<Done> = None;
         loop {
-            let wait = tokio::select! {
+            let polled = tokio::select! {
                 () = stop.cancelled() => return,
-                step = self.step() => match step {
-                    Ok(()) => {
-                        backoff.reset();
-                        POLL_PAUSE
+                // A poll that has waited since before the camera was away may wait for ever.
+                Some(done) = asked.recv() => {
+                    (waiting, self.announced) = (Some(done), false);
+                    continue;
+                }
+                polled = self.poll() => polled,
+            };
+            // What follows an answer is never cut short by one who asks.
+            let acted = match polled {
+                Ok(state) => tokio::select! {
+                    () = stop.cancelled() => return,
+                    acted = self.act(state) => acted,
+                },
+                Err(error) => Err(error),
+            };
+            let wait = match acted {
+                Ok(()) => {
+                    backoff.reset();
+                    if let Some(done) = waiting.take() {
+                        self.confirm(done).await;
                     }
-                    Err(error) => {
-                        tracing::warn!(error, "the server cannot be asked about the binding");
-                        backoff.next_wait()
-                    }
+                    POLL_PAUSE
+                }
+                Err(error) => {
+                    tracing::warn!(error, "the server cannot be asked about the binding");
+                    backoff.next_wait()
                 }
             };
             tokio::select! {
                 () = stop.cancelled() => return,
+                Some(done) = asked.recv() => {
+                    (waiting, self.announced) = (Some(done), false);
+                    backoff.reset();
+                }
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    async fn step(&mut self) -> Result<(), String> {
+    /// Says that all was told; after what was told, where somebody seals.
+    async fn confirm(&self, done: Done) {
+        match &self.news {
+            Some(news) => drop(news.send(News::Told(done)).await),
+            None => drop(done.send(())),
+        }
+    }
+
+    async fn poll(&self) -> Result<DeviceState, String> {
         // Nothing leaves before the list in force is known, so the first answer must not wait.
         let list_version = if self.announced { self.known.list_version } else { u64::MAX };
         let known = DeviceKnown { list_version, ..self.known };
-        let state = self.api.device_poll(&known).await.map_err(|error| error.to_string())?;
+        self.api.device_poll(&known).await.map_err(|error| error.to_string())
+    }
+
+    async fn act(&mut self, state: DeviceState) -> Result<(), String> {
         let new_owner = state.bound && state.binding_epoch != self.known.binding_epoch;
         if state.bound && (state.key_wanted || new_owner || self.rotate) {
             self.make(state.binding_epoch).await?;
