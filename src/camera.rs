@@ -123,7 +123,7 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
             (sealed.source, sealed.wanted, Some(sealed.news))
         }
     };
-    let keeper =
+    let (keeper, looks) =
         secret::Keeper::load(&args.folder, &args.serial, api.clone(), args.new_secret, news)?;
     let keeping = tokio::spawn(keeper.run(stop.clone()));
     let ending = tokio::spawn(end_of_life(args.until_stdin_ends, stop.clone()));
@@ -133,6 +133,7 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     let channel = args.channel;
     let open = || {
         let (api, roots, identity) = (api.clone(), roots.clone(), identity.clone());
+        let looks = looks.clone();
         let announce = match mode {
             Mode::Open => RoqTrack::announce,
             Mode::Sealed => RoqTrack::announce_sealed,
@@ -140,6 +141,7 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
         let announced: Vec<_> = tracks.iter().map(announce).collect();
         let server = server.clone();
         async move {
+            looks.look().await;
             let session = api.roq_publish(channel, &announced, mode).await;
             let session = session.map_err(|error| error.to_string())?;
             let server = resolve(&server, session.port).await?.ip();

@@ -21,7 +21,7 @@ use sightline_client::source::{Frame, MediaSource};
 use sightline_relay_proto::codec::{MediaKind, TrackInfo};
 use sightline_relay_proto::frame::CaptureTime;
 use sightline_relay_proto::ids::{Channel, DeviceId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -51,6 +51,8 @@ pub(crate) enum News {
     },
     /// A viewer list that the server hands out.
     List(Vec<u8>),
+    /// The camera is about to send again; the asker waits until all that came before was heard.
+    Look(oneshot::Sender<()>),
 }
 
 /// What sealing needs to know of its camera.
@@ -158,6 +160,15 @@ impl Worker {
                 list.into_iter().for_each(|list| self.take_list(&list));
             }
             News::List(bytes) => self.take_list(&bytes),
+            News::Look(asker) => {
+                // Who was removed while the camera was away sees not even the second that a switch
+                // may take.
+                if self.upload.as_ref().is_some_and(|upload| upload.until.is_some()) {
+                    self.sealer = None;
+                }
+                // Who asked may have lost patience.
+                let _ = asker.send(());
+            }
         }
     }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::DeviceSecret;
-use sightline_client::api::{Api, DeviceKnown};
+use sightline_client::api::{Api, DeviceKnown, DeviceState};
 use sightline_client::keys::{ExchangePublic, SigningPublic};
 use sightline_client::retry::Backoff;
 use sightline_client::secret::CryptoFailed;
 use sightline_grant::{PublicKey, Redacted};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -23,6 +23,23 @@ use crate::data_dir::write_private;
 const SECRET_FILE: &str = "secret.txt";
 /// Shortest time between two polls, in case the server answers at once for ever.
 const POLL_PAUSE: Duration = Duration::from_millis(200);
+/// Longest time that the start of a media session waits for a look. Media goes on without one: a
+/// server that does not answer has no list to hand out either.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Asks for a look at the binding and the list, before media is sent again.
+#[derive(Clone)]
+pub(crate) struct Looks(mpsc::Sender<oneshot::Sender<()>>);
+
+impl Looks {
+    /// Returns when whoever seals goes by what the server says now.
+    pub(crate) async fn look(&self) {
+        let (done, heard) = oneshot::channel();
+        if self.0.send(done).await.is_ok() {
+            let _ = tokio::time::timeout(LOOK_PATIENCE, heard).await;
+        }
+    }
+}
 
 /// Keeps the secret in step with the binding.
 pub(crate) struct Keeper {
@@ -38,6 +55,9 @@ pub(crate) struct Keeper {
     announced: bool,
     /// Whoever seals with it.
     news: Option<mpsc::Sender<News>>,
+    looks: mpsc::Receiver<oneshot::Sender<()>>,
+    /// Who waits for the next look.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 /// What others may know of a device secret.
@@ -64,7 +84,7 @@ impl Keeper {
         api: Api,
         rotate: bool,
         news: Option<mpsc::Sender<News>>,
-    ) -> Result<Self, String> {
+    ) -> Result<(Self, Looks), String> {
         let path = folder.join(SECRET_FILE);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => Zeroizing::new(text),
@@ -74,8 +94,20 @@ impl Keeper {
         let known = parse(&text).unwrap_or_default();
         let secret = text.lines().next().and_then(|line| DeviceSecret::parse(line).ok());
         let publics = secret.and_then(|secret| Publics::of(&secret).ok());
-        let announced = false;
-        Ok(Self { path, serial: serial.to_owned(), api, known, publics, rotate, announced, news })
+        let (sender, looks) = mpsc::channel(1);
+        let keeper = Self {
+            path,
+            serial: serial.to_owned(),
+            api,
+            known,
+            publics,
+            rotate,
+            announced: false,
+            news,
+            looks,
+            waiting: Vec::new(),
+        };
+        Ok((keeper, Looks(sender)))
     }
 
     /// Polls until `stop`; makes a secret when a new owner has bound the device.
@@ -86,24 +118,27 @@ impl Keeper {
                 () = stop.cancelled() => return,
                 step = self.step() => match step {
                     Ok(()) => {
+                        self.answer_waiting().await;
                         backoff.reset();
                         POLL_PAUSE
                     }
                     Err(error) => {
                         tracing::warn!(error, "the server cannot be asked about the binding");
+                        self.waiting.clear();
                         backoff.next_wait()
                     }
                 }
             };
             tokio::select! {
                 () = stop.cancelled() => return,
+                Some(asker) = self.looks.recv() => self.waiting.push(asker),
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
     async fn step(&mut self) -> Result<(), String> {
-        let state = self.api.device_poll(&self.known).await.map_err(|error| error.to_string())?;
+        let state = self.poll().await?;
         let new_owner = state.bound && state.binding_epoch != self.known.binding_epoch;
         if state.bound && (state.key_wanted || new_owner || self.rotate) {
             self.make(state.binding_epoch).await?;
@@ -123,6 +158,31 @@ impl Keeper {
             ..DeviceKnown::default()
         };
         Ok(())
+    }
+
+    /// What the server says: when something changes, and at once to who asks for a look.
+    async fn poll(&mut self) -> Result<DeviceState, String> {
+        if self.waiting.is_empty() {
+            tokio::select! {
+                state = self.api.device_poll(&self.known) => {
+                    return state.map_err(|error| error.to_string());
+                }
+                // A poll from before may hang on a connection that is gone.
+                Some(asker) = self.looks.recv() => self.waiting.push(asker),
+            }
+        }
+        let stranger = DeviceKnown { binding_epoch: 0, key_epoch: 0, ..self.known.clone() };
+        self.api.device_poll(&stranger).await.map_err(|error| error.to_string())
+    }
+
+    /// Whoever seals has heard of everything before who waits for a look goes on.
+    async fn answer_waiting(&mut self) {
+        for asker in std::mem::take(&mut self.waiting) {
+            match &self.news {
+                Some(news) => drop(news.send(News::Look(asker)).await),
+                None => drop(asker.send(())),
+            }
+        }
     }
 
     /// Hands the server's viewer list on to whoever seals, who judges it.
