@@ -6,7 +6,7 @@ import * as store from './store.js';
 const TERMINAL = 'terminal-key';
 const DEVICE = 'device-key:';
 const ARCHIVE = 'archive-key:';
-const VERIFIER = 'key-verifier:';
+const VERIFIER = 'device-verifier:';
 const PLACE = 'sealed-place:';
 let terminal;
 
@@ -45,15 +45,19 @@ export const hasPlace = async ({ serial, binding_epoch }) =>
 /** It does not any more. */
 export const losePlace = (serial) => store.remove(PLACE + serial);
 
+/** Public half (32 bytes) of the key derived from a device's secret, if it was entered here. */
+export const deviceVerifier = (serial) => store.get(VERIFIER + serial);
+export const keepDeviceVerifier = (serial, key) => store.put(VERIFIER + serial, key);
+
 /** `{privateKey, publicKey}` of a sealed device's secret, which signs for its owner; null without. */
 export async function ownerKey(serial) {
-  const [privateKey, publicKey] = [await store.get(DEVICE + serial), await store.get(VERIFIER + serial)];
+  const [privateKey, publicKey] = [await deviceKey(serial), await deviceVerifier(serial)];
   return privateKey && publicKey ? { privateKey, publicKey } : null;
 }
 
 /** Keeps both keys of a sealed device's secret. */
 export async function keepOwnerKeys(serial, { auth, archive }) {
-  await store.put(VERIFIER + serial, auth.publicKey);
+  await keepDeviceVerifier(serial, auth.publicKey);
   await store.put(ARCHIVE + serial, archive);
   await store.put(DEVICE + serial, auth.privateKey);
 }

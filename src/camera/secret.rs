@@ -171,7 +171,7 @@ impl Keeper {
                 Some(asker) = self.looks.recv() => self.waiting.push(asker),
             }
         }
-        let stranger = DeviceKnown { binding_epoch: 0, key_epoch: 0, ..self.known.clone() };
+        let stranger = DeviceKnown { binding_epoch: 0, key_epoch: 0, ..self.known };
         self.api.device_poll(&stranger).await.map_err(|error| error.to_string())
     }
 
