@@ -141,14 +141,15 @@ async fn add_guest(
             false
         }
     };
-    if same {
+    let added = if same {
         let expires = days.map(|days| now() + days.saturating_mul(DAY));
-        owner.add(viewer(reveal.guest, held.guest_account, expires)).await?;
-    }
-    let told = api.decide_introduction(access, code, same).await;
-    if !same {
-        return Err("nobody was let in".into());
-    }
+        owner.add(viewer(reveal.guest, held.guest_account, expires)).await
+    } else {
+        Err("nobody was let in".into())
+    };
+    // Whatever became of it, the guest is told.
+    let told = api.decide_introduction(access, code, added.is_ok()).await;
+    added?;
     told.map_err(|error| text(&error))
 }
 

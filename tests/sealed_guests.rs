@@ -23,6 +23,8 @@ use self::support::network;
 const REMOVED_WITHIN: Duration = Duration::from_secs(2);
 /// A media session of who was removed ends within this time, on a busy machine.
 const CUT_WITHIN: Duration = Duration::from_secs(2);
+/// How long a guest is let in for, seconds.
+const GUEST_SECS: u64 = 6;
 /// Frames that make a sight.
 const MIN_FRAMES: usize = 10;
 /// Frames of sound between the oldest and the newest of a recording: more than the window of replays.
@@ -108,6 +110,54 @@ async fn a_guest_removed_while_the_camera_is_away_opens_nothing_from_its_next_fr
     let his = opened(&recorded, owner.keyring_of(guest.exchange()).await);
     let past = his.iter().filter(|at| **at > away).count();
     assert_eq!((past, his.iter().any(|at| *at < away)), (0, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_removed_before_the_camera_finds_its_server_again_opens_nothing_new() {
+    const NAME: &str = "a_guest_removed_before_the_camera_finds_its_server_again_opens_nothing_new";
+    if !network::inside(NAME) {
+        return;
+    }
+    let mut stage = Stage::new().await;
+    let mut owner = stage.owner("+4915110000088").await;
+    let guest = TerminalKeys::generate().expect("keys");
+    owner.put_list(vec![owner.viewer(&guest)]).await;
+    owner.wait_for_wrap(&guest).await;
+    recorded_after(&owner, now()).await;
+    owner.recording.until("frames", |all| all.len() >= MIN_FRAMES).await;
+    stage.restart_server();
+    owner.put_list(Vec::new()).await;
+    let late = now() + REMOVED_WITHIN.as_micros() as u64;
+    owner.watch_again().await;
+    let recorded = recorded_after(&owner, late).await;
+    let hers = opened(&recorded, owner.keyring_of(&owner.archive()).await);
+    assert!(hers.iter().any(|at| *at > late));
+    let his = opened(&recorded, owner.keyring_of(guest.exchange()).await);
+    assert_eq!(his.iter().filter(|at| **at > late).count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_whose_time_is_over_is_cut_off() {
+    const NAME: &str = "a_guest_whose_time_is_over_is_cut_off";
+    if !network::inside(NAME) {
+        return;
+    }
+    let mut stage = Stage::new().await;
+    let mut owner = stage.owner("+4915110000089").await;
+    let guest = TerminalKeys::generate().expect("keys");
+    let side = stage.sign_in_again(&owner).await;
+    let end = now() / 1_000_000 + GUEST_SECS;
+    owner.put_list(vec![Viewer { expires: Some(end), ..owner.viewer(&guest) }]).await;
+    side.prove_by(owner.serial(), &guest).await.expect("on the list");
+    let watching = side.watch(owner.serial()).await;
+    watching.until("frames of the guest", |all| all.len() >= MIN_FRAMES).await;
+    let left = Duration::from_micros((end * 1_000_000).saturating_sub(now()));
+    watching.ended(left + CUT_WITHIN).await;
+    assert!(now() >= end * 1_000_000, "not before its time");
+    let late = end * 1_000_000 + REMOVED_WITHIN.as_micros() as u64;
+    let recorded = recorded_after(&owner, late).await;
+    let his = opened(&recorded, owner.keyring_of(guest.exchange()).await);
+    assert!(!his.is_empty() && his.iter().all(|at| *at <= late));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

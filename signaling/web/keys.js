@@ -7,7 +7,7 @@ const TERMINAL = 'terminal-key';
 const DEVICE = 'device-key:';
 const ARCHIVE = 'archive-key:';
 const CHECK = 'camera-check:';
-const VERIFIER = 'key-verifier:';
+const VERIFIER = 'device-verifier:';
 const PLACE = 'sealed-place:';
 let terminal;
 
@@ -47,16 +47,20 @@ export const hasPlace = async ({ serial, binding_epoch }) =>
 /** It does not any more. */
 export const losePlace = (serial) => store.remove(PLACE + serial);
 
+/** Public half (32 bytes) of the key derived from a device's secret, if it was entered here. */
+export const deviceVerifier = (serial) => store.get(VERIFIER + serial);
+export const keepDeviceVerifier = (serial, key) => store.put(VERIFIER + serial, key);
+
 /** `{privateKey, publicKey}` of a sealed device's secret, which signs for its owner; null without. */
 export async function ownerKey(serial) {
-  const [privateKey, publicKey] = [await store.get(DEVICE + serial), await store.get(VERIFIER + serial)];
+  const [privateKey, publicKey] = [await deviceKey(serial), await deviceVerifier(serial)];
   return privateKey && publicKey ? { privateKey, publicKey } : null;
 }
 
 /** Keeps both keys of a sealed device's secret, and the check of the camera that showed it. */
 export async function keepOwnerKeys(serial, { auth, archive, check = null }) {
   await store.put(CHECK + serial, check);
-  await store.put(VERIFIER + serial, auth.publicKey);
+  await keepDeviceVerifier(serial, auth.publicKey);
   await store.put(ARCHIVE + serial, archive);
   await store.put(DEVICE + serial, auth.privateKey);
 }

@@ -87,13 +87,12 @@ class Person {
     });
   }
 
-  /** What the list of viewers shows. */
-  async viewers() {
-    const rows = await this.at('viewer').all();
-    return Promise.all(rows.map(async (row) => ({
-      name: await row.locator('strong').textContent(),
-      current: await row.getAttribute('data-current'),
-      until: await row.locator('p').count(),
+  /** What the list of viewers shows, in one look: rows come and go. */
+  viewers() {
+    return this.page.evaluate(() => [...document.querySelectorAll('[data-testid=viewer]')].map((row) => ({
+      name: row.querySelector('strong').textContent,
+      current: row.dataset.current,
+      until: row.querySelectorAll('p').length,
     })));
   }
 }

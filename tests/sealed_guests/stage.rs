@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::DeviceSecret;
-use sightline_client::api::GenerationsWanted;
+use sightline_client::api::{ApiError, GenerationsWanted};
 use sightline_client::keys::{Binding, ExchangeKey, Keyring, TerminalKeys, Viewer, ViewerList};
 use sightline_client::secret::AuthKey;
 use sightline_relay_proto::ids::DeviceId;
@@ -19,10 +19,12 @@ use crate::support::publishers::Publisher;
 use crate::support::server::{Device, Server};
 use crate::support::terminal::Terminal;
 
-/// Longest wait for a camera's generation.
-const LIMIT: Duration = Duration::from_secs(20);
+/// Longest wait for a camera: it notices after 15 s that its server was killed.
+const LIMIT: Duration = Duration::from_secs(30);
 /// How often it is looked for.
 const POLL: Duration = Duration::from_millis(50);
+/// Pause before a camera that is away is asked for again: a terminal has an allowance of requests.
+const ASK_AGAIN: Duration = Duration::from_millis(400);
 /// Generations asked for: more than a test makes.
 const ALL: u64 = 64;
 
@@ -104,6 +106,11 @@ impl Stage {
         fs::remove_file(secret).expect("the former owner's secret");
         let camera = owner.camera.take().expect("it runs");
         self.bound(phone, device, camera).await
+    }
+
+    /// Kills the server and starts it again: every connection of a camera is gone.
+    pub(crate) fn restart_server(&mut self) {
+        self.server.crash_and_restart();
     }
 
     /// What a server could do to its own database.
@@ -226,20 +233,17 @@ impl Owner {
         let deadline = Instant::now() + LIMIT;
         let earlier = self.recording.all();
         let count = earlier.len();
-        loop {
-            let watched = self.side.grant(self.serial()).await;
-            let live = match watched {
-                Ok(grant) => self.side.api.roq_session(&grant, self.serial(), 0).await.is_ok(),
-                Err(_) => false,
-            };
-            if live {
-                break;
-            }
-            assert!(Instant::now() < deadline, "the camera does not come back");
-            tokio::time::sleep(POLL).await;
+        while let Err(error) = self.session().await {
+            assert!(Instant::now() < deadline, "the camera does not come back: {error}");
+            tokio::time::sleep(ASK_AGAIN).await;
         }
         self.recording = self.side.watch(self.serial()).await;
         self.recording.prepend(earlier);
         assert!(self.recording.all().len() >= count);
+    }
+
+    async fn session(&self) -> Result<(), ApiError> {
+        let grant = self.side.grant(self.serial()).await?;
+        self.side.api.roq_session(&grant, self.serial(), 0).await.map(drop)
     }
 }

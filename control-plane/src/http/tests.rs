@@ -1,6 +1,7 @@
 mod enc_mode;
 mod introduction;
 mod mailbox;
+mod terminal;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

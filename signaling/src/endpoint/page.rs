@@ -52,9 +52,9 @@ static FILES: &[File] = files! {
         "sealed/sframe.js", "sealed/sound.js", "sealed/speaker.js", "sealed/speaker_worklet.js",
         "sealed/start_worker.js", "sealed/terminal.js", "sealed/viewer.js",
         "sealed/viewer_list.js", "sealed/viewers.js", "sealed/window.js", "sealed/worker.js",
-        "prove.js", "scan.js", "secret.js", "session.js", "shown_secret.js", "stats.js", "store.js",
+        "scan.js", "secret.js", "session.js", "shown_secret.js", "stats.js", "store.js",
         "views/account.js", "views/bind.js", "views/dialogs.js", "views/devices.js",
-        "views/introduce.js", "views/live.js", "views/signin.js", "views/viewers.js", "whep.js";
+        "views/introduce.js", "views/key_proof.js", "views/live.js", "views/signin.js", "views/viewers.js", "whep.js";
 };
 
 /// Entity tags, in the order of [`FILES`].

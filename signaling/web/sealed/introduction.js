@@ -5,7 +5,6 @@ import { Problem, call } from '../api.js';
 import { base64url, fromBase64url } from '../dpop.js';
 import { Reader, bindingBytes, concat, equal, labelled } from './bytes.js';
 import { KEY_LEN, sha256 } from './curves.js';
-import { SealedError } from './errors.js';
 
 const COMMITMENT_LABEL = 'sightline/v1/guest-commitment';
 const CODE_LABEL = 'sightline/v1/confirmation';
@@ -112,7 +111,10 @@ export class Host {
   /** Waits for the guest; then `{digits, guest: {signing, exchange, account}}`. */
   async meet(signal) {
     const reveal = fromBase64url(await heard(this.#code, 'reveal', signal));
-    if (!equal(await commitmentOf(reveal), this.#commitment)) throw new SealedError('other-keys');
+    if (!equal(await commitmentOf(reveal), this.#commitment)) {
+      await this.decide(false).catch(() => {});
+      throw new Problem('sealed-other-keys');
+    }
     const guest = { ...readReveal(reveal), account: this.#account };
     return { digits: await digitsOf(this.#reply, reveal), guest };
   }

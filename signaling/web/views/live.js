@@ -10,10 +10,10 @@ import { SealedPlayer, wasSealed } from '../sealed/player.js';
 import { padlock } from '../sealed/padlock.js';
 import { sealedTerminal } from '../sealed/terminal.js';
 import { admitThis } from '../sealed/viewers.js';
-import { proveKey } from '../prove.js';
 import { figures } from '../stats.js';
 import { Player } from '../whep.js';
 import { consentDialog, secretDialog, smsDialog } from './dialogs.js';
+import { prove } from './key_proof.js';
 
 /** Pause between readings, milliseconds. */
 const STATS_MS = 1000;
@@ -253,9 +253,8 @@ class Live {
     }
   }
 
-  #prove(key, terminal) {
-    const { serial, channel, context } = this;
-    return proveKey({ serial, channel, serverName: context.server.server_name }, key, terminal);
+  #prove(key, listed) {
+    return prove(this.context.server, this, key, listed);
   }
 
   /** What the server says of the device; its name and protection go to the heading. */

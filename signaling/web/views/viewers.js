@@ -6,7 +6,6 @@ import { busy, h, toast } from '../dom.js';
 import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
 import * as keys from '../keys.js';
-import { proveKey } from '../prove.js';
 import { equal } from '../sealed/bytes.js';
 import { Host } from '../sealed/introduction.js';
 import { trusted } from '../sealed/player.js';
@@ -14,6 +13,7 @@ import { sealedTerminal } from '../sealed/terminal.js';
 import { GUEST_SCOPES, admit, admitThis, remove, viewersOf } from '../sealed/viewers.js';
 import * as store from '../store.js';
 import { ask, problemLine, secretDialog, showProblem } from './dialogs.js';
+import { prove } from './key_proof.js';
 
 /** Names that the owner gave terminals; they stay in this browser. */
 const NAME = 'viewer-name:';
@@ -59,11 +59,10 @@ async function start(view) {
 }
 
 async function typed({ context, serial, device }) {
-  const prove = (key) => proveKey({ serial, channel: 0, serverName: context.server.server_name }, key)
-    .catch((problem) => {
-      throw problem.status === 403 ? { key: 'secret.refused' } : problem;
-    });
-  const made = await secretDialog(serial, prove, context.server.development);
+  const tried = (key) => prove(context.server, { serial }, key).catch((problem) => {
+    throw problem.status === 403 ? { key: 'secret.refused' } : problem;
+  });
+  const made = await secretDialog(serial, tried, context.server.development);
   if (made && device) await keys.keepOwnerKeys(serial, made);
   return made?.auth ?? null;
 }
@@ -102,15 +101,20 @@ async function letIn({ device, auth }) {
   }, () => abort.abort());
   if (!asked) return false;
   const { host, met } = asked.result;
-  const same = await compare(met.digits, 'viewers.compareGuest');
-  if (same) {
-    const expires = asked.days ? BigInt(Math.floor(Date.now() / 1000) + asked.days * DAY) : 0n;
-    await admit(device, auth, { ...met.guest, scopes: GUEST_SCOPES, expires });
-    if (asked.name) await store.put(NAME + base64url(met.guest.signing), asked.name);
-    toast('viewers.added');
+  let added = false;
+  try {
+    if (await compare(met.digits, 'viewers.compareGuest')) {
+      const expires = asked.days ? BigInt(Math.floor(Date.now() / 1000) + asked.days * DAY) : 0n;
+      await admit(device, auth, { ...met.guest, scopes: GUEST_SCOPES, expires });
+      if (asked.name) await store.put(NAME + base64url(met.guest.signing), asked.name);
+      added = true;
+      toast('viewers.added');
+    }
+  } finally {
+    // Whatever became of it, the guest is told.
+    await host.decide(added).catch(() => {});
   }
-  await host.decide(same);
-  return same;
+  return added;
 }
 
 function askCode(answer, leave) {
