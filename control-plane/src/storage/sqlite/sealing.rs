@@ -55,7 +55,7 @@ impl SealingStore for SqliteStore {
         limit: u64,
     ) -> Stored<Vec<EncModeEvent>> {
         let rows = query(
-            "SELECT mode, at FROM enc_mode_event WHERE serial = ?1 AND binding_epoch = ?2
+            "SELECT mode, subject IS NOT NULL AS ordered, at FROM enc_mode_event WHERE serial = ?1 AND binding_epoch = ?2
              ORDER BY id DESC LIMIT ?3",
         )
         .bind(serial.as_str())
@@ -70,7 +70,7 @@ impl SealingStore for SqliteStore {
                     "open" => EncMode::Open,
                     _ => return Err(StoreError::Inconsistent("a mode")),
                 };
-                Ok(EncModeEvent { mode, at: row.num("at")? })
+                Ok(EncModeEvent { mode, ordered: row.num("ordered")? == 1, at: row.num("at")? })
             })
             .collect()
     }
