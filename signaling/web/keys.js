@@ -6,6 +6,7 @@ import * as store from './store.js';
 const TERMINAL = 'terminal-key';
 const DEVICE = 'device-key:';
 const ARCHIVE = 'archive-key:';
+const VERIFIER = 'device-verifier:';
 let terminal;
 
 /** This terminal's P-256 key, made at the first visit: {privateKey, jwk, thumbprint}. */
@@ -29,7 +30,12 @@ export const keepDeviceKey = (serial, key) => store.put(DEVICE + serial, key);
 export async function forgetDeviceKey(serial) {
   await store.remove(DEVICE + serial);
   await store.remove(ARCHIVE + serial);
+  await store.remove(VERIFIER + serial);
 }
+
+/** Public half (32 bytes) of the key derived from a device's secret, if it was entered here. */
+export const deviceVerifier = (serial) => store.get(VERIFIER + serial);
+export const keepDeviceVerifier = (serial, key) => store.put(VERIFIER + serial, key);
 
 /** The X25519 key of a sealed device's secret, if it was entered here: {privateKey, publicKey}. */
 export const archiveKey = (serial) => store.get(ARCHIVE + serial);

@@ -1,9 +1,9 @@
 // The page's live view of a sealed camera in Chromium, against answers that the test writes.
 //
 // Reads one JSON object from standard input:
-//   {"policy", "secret", "answers": {"METHOD /path": body, ...}, "visits": [{"device", "session"}, ...]}
+//   {"policy", "secret", "answers": {"METHOD /path": body, ...}, "visits": [{"device", "session", "mode"}, ...]}
 // A visit opens the live view of the first device as the server would describe it. Prints for each
-// {"state", "problem", "asked" (paths), "recipients", "canvas", "padlock", "texts"}.
+// {"state", "problem", "asked" (paths), "recipients", "canvas", "padlock", "texts", "note"}.
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ function challenge(request, { serial, server }) {
   return { challenge_id: 'one', message: Buffer.from(lines.join('\n')).toString('base64url') };
 }
 
-async function visit(context, origin, { answers, secret }, { device, session }) {
+async function visit(context, origin, { answers, secret }, { device, session, mode }) {
   const page = await context.newPage();
   const seen = { asked: [], recipients: [] };
   await page.route('**/v1/**', async (route) => {
@@ -37,6 +37,7 @@ async function visit(context, origin, { answers, secret }, { device, session }) 
     const given = {
       'GET /v1/devices': { items: [device] },
       [`POST /v1/webtransport-sessions/${device.serial}/0`]: session,
+      [`GET /v1/devices/${device.serial}/enc-mode`]: mode,
       ...answers,
     };
     let body = given[name];
@@ -65,6 +66,7 @@ async function visit(context, origin, { answers, secret }, { device, session }) 
   }
   seen.problem = await at('live-state').getAttribute('data-problem');
   seen.canvas = await at('canvas').count();
+  seen.note = (await at('opened-note').count()) ? await at('opened-note').textContent() : null;
   seen.padlock = await at('padlock').getAttribute('data-mode').catch(() => null);
   await at('padlock').locator('summary').click();
   const text = () => at('padlock-text').innerText();

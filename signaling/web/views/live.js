@@ -6,12 +6,14 @@ import { has } from '../i18n.js';
 import * as icons from '../icons.js';
 import { pause, stepFor, through } from '../flow.js';
 import * as keys from '../keys.js';
-import { SealedPlayer, wasSealed } from '../sealed/player.js';
+import { allowClear, noteOrder } from '../sealed/owners_word.js';
+import { SealedPlayer } from '../sealed/player.js';
 import { padlock } from '../sealed/padlock.js';
-import { answer } from '../secret.js';
 import { figures } from '../stats.js';
 import { Player } from '../whep.js';
 import { consentDialog, secretDialog, smsDialog } from './dialogs.js';
+import { prove } from './key_proof.js';
+import { openedNote } from './sealing.js';
 
 /** Pause between readings, milliseconds. */
 const STATS_MS = 1000;
@@ -55,6 +57,7 @@ class Live {
     const controls = h('div', { class: 'controls', role: 'group', label: 'live.controls' }, this.halt, this.sound, h('span', { class: 'grow' }), this.full);
     this.stage = h('div', { class: 'stage', testid: 'stage' }, this.video, this.badge, this.overlay, controls);
     this.mode = h('div', { class: 'mode-line', testid: 'live-mode' });
+    this.opened = h('div');
     this.leftOut = h('p', { class: 'hint', testid: 'left-out', hidden: true });
     this.name = h('h1', {}, serial);
     const rows = FIGURES.map((name) => {
@@ -64,7 +67,7 @@ class Live {
     this.element = h('section', { class: 'page live' },
       h('div', { class: 'row heading' }, h('a', { class: 'button quiet icon-button', href: '#/devices', label: 'common.back', testid: 'back' }, icons.back()),
         h('div', { class: 'grow' }, this.name, h('p', { class: 'muted mono small' }, `${serial} · ${channel}`)), this.mode),
-      h('div', { class: 'live-grid' }, this.stage,
+      this.opened, h('div', { class: 'live-grid' }, this.stage,
         h('aside', { class: 'card figures' }, h('h2', { t: 'live.figures' }), h('dl', {}, ...rows), this.leftOut)));
   }
 
@@ -99,6 +102,8 @@ class Live {
         if (!problem.wait) return this.#failed(run, problem);
         this.#state('waiting', `problem.${problem.name}`);
       }
+      // Its owner may have sealed or opened it, which ends the picture.
+      this.device = null;
       await this.#sleep(run, Math.max(pause(attempt), run.retryAfter ?? 0));
       run.retryAfter = 0;
       attempt += 1;
@@ -143,7 +148,8 @@ class Live {
   async #start(run, grant) {
     const { serial, channel, device } = this;
     const sealed = device?.sealed;
-    if (device && !sealed && (await wasSealed(device))) throw new Problem('sealed-downgraded');
+    if (sealed) noteOrder(device);
+    else await allowClear(device);
     run.player?.stop();
     run.player = sealed ? new SealedPlayer() : new Player();
     this.#picture(sealed);
@@ -227,21 +233,13 @@ class Live {
     const made = await secretDialog(this.serial, prove, this.context.server.development);
     if (!made) return false;
     await keys.keepDeviceKey(this.serial, made.auth.privateKey);
+    await keys.keepDeviceVerifier(this.serial, made.auth.publicKey);
     if (this.device?.sealed) await keys.keepArchiveKey(this.serial, made.archive);
     return true;
   }
 
-  async #prove(key) {
-    const path = `/v1/devices/${encodeURIComponent(this.serial)}`;
-    const challenge = await call('POST', `${path}/key-challenge`, { channel: this.channel });
-    const expected = {
-      serverName: this.context.server.server_name,
-      terminal: (await keys.terminalKey()).thumbprint,
-      serial: this.serial,
-      channel: this.channel,
-    };
-    const signature = await answer(key, challenge.message, expected);
-    await call('POST', `${path}/key-proof`, { challenge_id: challenge.challenge_id, signature });
+  #prove(key) {
+    return prove(this.context.server, this, key);
   }
 
   /** What the server says of the device; its name and protection go to the heading. */
@@ -257,6 +255,7 @@ class Live {
     if (!device) throw new Problem('device-not-bound');
     this.name.textContent = device.name || device.serial;
     this.mode.replaceChildren(padlock(device.sealed));
+    this.opened.replaceChildren(...[openedNote(device)].filter(Boolean));
     return device;
   }
 
