@@ -4,7 +4,7 @@
 mod support;
 
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
@@ -199,10 +199,13 @@ async fn an_owner_switches_sealing_off_and_on_and_everything_follows() {
     });
 
     world.order("open");
+    let ordered = Instant::now();
     wait_for("the end of the sealed session", LIMIT, || sealed.ended().then_some(()));
+    println!("the sealed viewer had ended {} ms after the order", ordered.elapsed().as_millis());
     let seen = sealed.finish();
     seen.judge(&device.serial, 1).unwrap_or_else(|why| panic!("{why}\n{}", seen.said));
     world.wait_until_streams(0, 1);
+    println!("open pictures came {} ms after the order", ordered.elapsed().as_millis());
     let facts = world.facts().await;
     assert_eq!((&facts["sealed"], &facts["can_seal"]), (&false.into(), &true.into()));
     assert!(facts["opened_at"].is_u64(), "{facts}");
