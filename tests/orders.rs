@@ -15,7 +15,7 @@ use sightline_grant::requirement;
 use self::support::network;
 use self::support::process::{self, Process, wait_for};
 use self::support::publishers::{FPS, Publisher, script};
-use self::support::server::{Device, ORIGIN, Server};
+use self::support::server::{Device, HTTPS_ORIGIN, ORIGIN, Server, sightline};
 use self::support::terminal::{Terminal, Token};
 use self::support::viewers::{Viewer, watch_command};
 
@@ -335,6 +335,37 @@ async fn a_new_owner_starts_sealed_whatever_the_former_one_ordered() {
     assert_eq!(world.whep().await, (406, "wrong-protection".to_owned()));
     world.folder = tempfile::tempdir().expect("a temporary folder");
     world.decodes(Viewer::Watch).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_device_secret_seals_again() {
+    const NAME: &str = "a_new_device_secret_seals_again";
+    if !network::inside(NAME) {
+        return;
+    }
+    let mut world = World::new().await;
+    world.decodes(Viewer::Watch).await;
+    world.order("open");
+    world.wait_until_streams(0, 1);
+    world.camera.stop();
+    let agent = world.device.agent.as_ref().expect("an agent");
+    let mut command = sightline();
+    command
+        .args(["camera", "--testcard", "--serial", &world.device.serial, "--mode", "sealed"])
+        .args(["--server", HTTPS_ORIGIN, "--new-secret", "--width", "640", "--height", "360"])
+        .arg("--ca")
+        .arg(agent.join("ca.pem"))
+        .arg("--folder")
+        .arg(agent);
+    let camera = Process::start("anew", world.folder.path(), &mut command, process::Output::File);
+    world.camera = camera;
+    world.wait_until_streams(1, 0);
+    assert_eq!(world.facts().await["sealed"], true);
+    let held = world.enc_mode().await;
+    let newest = &held["history"][0];
+    assert_eq!((&newest["mode"], &newest["by"]), (&"sealed".into(), &"new_key".into()), "{held}");
+    assert_eq!((&held["sequence"], &held["order"]), (&0.into(), &Value::Null));
+    assert_eq!(world.told().await, ["sealing_on", "sealing_off"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
