@@ -32,9 +32,12 @@ fn base64(vectors: &Value, path: &str) -> String {
     B64.encode((0..hex.len()).step_by(2).map(byte).collect::<Vec<_>>())
 }
 
-/// Opens the live view once for each pair of device and session; what was seen. `entry`: how the
-/// secret comes in, and its text.
-fn journey(vectors: &Value, entry: (&str, &str), visits: &[(Value, Value)]) -> Vec<Value> {
+/// Answers of a server: the device, its media session, and its mode with the order behind it.
+type Visit = (Value, Value, Value);
+
+/// Opens the live view once for each visit; what was seen. `entry`: how the secret comes in, and its
+/// text.
+fn journey(vectors: &Value, entry: (&str, &str), visits: &[Visit]) -> Vec<Value> {
     let archive = base64(vectors, "/device_secret/archive_public");
     let generation = json!({
         "generation": vectors["generation"]["generation"],
@@ -42,7 +45,9 @@ fn journey(vectors: &Value, entry: (&str, &str), visits: &[(Value, Value)]) -> V
     });
     let visits: Vec<_> = visits
         .iter()
-        .map(|(device, session)| json!({ "device": device, "session": session }))
+        .map(
+            |(device, session, mode)| json!({ "device": device, "session": session, "mode": mode }),
+        )
         .collect();
     let request = json!({
         "policy": POLICY, entry.0: entry.1, "visits": visits,
@@ -84,6 +89,13 @@ fn session(sealed: bool) -> Value {
     })
 }
 
+/// What a server says of a mode: open, by this order.
+fn mode(sequence: u64, order: Option<&str>) -> Value {
+    json!({
+        "mode": "open", "binding_epoch": 3, "sequence": sequence, "order": order, "history": [],
+    })
+}
+
 fn asked(seen: &Value, name: &str) -> bool {
     let asked = seen["asked"].as_array().expect("requests");
     asked.iter().any(|one| one.as_str().is_some_and(|one| one.starts_with(name)))
@@ -102,11 +114,11 @@ fn a_sealed_camera_is_opened_with_its_secret_and_never_watched_as_an_open_one() 
         &vectors,
         ("secret", secret),
         &[
-            (device(true, &camera), session(true)),
-            (device(true, &camera), session(false)),
-            (device(false, &camera), session(false)),
-            (device(true, &other), session(true)),
-            (nameless, session(true)),
+            (device(true, &camera), session(true), mode(0, None)),
+            (device(true, &camera), session(false), mode(0, None)),
+            (device(false, &camera), session(false), mode(0, None)),
+            (device(true, &other), session(true), mode(0, None)),
+            (nameless, session(true), mode(0, None)),
         ],
     );
 
@@ -162,11 +174,61 @@ fn a_camera_that_did_not_show_the_secret_is_refused_at_the_first_visit() {
     let shown = ShownSecret { secret, check: Some(CameraCheck::of(&camera)) };
     let (typed, scanned) = (shown.text().into_inner(), shown.picture("CAM-1").into_inner());
     for entry in [("secret", typed.as_str()), ("scanned", scanned.as_str())] {
-        let other = [(device(true, &B64.encode([7; 32])), session(true))];
+        let other = [(device(true, &B64.encode([7; 32])), session(true), mode(0, None))];
         let seen = &journey(&vectors, entry, &other)[0];
         assert_eq!(seen["problem"], "sealed-camera-changed", "{seen}");
-        let right = [(device(true, &B64.encode(camera)), session(true))];
+        let right = [(device(true, &B64.encode(camera)), session(true), mode(0, None))];
         let seen = &journey(&vectors, entry, &right)[0];
         assert_eq!((&seen["state"], &seen["typed"]), (&json!("reconnecting"), &json!(true)));
+    }
+}
+
+#[test]
+fn a_camera_that_was_sealed_is_watched_in_clear_on_its_owners_signed_order_only() {
+    let vectors = vectors();
+    let camera = base64(&vectors, "/generation/camera_public");
+    let device = |sealed: bool| {
+        json!({
+            "serial": "CAM-1", "name": "Door", "channels": 1, "role": "owner", "key_ready": true,
+            "binding_epoch": 3, "sealed": sealed, "can_seal": true, "identity": camera,
+            "opened_at": if sealed { Value::Null } else { json!(1_800_000_000) },
+        })
+    };
+    let session = json!({ "path": "/v1/live?ticket=1", "port": 40009, "expires_in": 30, "tracks": [], "sealed": true });
+    let order = base64(&vectors, "/sealing_order/signed_order");
+    let bytes = B64.decode(&order).expect("base64url");
+    let changed = |at: usize| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        B64.encode(bytes)
+    };
+    let (flipped, newer) = (changed(bytes.len() - 1), changed(22));
+    let visit =
+        |sealed: bool, order: Option<&str>| (device(sealed), session.clone(), mode(4, order));
+    let secret = vectors["device_secret"]["text"].as_str().expect("a text");
+    let seen = journey(
+        &vectors,
+        ("secret", secret),
+        &[
+            visit(true, None),
+            visit(false, None),
+            visit(false, Some(&flipped)),
+            visit(false, Some(&newer)),
+            visit(false, Some(&order)),
+            visit(false, Some(&order)),
+            visit(false, None),
+        ],
+    );
+    assert_eq!((&seen[0]["state"], &seen[0]["note"]), (&json!("reconnecting"), &Value::Null));
+    for forged in [&seen[1], &seen[2], &seen[3], &seen[6]] {
+        let shown = (&forged["state"], &forged["problem"]);
+        assert_eq!(shown, (&json!("failed"), &json!("sealed-downgraded")), "{forged}");
+        assert!(!asked(forged, "POST /v1/whep"), "{forged}");
+    }
+    for open in [&seen[4], &seen[5]] {
+        assert!(asked(open, "POST /v1/whep/CAM-1/0"), "{open}");
+        assert_eq!(open["padlock"], "open");
+        let note = open["note"].as_str().expect("a note");
+        assert!(note.contains("switched sealing off on") && note.contains("2027"), "{note}");
     }
 }

@@ -196,7 +196,8 @@ pub trait MailboxStore {
 #[async_trait]
 pub trait SealingStore {
     /// Puts an order in force, if the account owns the device under that binding and key, and the
-    /// sequence is above the one in force; keeps the act and tells who may watch.
+    /// sequence is above the one in force; keeps the act, and tells who may watch if it changes the
+    /// mode.
     async fn order_put(&self, account: &AccountId, order: &NewOrder, now: u64) -> Stored<OrderPut>;
     /// What was ordered under a binding, newest first, at most `limit`.
     async fn enc_history(

@@ -98,6 +98,7 @@ impl Sealing {
             keys: None,
             sealer: None,
             upload: None,
+            unstored: None,
             outlet,
         };
         tokio::spawn(worker.run(source, heard, requests, stop));
@@ -111,6 +112,8 @@ struct Worker {
     keys: Option<CameraKeys>,
     sealer: Option<FrameSealer>,
     upload: Option<Upload>,
+    /// The owner's order that could not be stored yet, and so is not in force.
+    unstored: Option<Vec<u8>>,
     /// Tracks of which a frame was dropped: they go on at a keyframe.
     broken: Vec<bool>,
     outlet: Outlet,
@@ -166,7 +169,7 @@ impl Worker {
             News::List(bytes) => self.take_list(&bytes),
             // Nobody waits any more if the connection is gone again.
             News::Told(done) => drop(done.send(())),
-            News::Order(bytes) => self.take_order(&bytes),
+            News::Order(bytes) => self.take_order(bytes),
         }
     }
 
@@ -195,10 +198,11 @@ impl Worker {
     }
 
     /// Obeys an order that the owner has signed. Whatever else the server hands out changes nothing.
-    fn take_order(&mut self, bytes: &[u8]) {
+    fn take_order(&mut self, bytes: Vec<u8>) {
         let path = self.state_path();
         let Some(keys) = &mut self.keys else { return };
-        match keys.take_order(bytes, |state| write_private(&path, state)) {
+        self.unstored = None;
+        match keys.take_order(&bytes, |state| write_private(&path, state)) {
             Ok(()) => {
                 let sealed = keys.sealed();
                 tracing::info!(sealed, "the owner's sealing order is in force");
@@ -206,9 +210,13 @@ impl Worker {
             // Every start of the camera is told of the order in force.
             Err(OrderNotTaken::Refused(OrderRefused::NotNewer { offered, held }))
                 if offered == held => {}
-            Err(error) => {
+            Err(error @ OrderNotTaken::Refused(_)) => {
                 let sealed = keys.sealed();
                 tracing::warn!(%error, sealed, "the server's sealing order is not taken");
+            }
+            Err(error @ OrderNotTaken::Store(_)) => {
+                tracing::error!(%error, "the owner's sealing order is not in force yet");
+                self.unstored = Some(bytes);
             }
         }
     }
@@ -245,7 +253,7 @@ impl Worker {
             Some(keys) if is_same(&keys) => keys,
             other => {
                 // A former owner's viewers see nothing from here on.
-                (self.sealer, self.upload) = (None, None);
+                (self.sealer, self.upload, self.unstored) = (None, None, None);
                 let suite = Suite::default();
                 match other {
                     Some(keys) => keys.rebound(binding, auth, archive),
@@ -269,6 +277,9 @@ impl Worker {
 
     /// Turns to the mode in force, makes a generation when one is due, and ends what may not go on.
     fn look(&mut self) {
+        if let Some(order) = self.unstored.take() {
+            self.take_order(order);
+        }
         if !self.turn() {
             return;
         }

@@ -27,7 +27,7 @@ pub(super) async fn check(
     let word = if epoch == pinned.binding_epoch { pinned.word() } else { OwnersWord::default() };
     let order = match asker.api.enc_mode(asker.access, asker.serial).await {
         Ok(held) => held.order,
-        Err(error) if error.problem() == Some("device-open") => None,
+        Err(error) if matches!(error.problem(), Some("device-open" | "device-not-bound")) => None,
         Err(error) => return Err(error.to_string()),
     };
     let binding = Binding { serial, epoch };

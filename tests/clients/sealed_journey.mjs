@@ -1,9 +1,10 @@
 // The page's live view of a sealed camera in Chromium, against answers that the test writes.
 //
 // Reads one JSON object from standard input:
-//   {"policy", "secret" or "scanned" (text of a picture code), "answers": {"METHOD /path": body, ...}, "visits": [{"device", "session"}, ...]}
+//   {"policy", "secret" or "scanned" (text of a picture code), "answers": {"METHOD /path": body, ...},
+//    "visits": [{"device", "session", "mode"}, ...]}
 // A visit opens the live view of the first device as the server would describe it. Prints for each
-// {"state", "problem", "asked" (paths), "recipients", "canvas", "padlock", "texts"}.
+// {"state", "problem", "asked" (paths), "recipients", "canvas", "padlock", "texts", "note"}.
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -35,7 +36,7 @@ function readsPictureCodes(text) {
   };
 }
 
-async function visit(context, origin, { answers, secret, scanned }, { device, session }) {
+async function visit(context, origin, { answers, secret, scanned }, { device, session, mode }) {
   const page = await context.newPage();
   if (scanned) await page.addInitScript(readsPictureCodes, scanned);
   const seen = { asked: [], recipients: [] };
@@ -47,6 +48,7 @@ async function visit(context, origin, { answers, secret, scanned }, { device, se
     const given = {
       'GET /v1/devices': { items: [device] },
       [`POST /v1/webtransport-sessions/${device.serial}/0`]: session,
+      [`GET /v1/devices/${device.serial}/enc-mode`]: mode,
       ...answers,
     };
     let body = given[name];
@@ -79,6 +81,7 @@ async function visit(context, origin, { answers, secret, scanned }, { device, se
   }
   seen.problem = await at('live-state').getAttribute('data-problem');
   seen.canvas = await at('canvas').count();
+  seen.note = (await at('opened-note').count()) ? await at('opened-note').textContent() : null;
   seen.padlock = await at('padlock').getAttribute('data-mode').catch(() => null);
   await at('padlock').locator('summary').click();
   const text = () => at('padlock-text').innerText();

@@ -47,7 +47,10 @@ fn answer(state: EncModeState) -> Json<Value> {
     let history: Vec<_> = state
         .history
         .into_iter()
-        .map(|event| json!({ "mode": event.mode, "at": event.at }))
+        .map(|event| {
+            let by = if event.ordered { "owner" } else { "new_key" };
+            json!({ "mode": event.mode, "by": by, "at": event.at })
+        })
         .collect();
     Json(json!({
         "mode": state.mode,

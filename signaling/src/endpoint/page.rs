@@ -47,14 +47,16 @@ static FILES: &[File] = files! {
         "keys.js", "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
         "sealed/codec.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",
         "sealed/generation.js", "sealed/gop_stream.js", "sealed/hpke.js", "sealed/introduction.js",
-        "sealed/keyring.js", "sealed/lane.js", "sealed/mailbox.js", "sealed/opener.js", "sealed/padlock.js",
-        "sealed/player.js", "sealed/playout.js", "sealed/screen.js", "sealed/session_keys.js",
+        "sealed/keyring.js", "sealed/lane.js", "sealed/mailbox.js", "sealed/opener.js",
+        "sealed/order.js", "sealed/owners_word.js", "sealed/padlock.js", "sealed/player.js",
+        "sealed/playout.js", "sealed/screen.js", "sealed/session_keys.js",
         "sealed/sframe.js", "sealed/sound.js", "sealed/speaker.js", "sealed/speaker_worklet.js",
         "sealed/start_worker.js", "sealed/terminal.js", "sealed/viewer.js",
         "sealed/viewer_list.js", "sealed/viewers.js", "sealed/window.js", "sealed/worker.js",
         "scan.js", "secret.js", "session.js", "shown_secret.js", "stats.js", "store.js",
         "views/account.js", "views/bind.js", "views/dialogs.js", "views/devices.js",
-        "views/introduce.js", "views/key_proof.js", "views/live.js", "views/signin.js", "views/viewers.js", "whep.js";
+        "views/introduce.js", "views/key_proof.js", "views/live.js", "views/sealing.js",
+        "views/signin.js", "views/viewers.js", "whep.js";
 };
 
 /// Entity tags, in the order of [`FILES`].

@@ -1,5 +1,5 @@
-// What the server keeps for owners and viewers of sealed devices: viewer lists and generations. It
-// can read neither lists that it did not get from an owner nor any key.
+// What the server keeps for owners and viewers of sealed devices: viewer lists, sealing orders and
+// generations. It can make neither lists nor orders in an owner's place, and read no key.
 
 import { call } from '../api.js';
 import { base64url, fromBase64url } from '../dpop.js';
@@ -43,3 +43,22 @@ export async function newestGenerations(serial, { channel, recipient, from, coun
   }
   return found;
 }
+
+/**
+ * `{mode, epoch, sequence, order, history}` of a device of the account: epoch and sequence are bigints,
+ * the order its signed bytes, or null without one. Check them. History is newest first.
+ */
+export async function encMode(serial) {
+  const held = await call('GET', `${device(serial)}/enc-mode`);
+  return {
+    mode: held.mode,
+    epoch: BigInt(held.binding_epoch),
+    sequence: BigInt(held.sequence),
+    order: held.order ? fromBase64url(held.order) : null,
+    history: held.history,
+  };
+}
+
+/** Hands in a signed order of this mode (`open`, `sealed`). */
+export const putEncMode = (serial, mode, order) =>
+  call('PUT', `${device(serial)}/enc-mode`, { mode, order: base64url(order) });

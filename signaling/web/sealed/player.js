@@ -44,12 +44,6 @@ export async function trusted({ serial, binding_epoch, identity }) {
   return facts;
 }
 
-/** Whether a device that the server calls open was sealed under this binding. */
-export async function wasSealed({ serial, binding_epoch }) {
-  const known = await pinned(serial);
-  return Boolean(known) && known.epoch === BigInt(binding_epoch);
-}
-
 /**
  * Events: `picture` at the first one, `lost` when the connection is gone, `ended` when the server
  * said goodbye, `refused` and `delayed` with the worker's words as `detail`.

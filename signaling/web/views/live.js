@@ -6,7 +6,8 @@ import { has } from '../i18n.js';
 import * as icons from '../icons.js';
 import { pause, stepFor, through } from '../flow.js';
 import * as keys from '../keys.js';
-import { SealedPlayer, wasSealed } from '../sealed/player.js';
+import { allowClear, noteOrder } from '../sealed/owners_word.js';
+import { SealedPlayer } from '../sealed/player.js';
 import { padlock } from '../sealed/padlock.js';
 import { sealedTerminal } from '../sealed/terminal.js';
 import { admitThis } from '../sealed/viewers.js';
@@ -14,6 +15,7 @@ import { figures } from '../stats.js';
 import { Player } from '../whep.js';
 import { consentDialog, secretDialog, smsDialog } from './dialogs.js';
 import { prove } from './key_proof.js';
+import { openedNote } from './sealing.js';
 
 /** Pause between readings, milliseconds. */
 const STATS_MS = 1000;
@@ -57,6 +59,7 @@ class Live {
     const controls = h('div', { class: 'controls', role: 'group', label: 'live.controls' }, this.halt, this.sound, h('span', { class: 'grow' }), this.full);
     this.stage = h('div', { class: 'stage', testid: 'stage' }, this.video, this.badge, this.overlay, controls);
     this.mode = h('div', { class: 'mode-line', testid: 'live-mode' });
+    this.opened = h('div');
     this.leftOut = h('p', { class: 'hint', testid: 'left-out', hidden: true });
     this.name = h('h1', {}, serial);
     const rows = FIGURES.map((name) => {
@@ -66,7 +69,7 @@ class Live {
     this.element = h('section', { class: 'page live' },
       h('div', { class: 'row heading' }, h('a', { class: 'button quiet icon-button', href: '#/devices', label: 'common.back', testid: 'back' }, icons.back()),
         h('div', { class: 'grow' }, this.name, h('p', { class: 'muted mono small' }, `${serial} · ${channel}`)), this.mode),
-      h('div', { class: 'live-grid' }, this.stage,
+      this.opened, h('div', { class: 'live-grid' }, this.stage,
         h('aside', { class: 'card figures' }, h('h2', { t: 'live.figures' }), h('dl', {}, ...rows), this.leftOut)));
   }
 
@@ -101,6 +104,8 @@ class Live {
         if (!problem.wait) return this.#failed(run, problem);
         this.#state('waiting', `problem.${problem.name}`);
       }
+      // Its owner may have sealed or opened it, which ends the picture.
+      this.device = null;
       await this.#sleep(run, Math.max(pause(attempt), run.retryAfter ?? 0));
       run.retryAfter = 0;
       attempt += 1;
@@ -145,7 +150,8 @@ class Live {
   async #start(run, grant) {
     const { serial, channel, device } = this;
     const sealed = device?.sealed;
-    if (device && !sealed && (await wasSealed(device))) throw new Problem('sealed-downgraded');
+    if (sealed) noteOrder(device);
+    else await allowClear(device);
     run.player?.stop();
     run.player = sealed ? new SealedPlayer() : new Player();
     this.#picture(sealed);
@@ -231,6 +237,7 @@ class Live {
     if (!made) return false;
     if (!this.device?.sealed) {
       await keys.keepDeviceKey(this.serial, made.auth.privateKey);
+      await keys.keepDeviceVerifier(this.serial, made.auth.publicKey);
       return true;
     }
     await keys.keepOwnerKeys(this.serial, made);
@@ -270,6 +277,7 @@ class Live {
     if (!device) throw new Problem('device-not-bound');
     this.name.textContent = device.name || device.serial;
     this.mode.replaceChildren(padlock(device.sealed));
+    this.opened.replaceChildren(...[openedNote(device)].filter(Boolean));
     return device;
   }
 

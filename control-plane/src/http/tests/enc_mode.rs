@@ -150,6 +150,12 @@ async fn what_a_device_may_send_follows_the_order_in_force_and_is_said_everywher
     rig.cp.store_verifier(terminal(CAMERA), epoch, verifier).await.unwrap();
     assert_eq!(changes.try_recv().unwrap().as_ref(), "CAM-1");
     assert!(standing().await);
+    let history = app.call("GET", MODE, None).await.body["history"].clone();
+    let acts = history.as_array().unwrap().iter().map(|act| [&act["mode"], &act["by"]]);
+    let [owner, new_key] = [&json!("owner"), &json!("new_key")];
+    let [open, sealed] = [&json!("open"), &json!("sealed")];
+    let expected = [[sealed, new_key], [open, owner], [sealed, owner], [open, owner]];
+    assert_eq!(acts.collect::<Vec<_>>(), expected);
     rig.cp.deliver_outbox().await.unwrap();
     let told = rig.cp.messages(&anna.session).await.unwrap();
     let kinds: Vec<_> = told.iter().map(|shown| shown.message.kind.as_str()).collect();

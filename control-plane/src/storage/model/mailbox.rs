@@ -186,6 +186,8 @@ pub enum OrderPut {
 pub struct EncModeEvent {
     /// Mode from then on.
     pub mode: EncMode,
+    /// Its owner ordered that; else a new key has ended the former order.
+    pub ordered: bool,
     /// Unix seconds.
     pub at: u64,
 }
