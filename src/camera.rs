@@ -3,6 +3,7 @@
 
 mod sealing;
 mod secret;
+mod send_log;
 mod source;
 
 use std::net::SocketAddr;
@@ -59,6 +60,9 @@ pub(crate) struct CameraArgs {
     /// End when standard input ends
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
+    /// Write when each picture was handed to the transport
+    #[arg(long, hide = true)]
+    send_log: Option<PathBuf>,
     #[command(flatten)]
     source: source::SourceArgs,
 }
@@ -129,6 +133,10 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     let ending = tokio::spawn(end_of_life(args.until_stdin_ends, stop.clone()));
     tracing::info!(serial = args.serial, mode = args.mode, "the camera runs");
 
+    let source = match &args.send_log {
+        Some(path) => send_log::logged(source, path)?,
+        None => source,
+    };
     let server = args.server.clone();
     let channel = args.channel;
     let open = || {
