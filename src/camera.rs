@@ -6,6 +6,7 @@ mod outlet;
 mod returned;
 mod sealing;
 mod secret;
+mod send_log;
 mod source;
 
 use std::net::SocketAddr;
@@ -64,6 +65,9 @@ pub(crate) struct CameraArgs {
     /// End when standard input ends
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
+    /// Write when each picture was handed to the transport
+    #[arg(long, hide = true)]
+    send_log: Option<PathBuf>,
     #[command(flatten)]
     source: source::SourceArgs,
 }
@@ -137,6 +141,10 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
 
     let (mut frames, mut dropped) = (0, 0);
     while let Some(Period { mode, source, over }) = periods.recv().await {
+        let source = match &args.send_log {
+            Some(path) => send_log::logged(source, path)?,
+            None => source,
+        };
         let announce = match mode {
             Mode::Open => RoqTrack::announce,
             Mode::Sealed => RoqTrack::announce_sealed,

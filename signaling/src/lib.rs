@@ -19,6 +19,7 @@ mod replay;
 mod router;
 mod state;
 
+pub use endpoint::page::page_hashes;
 pub use facts::{Hashes, Ports, ServerFacts};
 pub use language::Language;
 pub use origin::Hosts;

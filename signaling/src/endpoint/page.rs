@@ -22,6 +22,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; 
 /// What the page may use of the browser.
 const PERMISSIONS: &str = "camera=(self), geolocation=(), microphone=(), payment=(), usb=()";
 
+/// The page itself, which is served at the root.
+const INDEX: &str = "index.html";
+
 struct File {
     path: &'static str,
     kind: &'static str,
@@ -69,13 +72,30 @@ static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
     FILES.iter().map(tag).collect()
 });
 
+/// SHA-256 of every file of the page by the path at which it is served, in the order of the paths:
+/// for comparing what a server hands out with what its release says.
+#[must_use]
+pub fn page_hashes() -> Vec<(String, [u8; 32])> {
+    let hash = |file: &File| {
+        let path = match file.path {
+            INDEX => "/".to_owned(),
+            path => format!("/assets/{path}"),
+        };
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, file.text.as_bytes());
+        (path, hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+    };
+    let mut hashes: Vec<_> = FILES.iter().map(hash).collect();
+    hashes.sort();
+    hashes
+}
+
 pub(crate) async fn index(
     State(signaling): State<Arc<Signaling>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     let policy = policy(signaling.facts.ports, &uri, &headers);
-    serve("index.html", policy, &headers).unwrap_or_else(IntoResponse::into_response)
+    serve(INDEX, policy, &headers).unwrap_or_else(IntoResponse::into_response)
 }
 
 pub(crate) async fn asset(

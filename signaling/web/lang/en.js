@@ -137,7 +137,7 @@ export const en = {
   'padlock.sealedSeen': 'Not hidden from the operator: when and how much is sent, codec, keyframes and capture times, and who may watch.',
   'padlock.sealedGuests': 'Whoever was let in keeps what they could open until they are removed.',
   'padlock.sealedFirst': 'Which key the camera signs with is learnt from the operator at the first view and remembered here; another one is refused until the camera is bound anew.',
-  'padlock.sealedPage': 'Not protected against: this page itself comes from the operator. One who serves a changed page could read the secret that you type.',
+  'padlock.sealedPage': 'Not protected against: this page itself comes from the operator. One who serves a changed page could read the secret that you type. Which page belongs to a release is told by sightline --page-hashes.',
   'padlock.sealedWatch': 'The program sightline watch does not come from the operator’s page and does without this trust.',
   'padlock.open': 'This camera does not encrypt for its viewers. The way to the server and from it is protected; on the server the operator could see pictures and hear sound.',
   'padlock.openHow': 'A camera behind the Sightline agent can be sealed.',

@@ -137,7 +137,7 @@ export const zh = {
   'padlock.sealedSeen': '运营者仍可看到：发送的时间和数据量、编码格式、关键帧和拍摄时间，以及哪些人可以观看。',
   'padlock.sealedGuests': '被允许观看的人在移除之前能打开的内容，移除后仍可能留在其手中。',
   'padlock.sealedFirst': '摄像头的签名身份在首次观看时由运营者提供并记在本机；在重新绑定之前，其他身份一律拒绝。',
-  'padlock.sealedPage': '不能防范：本页面由运营者提供。如果运营者提供被篡改的页面，就可能读到您输入的密钥。',
+  'padlock.sealedPage': '不能防范：本页面由运营者提供。如果运营者提供被篡改的页面，就可能读到您输入的密钥。可用 sightline --page-hashes 核对页面与发布版本是否一致。',
   'padlock.sealedWatch': '程序 sightline watch 不来自运营者的页面，无需这份信任。',
   'padlock.open': '此摄像头不为观看者加密。往返服务器的线路受保护，但在服务器上运营者可能看到画面、听到声音。',
   'padlock.openHow': '通过 Sightline 代理接入的摄像头可以端到端加密。',

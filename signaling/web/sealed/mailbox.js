@@ -4,11 +4,6 @@
 import { call } from '../api.js';
 import { base64url, fromBase64url } from '../dpop.js';
 
-/** Blobs that are asked for at a time. */
-export const PAGE = 32;
-/** Pages that are asked for at most, so that a server cannot keep us asking. */
-export const MAX_PAGES = 64;
-
 const device = (serial) => `/v1/devices/${encodeURIComponent(serial)}`;
 
 /** `{epoch, version, list}`: bigints, and the signed bytes or null without a list. Check them. */
@@ -21,27 +16,14 @@ export async function viewerList(serial) {
 export const putViewerList = (serial, list) =>
   call('PUT', `${device(serial)}/viewer-list`, { list: base64url(list) });
 
-/** Blobs after a generation, lowest first, with the wrap for `recipient` (X25519 public). */
-export async function generations(serial, { channel, recipient, after, limit = PAGE }) {
+/**
+ * Blobs with the wrap for `recipient` (X25519 public), or with none: the newest first, or those
+ * after a generation, rising.
+ */
+export async function generations(serial, { channel, recipient, after = 0, limit }) {
   const body = { channel, recipient: base64url(recipient), after, limit };
   const answer = await call('POST', `${device(serial)}/generations`, body);
-  return {
-    items: answer.generations.map(({ generation, blob }) => ({ generation, blob: fromBase64url(blob) })),
-    more: answer.more,
-  };
-}
-
-/** The last `count` blobs from a generation on. */
-export async function newestGenerations(serial, { channel, recipient, from, count }) {
-  let found = [];
-  let after = Math.max(0, from - 1);
-  for (let page = 0; page < MAX_PAGES; page += 1) {
-    const { items, more } = await generations(serial, { channel, recipient, after });
-    found = [...found, ...items].slice(-count);
-    if (!more || items.length === 0) break;
-    after = items.at(-1).generation;
-  }
-  return found;
+  return answer.generations.map(({ blob }) => fromBase64url(blob));
 }
 
 /**

@@ -7,7 +7,7 @@ import * as icons from '../icons.js';
 import { pause, stepFor, through } from '../flow.js';
 import * as keys from '../keys.js';
 import { allowClear, noteOrder } from '../sealed/owners_word.js';
-import { SealedPlayer } from '../sealed/player.js';
+import { SealedPlayer, remembered } from '../sealed/player.js';
 import { padlock } from '../sealed/padlock.js';
 import { sealedTerminal } from '../sealed/terminal.js';
 import { admitThis } from '../sealed/viewers.js';
@@ -86,7 +86,8 @@ class Live {
     for (let attempt = 0; !run.ended; ) {
       try {
         const started = performance.now();
-        this.device ??= await this.#facts();
+        // Asked for anew: the camera may have got another owner, or a key, since the last try.
+        this.device = await this.#facts();
         if (!(await this.#connect(run, started))) {
           this.#finish(run, 'stopped', 'live.cancelled');
           return;
@@ -189,17 +190,21 @@ class Live {
         seen = performance.now();
         this.#set('firstFrame', `${Math.round(performance.now() - run.started)} ms`);
         this.#state('playing');
+        this.#leftOutText(player.leftOut);
       });
-      this.#leftOutText(player.leftOut);
+      // What was refused stands until there is a picture.
+      if (!this.canvas) this.#leftOutText(player.leftOut);
       this.#delayed(false);
       if (!this.canvas) this.video.play().catch(() => {});
       const timer = setInterval(async () => {
         const now = await player.reading().catch(() => null);
-        if (!now || run.ended) return;
-        const shown = figures(before, now);
-        if (shown.moving) seen = performance.now();
-        before = now;
-        this.#show(shown);
+        if (run.ended) return;
+        if (now) {
+          const shown = figures(before, now);
+          if (shown.moving) seen = performance.now();
+          before = now;
+          this.#show(shown);
+        }
         if (performance.now() - seen > STALL_MS) over();
       }, STATS_MS);
     });
@@ -278,6 +283,8 @@ class Live {
     this.name.textContent = device.name || device.serial;
     this.mode.replaceChildren(padlock(device.sealed));
     this.opened.replaceChildren(...[openedNote(device)].filter(Boolean));
+    // Before anybody types a secret for a camera that is not the one it was.
+    if (device.sealed) await remembered(device);
     return device;
   }
 
