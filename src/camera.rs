@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::sealing::Sealing;
+use self::send_log::SendLog;
 use crate::config::{Log, LogFormat};
 use crate::data_dir::make_private_dir;
 use crate::telemetry;
@@ -134,7 +135,7 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     tracing::info!(serial = args.serial, mode = args.mode, "the camera runs");
 
     let source = match &args.send_log {
-        Some(path) => send_log::logged(source, path)?,
+        Some(path) => SendLog::create(path)?.of(source),
         None => source,
     };
     let server = args.server.clone();
