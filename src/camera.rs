@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use self::outlet::Period;
 use self::returned::Returned;
 use self::sealing::Sealing;
+use self::send_log::SendLog;
 use crate::config::{Log, LogFormat};
 use crate::data_dir::make_private_dir;
 use crate::telemetry;
@@ -139,10 +140,11 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     let ending = tokio::spawn(end_of_life(args.until_stdin_ends, stop.clone()));
     tracing::info!(serial = args.serial, mode = args.mode, "the camera runs");
 
+    let log = args.send_log.as_deref().map(SendLog::create).transpose()?;
     let (mut frames, mut dropped) = (0, 0);
     while let Some(Period { mode, source, over }) = periods.recv().await {
-        let source = match &args.send_log {
-            Some(path) => send_log::logged(source, path)?,
+        let source = match &log {
+            Some(log) => log.of(source),
             None => source,
         };
         let announce = match mode {

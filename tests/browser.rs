@@ -7,12 +7,12 @@ use support::journey::{Newcomer, Protection};
 use support::local::Local;
 
 /// What the demo camera sends.
-const DEMO: Protection = Protection::Open;
+const DEMO: Protection = Protection::Sealed;
 
 #[test]
 fn a_newcomer_gets_from_the_empty_page_to_the_live_picture_and_is_signed_out_elsewhere() {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = Local::start(folder.path(), &["--set", "demo.mode=open"]);
+    let server = Local::start(folder.path(), &[]);
     let (serial, bind_text) = server.demo();
     let secret_file = server.data().join("demo-camera/secret.txt");
     let newcomer =

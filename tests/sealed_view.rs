@@ -136,13 +136,14 @@ fn a_sealed_camera_is_opened_with_its_secret_and_never_watched_as_an_open_one() 
     assert!(asked(first, "POST /v1/webtransport-sessions/CAM-1/0"));
     assert_eq!((&first["canvas"], &first["padlock"]), (&json!(1), &json!("sealed")));
     let texts = first["texts"].as_array().expect("texts");
-    assert!(
-        texts[0]
-            .as_str()
-            .is_some_and(|text| text.contains("this page itself comes from the operator")
-                && text.contains("sightline watch"))
-    );
-    assert!(texts[1].as_str().is_some_and(|text| text.contains("本页面由运营者提供")));
+    assert!(texts[0].as_str().is_some_and(|text| {
+        text.contains("this page itself comes from the operator")
+            && text.contains("sightline --page-hashes")
+            && text.contains("sightline watch")
+    }));
+    assert!(texts[1].as_str().is_some_and(
+        |text| text.contains("本页面由运营者提供") && text.contains("sightline --page-hashes")
+    ));
 
     // Clear media, a mode that went back, and another camera are refused by name.
     let problems =

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sightline_client::source::{Frame, MediaSource};
@@ -13,28 +14,40 @@ use tokio::sync::mpsc;
 /// Lines of a log at most; later pictures are sent and not logged.
 const MAX_LINES: usize = 200_000;
 
-/// Passes a source on and writes a line for each picture: its RTP timestamp, its capture time and the
-/// time at which the publisher may take it, both in Unix microseconds.
-///
-/// # Errors
-/// The file cannot be made.
-pub(crate) fn logged(mut source: MediaSource, path: &Path) -> Result<MediaSource, String> {
-    let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let tracks: Vec<TrackInfo> = source.tracks().to_vec();
-    let mut log = Log { out: file, lines: 0 };
-    let kinds: Vec<MediaKind> = tracks.iter().map(|track| track.codec.kind()).collect();
-    // Room for one: what the publisher did not take yet is not called handed over.
-    let (out, frames) = mpsc::channel(1);
-    tokio::spawn(async move {
-        while let Ok(room) = out.reserve().await {
-            let Some(frame) = source.next().await else { return };
-            if kinds.get(usize::from(frame.track.0)) == Some(&MediaKind::Video) {
-                log.note(&frame, SystemTime::now());
+/// A file with a line for each picture: its RTP timestamp, its capture time and the time at which the
+/// publisher may take it, both in Unix microseconds.
+#[derive(Clone)]
+pub(crate) struct SendLog(Arc<Mutex<Log<File>>>);
+
+impl SendLog {
+    /// Makes the file.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(crate) fn create(path: &Path) -> Result<Self, String> {
+        let out = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(Arc::new(Mutex::new(Log { out, lines: 0 }))))
+    }
+
+    /// Passes a source on and notes its pictures.
+    pub(crate) fn of(&self, mut source: MediaSource) -> MediaSource {
+        let tracks: Vec<TrackInfo> = source.tracks().to_vec();
+        let kinds: Vec<MediaKind> = tracks.iter().map(|track| track.codec.kind()).collect();
+        // Room for one: what the publisher did not take yet is not called handed over.
+        let (out, frames) = mpsc::channel(1);
+        let log = self.0.clone();
+        tokio::spawn(async move {
+            while let Ok(room) = out.reserve().await {
+                let Some(frame) = source.next().await else { return };
+                if kinds.get(usize::from(frame.track.0)) == Some(&MediaKind::Video) {
+                    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                    log.note(&frame, SystemTime::now());
+                }
+                room.send(frame);
             }
-            room.send(frame);
-        }
-    });
-    Ok(MediaSource::Encoder { tracks, frames })
+        });
+        MediaSource::Encoder { tracks, frames }
+    }
 }
 
 struct Log<W> {
@@ -94,7 +107,8 @@ mod tests {
             sender.send(frame(track, timestamp)).await.unwrap();
         }
         drop(sender);
-        let mut source = logged(MediaSource::Encoder { tracks, frames }, &path).unwrap();
+        let log = SendLog::create(&path).unwrap();
+        let mut source = log.of(MediaSource::Encoder { tracks, frames });
         let mut passed = Vec::new();
         while let Some(frame) = source.next().await {
             passed.push((frame.track.0, frame.timestamp));
