@@ -7,6 +7,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -20,9 +21,9 @@ use sightline_relay_proto::ids::DeviceId;
 
 use self::held::{Found, Marks};
 use self::support::network;
-use self::support::process::Process;
-use self::support::publishers::{FPS, Publisher};
-use self::support::server::{Device, HTTPS_ORIGIN, Server};
+use self::support::process::{Output, Process};
+use self::support::publishers::{CAMERA_PASSWORD, CAMERA_USER, FPS, Publisher, camera_place};
+use self::support::server::{Device, HTTPS_ORIGIN, Server, sightline};
 use self::support::terminal::Terminal;
 use self::support::viewers::{Viewer, record};
 
@@ -192,6 +193,44 @@ async fn a_dump_of_the_server_holds_nothing_readable_of_a_sealed_camera() {
     marks.extend(world.media_marks());
     let found = world.search(&Marks::new(marks));
     assert!(found.is_empty(), "the server holds {found:#?}");
+}
+
+/// A camera that knows nothing of sealing, behind an agent on its own network.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_in_front_of_an_rtsp_camera_seals_what_it_pulls() {
+    if !network::inside("an_agent_in_front_of_an_rtsp_camera_seals_what_it_pulls") {
+        return;
+    }
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut owner = Terminal::new("+4915110000078");
+    owner.sign_in(&server).await;
+    owner.consent_to_viewing().await.ok();
+    let mut device = server.add_sealed_agent();
+    let _camera = Publisher::PullGst.start(&device, folder.path());
+    let mut agent = sealing_rtsp(&device, folder.path());
+    let _agent = Process::start("agent", folder.path(), &mut agent, Output::File);
+    owner.open_agent(&server, &mut device).await;
+    owner.wait_until_live(&device.serial).await;
+    let watch = Viewer::Watch.start(&server, &owner, &device, folder.path(), SECONDS).await;
+    let seen = watch.finish();
+    seen.judge(&device.serial, MIN_FRAMES).unwrap_or_else(|why| panic!("{why}: {}", seen.said));
+    seen.judge_tone().unwrap_or_else(|why| panic!("{why}: {}", seen.said));
+    let metrics = server.metrics();
+    assert!(metrics.contains("sightline_relay_streams_by_mode{mode=\"sealed\"} 1"), "{metrics}");
+}
+
+/// The agent in front of the camera of [`Publisher::PullGst`]. Sealing needs no flag.
+fn sealing_rtsp(device: &Device, folder: &Path) -> Command {
+    let password = folder.join("camera-password.txt");
+    fs::write(&password, CAMERA_PASSWORD).expect("a writable folder");
+    let own = device.agent.as_deref().expect("an agent");
+    let mut command = sightline();
+    command.args(["camera", "--rtsp", &camera_place(), "--rtsp-user", CAMERA_USER]);
+    command.arg("--rtsp-password-file").arg(password);
+    command.args(["--serial", &device.serial, "--server", HTTPS_ORIGIN, "--ca"]);
+    command.arg(own.join("ca.pem")).arg("--folder").arg(own);
+    command
 }
 
 /// Proves the search of the test above: it finds what an open camera sends, and keys where somebody
