@@ -52,7 +52,7 @@ function codes({ sms_file: file, phone }) {
 const nextCode = (request, seen) => until(`SMS number ${seen + 1}`, () => codes(request)[seen]);
 
 /** A page of a terminal of its own, whose complaints are kept. */
-async function terminal(browser, errors, options = {}) {
+export async function terminal(browser, errors, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(LIMIT_MS);
@@ -67,7 +67,7 @@ async function terminal(browser, errors, options = {}) {
   return page;
 }
 
-async function signIn(page, request) {
+export async function signIn(page, request) {
   const sent = codes(request).length;
   await page.goto(request.page);
   await page.getByTestId('phone').fill(request.phone);
@@ -75,7 +75,7 @@ async function signIn(page, request) {
   await page.getByTestId('login-code').fill(await nextCode(request, sent));
 }
 
-async function addCamera(page, request, shot) {
+export async function addCamera(page, request, shot) {
   const at = (id) => page.getByTestId(id);
   await at('add-first').click();
   await at('bind-serial').fill(request.bind_text);
@@ -91,7 +91,7 @@ async function addCamera(page, request, shot) {
 }
 
 /** Does what the page asks for until it plays, in whatever order the server asks. */
-async function passTheGate(page, request, shot) {
+export async function passTheGate(page, request, shot) {
   const at = (id) => page.getByTestId(id);
   let sent = codes(request).length;
   const end = Date.now() + 3 * LIMIT_MS;
@@ -210,7 +210,9 @@ async function gallery(page, shot) {
   await page.setViewportSize({ width: 1280, height: 800 });
 }
 
-main().catch((error) => {
-  show({ error: String(error) });
-  process.exitCode = 1;
-});
+if (import.meta.url === `file://${process.argv[1]}`) {
+  main().catch((error) => {
+    show({ error: String(error) });
+    process.exitCode = 1;
+  });
+}

@@ -45,11 +45,11 @@ static FILES: &[File] = files! {
     "text/javascript; charset=utf-8":
         "api.js", "app.js", "base32.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
         "keys.js", "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
-        "sealed/codec.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",
+        "sealed/codec.js", "sealed/connection.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",
         "sealed/generation.js", "sealed/gop_stream.js", "sealed/hpke.js", "sealed/keyring.js",
         "sealed/lane.js", "sealed/mailbox.js", "sealed/opener.js", "sealed/padlock.js",
         "sealed/player.js", "sealed/playout.js", "sealed/screen.js", "sealed/session_keys.js",
-        "sealed/sframe.js", "sealed/sound.js", "sealed/speaker.js", "sealed/speaker_worklet.js",
+        "sealed/sframe.js", "sealed/socket.js", "sealed/sound.js", "sealed/speaker.js", "sealed/speaker_worklet.js",
         "sealed/start_worker.js", "sealed/terminal.js", "sealed/viewer.js",
         "sealed/viewer_list.js", "sealed/window.js", "sealed/worker.js",
         "secret.js", "session.js", "stats.js", "store.js",
