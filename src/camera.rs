@@ -1,8 +1,12 @@
 //! `sightline camera`: the agent. It has its own identity, pushes one source by RTP over QUIC, and
 //! keeps the device secret, which it makes itself and shows on its own terminal only.
 
+mod display;
+mod outlet;
+mod returned;
 mod sealing;
 mod secret;
+mod send_log;
 mod source;
 
 use std::net::SocketAddr;
@@ -20,7 +24,10 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::outlet::Period;
+use self::returned::Returned;
 use self::sealing::Sealing;
+use self::send_log::SendLog;
 use crate::config::{Log, LogFormat};
 use crate::data_dir::make_private_dir;
 use crate::telemetry;
@@ -59,6 +66,9 @@ pub(crate) struct CameraArgs {
     /// End when standard input ends
     #[arg(long, hide = true)]
     until_stdin_ends: bool,
+    /// Write when each picture was handed to the transport
+    #[arg(long, hide = true)]
+    send_log: Option<PathBuf>,
     #[command(flatten)]
     source: source::SourceArgs,
 }
@@ -108,8 +118,8 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     let source = source::open(&args.source, &args.serial, wanted, stop.clone()).await?;
     let tracks: Vec<TrackInfo> = source.tracks().to_vec();
     let mode = if args.mode == "sealed" { Mode::Sealed } else { Mode::Open };
-    let (source, keyframes, news) = match mode {
-        Mode::Open => (source, keyframes, None),
+    let (mut periods, keyframes, news) = match mode {
+        Mode::Open => (outlet::only(mode, source, &stop), keyframes, None),
         Mode::Sealed => {
             let sealing = Sealing {
                 identity: identity.clone(),
@@ -120,37 +130,44 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
                 keyframes,
             };
             let sealed = sealing.start(source, stop.clone());
-            (sealed.source, sealed.wanted, Some(sealed.news))
+            (sealed.periods, sealed.wanted, Some(sealed.news))
         }
     };
+    let (returned, asked) = Returned::new();
     let keeper =
         secret::Keeper::load(&args.folder, &args.serial, api.clone(), args.new_secret, news)?;
-    let keeping = tokio::spawn(keeper.run(stop.clone()));
+    let keeping = tokio::spawn(keeper.run(asked, stop.clone()));
     let ending = tokio::spawn(end_of_life(args.until_stdin_ends, stop.clone()));
     tracing::info!(serial = args.serial, mode = args.mode, "the camera runs");
 
-    let server = args.server.clone();
-    let channel = args.channel;
-    let open = || {
-        let (api, roots, identity) = (api.clone(), roots.clone(), identity.clone());
+    let log = args.send_log.as_deref().map(SendLog::create).transpose()?;
+    let (mut frames, mut dropped) = (0, 0);
+    while let Some(Period { mode, source, over }) = periods.recv().await {
+        let source = match &log {
+            Some(log) => log.of(source),
+            None => source,
+        };
         let announce = match mode {
             Mode::Open => RoqTrack::announce,
             Mode::Sealed => RoqTrack::announce_sealed,
         };
         let announced: Vec<_> = tracks.iter().map(announce).collect();
-        let server = server.clone();
-        async move {
-            let session = api.roq_publish(channel, &announced, mode).await;
+        let open = async || {
+            let session = api.roq_publish(args.channel, &announced, mode).await;
             let session = session.map_err(|error| error.to_string())?;
-            let server = resolve(&server, session.port).await?.ip();
+            let server = resolve(&args.server, session.port).await?.ip();
+            let (roots, identity) = (roots.clone(), identity.clone());
             Ok::<_, String>(SessionTarget { server, session, roots, identity, endpoint: None })
-        }
-    };
-    let sent = publish::run(source, open, keyframes, stop.clone()).await;
+        };
+        let ready = async || returned.wait().await;
+        tracing::info!(mode = mode.name(), "what leaves the camera from now on");
+        let sent = publish::run(source, open, ready, keyframes.clone(), over).await;
+        (frames, dropped) = (frames + sent.frames, dropped + sent.dropped);
+    }
     stop.cancel();
     let _ = keeping.await;
     ending.abort();
-    tracing::info!(frames = sent.frames, dropped = sent.dropped, "the camera has stopped");
+    tracing::info!(frames, dropped, "the camera has stopped");
     Ok(())
 }
 

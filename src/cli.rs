@@ -1,13 +1,16 @@
 //! The command line.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Overrides, Raw};
-use crate::{admin, camera, config, load, serve, watch};
+use crate::{admin, camera, config, load, serve, viewers, watch};
 
 /// Where data goes unless told otherwise.
 const DEFAULT_DATA: &str = "./sightline-data";
@@ -17,6 +20,9 @@ const DEFAULT_DATA: &str = "./sightline-data";
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Print the SHA-256 of every file of the page, to compare with what a server hands out, and end
+    #[arg(long, exclusive = true)]
+    page_hashes: bool,
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -29,6 +35,8 @@ enum Command {
     Camera(camera::CameraArgs),
     /// Watch a camera: statistics, and the stream for a player
     Watch(watch::WatchArgs),
+    /// Say who may open a sealed camera: list its terminals, let one in, remove one
+    Viewers(viewers::ViewersArgs),
     /// Put load on a development server: many cameras and viewers that check what they get
     Load(Box<load::LoadArgs>),
     /// Manage accounts, devices and backups of a stopped or running server
@@ -156,10 +164,12 @@ fn env() -> impl Iterator<Item = (String, String)> {
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
+        None if cli.page_hashes => print_page_hashes(),
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Camera(args)) => camera::run(&args),
         Some(Command::Watch(args)) => watch::run(&args),
+        Some(Command::Viewers(args)) => viewers::run(&args),
         Some(Command::Load(args)) => load::run(&args),
         Some(Command::Admin(args)) => admin::run(&args),
         Some(Command::Config(args)) => run_config(&args),
@@ -172,6 +182,16 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line a file: the hash as pages write it for subresource integrity, and the path.
+fn print_page_hashes() -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    for (path, hash) in sightline_signaling::page_hashes() {
+        writeln!(out, "sha256-{} {path}", BASE64.encode(hash))
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 fn run_config(args: &ConfigArgs) -> Result<(), String> {

@@ -12,6 +12,7 @@ mod load;
 mod pki;
 mod serve;
 mod telemetry;
+mod viewers;
 mod watch;
 
 /// Session set-up allocates in many small sizes on several threads; mimalloc keeps that from

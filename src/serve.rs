@@ -3,6 +3,7 @@
 mod banner;
 pub(crate) mod facts;
 mod feed;
+mod modes;
 mod plane;
 mod pull;
 
@@ -313,6 +314,10 @@ fn render(metrics: &PrometheusHandle, relay: &RelayHandle) -> String {
     metrics::gauge!("sightline_relay_workers").set(stats.workers as f64);
     metrics::gauge!("sightline_relay_mirrors").set(stats.mirrors as f64);
     metrics::gauge!("sightline_relay_streams").set(stats.streams as f64);
+    let open = stats.streams.saturating_sub(stats.sealed);
+    for (mode, count) in [("sealed", stats.sealed), ("open", open)] {
+        metrics::gauge!("sightline_relay_streams_by_mode", "mode" => mode).set(count as f64);
+    }
     metrics::gauge!("sightline_relay_subscribers").set(stats.subscribers as f64);
     metrics::gauge!("sightline_relay_cached_bytes").set(stats.cached_bytes as f64);
     for (name, value) in [

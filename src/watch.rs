@@ -1,9 +1,13 @@
 //! `sightline watch`: a viewer on the command line. It passes the gate like every app: login, key
 //! proof, SMS window, consent; then it watches by RTP over QUIC and prints statistics.
 
-mod gate;
-mod opening;
+mod clear;
+pub(crate) mod gate;
+pub(crate) mod introduction;
+pub(crate) mod opening;
+mod order;
 mod output;
+pub(crate) mod pinned;
 mod sound;
 
 use std::path::PathBuf;
@@ -12,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use sightline_client::api::Api;
+use sightline_client::secret::{CryptoFailed, ShownSecret};
 use sightline_client::watch::{Viewer, WatchStats};
 use sightline_client::{Identity, SessionTarget};
 use sightline_relay_proto::codec::TrackInfo;
@@ -20,6 +25,7 @@ use crate::camera::{read_roots, resolve};
 use crate::data_dir::make_private_dir;
 
 use self::opening::{Asker, Opening};
+use self::pinned::Named;
 
 /// Time between two lines of statistics.
 const REPORT: Duration = Duration::from_secs(2);
@@ -44,6 +50,10 @@ pub(crate) struct WatchArgs {
     channel: u16,
     #[command(flatten)]
     gate: gate::GateArgs,
+    /// Get to know the camera's owner, who can then let this terminal in: shows a code for them, then
+    /// eight digits to compare. Needs --terminal
+    #[arg(long, requires = "terminal")]
+    introduce: bool,
     /// Write the video as an elementary stream to this file, or - for standard output
     #[arg(long)]
     out: Option<String>,
@@ -56,6 +66,10 @@ pub(crate) struct WatchArgs {
     /// Stop after this many seconds
     #[arg(long)]
     seconds: Option<u64>,
+    /// Watch nothing, but order the camera to seal, or to send `open` media that the server can see.
+    /// The order is signed with the device secret, and everyone who may watch is told
+    #[arg(long, value_parser = ["sealed", "open"])]
+    order: Option<String>,
 }
 
 /// Watches until the stream ends or the user stops it.
@@ -77,23 +91,50 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
     let roots = read_roots(Some(&args.ca))?.ok_or("--ca is needed")?;
     let api = Api::new(&args.server, Some(&roots), identity.clone())
         .map_err(|error| error.to_string())?;
-    let passed = gate::pass(&api, &args.gate, &args.folder, &args.serial, args.channel).await?;
+    let terminal = args.gate.terminal()?;
+    if let Some(keys) = terminal.as_ref().filter(|_| args.introduce) {
+        let access = gate::sign_in(&api, &args.gate, &args.folder).await?;
+        let asker =
+            Asker { api: &api, access: &access, serial: &args.serial, channel: args.channel };
+        return introduction::run(&asker, &keys.public(), &args.folder).await;
+    }
+    let keys = terminal.as_ref();
+    let passed =
+        gate::pass(&api, &args.gate, keys, &args.folder, &args.serial, args.channel).await?;
+    let asker =
+        Asker { api: &api, access: &passed.access, serial: &args.serial, channel: args.channel };
+    if let Some(mode) = &args.order {
+        let shown = args.gate.secret(&args.serial)?;
+        return order::give(&asker, &shown.secret, &args.folder, mode == "sealed").await;
+    }
     let session = api
         .roq_session(&passed.grant, &args.serial, args.channel)
         .await
         .map_err(|error| error.to_string())?;
     let tracks = session.infos().map_err(|error| error.to_string())?;
     let opening = if session.sealed {
-        let secret = args.gate.secret()?;
-        let asker = Asker {
-            api: &api,
-            access: &passed.access,
-            serial: &args.serial,
-            channel: args.channel,
+        let (key, check, owner) = match terminal {
+            Some(keys) => (keys.into_exchange(), None, None),
+            None => {
+                let text = |error: CryptoFailed| error.to_string();
+                let ShownSecret { secret, check } = args.gate.secret(&args.serial)?;
+                let owner = secret.auth_key().map_err(text)?.verifier();
+                (secret.archive_key().map_err(text)?, check, Some(owner))
+            }
         };
-        let key = args.gate.camera_key()?;
-        Some(Opening::prepare(asker, &secret, key.as_deref(), &args.folder).await?)
+        let camera_key = args.gate.camera_key()?;
+        let named = Named { camera_key: camera_key.as_deref(), check };
+        Some(Opening::prepare(asker, key, named, owner, &args.folder).await?)
     } else {
+        let secret = || match terminal {
+            None => Ok(args.gate.secret(&args.serial)?.secret),
+            Some(_) => {
+                Err("the camera was sealed and now is open; only its owner's device secret can \
+                            tell whether the owner wanted that: watch with it, or not at all"
+                    .to_owned())
+            }
+        };
+        clear::check(&asker, secret, &args.folder).await?;
         None
     };
     let server = resolve(&args.server, session.port).await?.ip();

@@ -7,6 +7,8 @@ mod generations;
 mod lists;
 #[path = "sealed_page/opened_frames.rs"]
 mod opened_frames;
+#[path = "sealed_page/orders.rs"]
+mod orders;
 #[path = "sealed_page/streams.rs"]
 mod streams;
 mod support;

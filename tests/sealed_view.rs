@@ -9,6 +9,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde_json::{Value, json};
+use sightline_client::DeviceSecret;
+use sightline_client::secret::{CameraCheck, ShownSecret};
 use support::process::{Output, Process};
 use support::publishers::script;
 
@@ -30,8 +32,12 @@ fn base64(vectors: &Value, path: &str) -> String {
     B64.encode((0..hex.len()).step_by(2).map(byte).collect::<Vec<_>>())
 }
 
-/// Opens the live view once for each pair of device and session; what was seen.
-fn journey(vectors: &Value, visits: &[(Value, Value)]) -> Vec<Value> {
+/// Answers of a server: the device, its media session, and its mode with the order behind it.
+type Visit = (Value, Value, Value);
+
+/// Opens the live view once for each visit; what was seen. `entry`: how the secret comes in, and its
+/// text.
+fn journey(vectors: &Value, entry: (&str, &str), visits: &[Visit]) -> Vec<Value> {
     let archive = base64(vectors, "/device_secret/archive_public");
     let generation = json!({
         "generation": vectors["generation"]["generation"],
@@ -39,10 +45,12 @@ fn journey(vectors: &Value, visits: &[(Value, Value)]) -> Vec<Value> {
     });
     let visits: Vec<_> = visits
         .iter()
-        .map(|(device, session)| json!({ "device": device, "session": session }))
+        .map(
+            |(device, session, mode)| json!({ "device": device, "session": session, "mode": mode }),
+        )
         .collect();
     let request = json!({
-        "policy": POLICY, "secret": vectors["device_secret"]["text"], "visits": visits,
+        "policy": POLICY, entry.0: entry.1, "visits": visits,
         "answers": {
             "GET /v1/server": {
                 "server_name": "sightline.test", "development": false, "webtransport_hashes": [],
@@ -66,6 +74,28 @@ fn journey(vectors: &Value, visits: &[(Value, Value)]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
 }
 
+fn device(sealed: bool, identity: &str) -> Value {
+    json!({
+        "serial": "CAM-1", "name": "Door", "channels": 1, "role": "owner", "key_ready": true,
+        "binding_epoch": 3, "sealed": sealed, "identity": identity,
+    })
+}
+
+/// The port has nobody: the connection fails, and what led to it was seen.
+fn session(sealed: bool) -> Value {
+    json!({
+        "path": "/v1/live?ticket=1", "port": 40009, "expires_in": 30, "tracks": [],
+        "sealed": sealed,
+    })
+}
+
+/// What a server says of a mode: open, by this order.
+fn mode(sequence: u64, order: Option<&str>) -> Value {
+    json!({
+        "mode": "open", "binding_epoch": 3, "sequence": sequence, "order": order, "history": [],
+    })
+}
+
 fn asked(seen: &Value, name: &str) -> bool {
     let asked = seen["asked"].as_array().expect("requests");
     asked.iter().any(|one| one.as_str().is_some_and(|one| one.starts_with(name)))
@@ -74,27 +104,21 @@ fn asked(seen: &Value, name: &str) -> bool {
 #[test]
 fn a_sealed_camera_is_opened_with_its_secret_and_never_watched_as_an_open_one() {
     let vectors = vectors();
-    let device = |sealed: bool, identity: &str| {
-        json!({
-            "serial": "CAM-1", "name": "Door", "channels": 1, "role": "owner", "key_ready": true,
-            "binding_epoch": 3, "sealed": sealed, "identity": identity,
-        })
-    };
     let camera = base64(&vectors, "/generation/camera_public");
     let other = B64.encode([7; 32]);
-    // The port has nobody: the connection fails, and what led to it was seen.
-    let session = |sealed: bool| json!({ "path": "/v1/live?ticket=1", "port": 40009, "expires_in": 30, "tracks": [], "sealed": sealed });
     let nameless = json!({
         "serial": "CAM-1", "name": "Door", "channels": 1, "binding_epoch": 3, "sealed": true,
     });
+    let secret = vectors["device_secret"]["text"].as_str().expect("a text");
     let seen = journey(
         &vectors,
+        ("secret", secret),
         &[
-            (device(true, &camera), session(true)),
-            (device(true, &camera), session(false)),
-            (device(false, &camera), session(false)),
-            (device(true, &other), session(true)),
-            (nameless, session(true)),
+            (device(true, &camera), session(true), mode(0, None)),
+            (device(true, &camera), session(false), mode(0, None)),
+            (device(false, &camera), session(false), mode(0, None)),
+            (device(true, &other), session(true), mode(0, None)),
+            (nameless, session(true), mode(0, None)),
         ],
     );
 
@@ -112,13 +136,14 @@ fn a_sealed_camera_is_opened_with_its_secret_and_never_watched_as_an_open_one() 
     assert!(asked(first, "POST /v1/webtransport-sessions/CAM-1/0"));
     assert_eq!((&first["canvas"], &first["padlock"]), (&json!(1), &json!("sealed")));
     let texts = first["texts"].as_array().expect("texts");
-    assert!(
-        texts[0]
-            .as_str()
-            .is_some_and(|text| text.contains("this page itself comes from the operator")
-                && text.contains("sightline watch"))
-    );
-    assert!(texts[1].as_str().is_some_and(|text| text.contains("本页面由运营者提供")));
+    assert!(texts[0].as_str().is_some_and(|text| {
+        text.contains("this page itself comes from the operator")
+            && text.contains("sightline --page-hashes")
+            && text.contains("sightline watch")
+    }));
+    assert!(texts[1].as_str().is_some_and(
+        |text| text.contains("本页面由运营者提供") && text.contains("sightline --page-hashes")
+    ));
 
     // Clear media, a mode that went back, and another camera are refused by name.
     let problems =
@@ -133,5 +158,78 @@ fn a_sealed_camera_is_opened_with_its_secret_and_never_watched_as_an_open_one() 
     }
     for one in &seen {
         assert!(!asked(one, "POST /v1/whep"), "{one}");
+    }
+}
+
+/// The server's first word on who the camera is need not be believed.
+#[test]
+fn a_camera_that_did_not_show_the_secret_is_refused_at_the_first_visit() {
+    let vectors = vectors();
+    let camera: [u8; 32] = B64
+        .decode(base64(&vectors, "/generation/camera_public"))
+        .expect("base64url")
+        .try_into()
+        .expect("32 bytes");
+    let secret = vectors["device_secret"]["text"].as_str().expect("a text");
+    let secret = DeviceSecret::parse(secret).expect("a secret");
+    let shown = ShownSecret { secret, check: Some(CameraCheck::of(&camera)) };
+    let (typed, scanned) = (shown.text().into_inner(), shown.picture("CAM-1").into_inner());
+    for entry in [("secret", typed.as_str()), ("scanned", scanned.as_str())] {
+        let other = [(device(true, &B64.encode([7; 32])), session(true), mode(0, None))];
+        let seen = &journey(&vectors, entry, &other)[0];
+        assert_eq!(seen["problem"], "sealed-camera-changed", "{seen}");
+        let right = [(device(true, &B64.encode(camera)), session(true), mode(0, None))];
+        let seen = &journey(&vectors, entry, &right)[0];
+        assert_eq!((&seen["state"], &seen["typed"]), (&json!("reconnecting"), &json!(true)));
+    }
+}
+
+#[test]
+fn a_camera_that_was_sealed_is_watched_in_clear_on_its_owners_signed_order_only() {
+    let vectors = vectors();
+    let camera = base64(&vectors, "/generation/camera_public");
+    let device = |sealed: bool| {
+        json!({
+            "serial": "CAM-1", "name": "Door", "channels": 1, "role": "owner", "key_ready": true,
+            "binding_epoch": 3, "sealed": sealed, "can_seal": true, "identity": camera,
+            "opened_at": if sealed { Value::Null } else { json!(1_800_000_000) },
+        })
+    };
+    let session = json!({ "path": "/v1/live?ticket=1", "port": 40009, "expires_in": 30, "tracks": [], "sealed": true });
+    let order = base64(&vectors, "/sealing_order/signed_order");
+    let bytes = B64.decode(&order).expect("base64url");
+    let changed = |at: usize| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        B64.encode(bytes)
+    };
+    let (flipped, newer) = (changed(bytes.len() - 1), changed(22));
+    let visit =
+        |sealed: bool, order: Option<&str>| (device(sealed), session.clone(), mode(4, order));
+    let secret = vectors["device_secret"]["text"].as_str().expect("a text");
+    let seen = journey(
+        &vectors,
+        ("secret", secret),
+        &[
+            visit(true, None),
+            visit(false, None),
+            visit(false, Some(&flipped)),
+            visit(false, Some(&newer)),
+            visit(false, Some(&order)),
+            visit(false, Some(&order)),
+            visit(false, None),
+        ],
+    );
+    assert_eq!((&seen[0]["state"], &seen[0]["note"]), (&json!("reconnecting"), &Value::Null));
+    for forged in [&seen[1], &seen[2], &seen[3], &seen[6]] {
+        let shown = (&forged["state"], &forged["problem"]);
+        assert_eq!(shown, (&json!("failed"), &json!("sealed-downgraded")), "{forged}");
+        assert!(!asked(forged, "POST /v1/whep"), "{forged}");
+    }
+    for open in [&seen[4], &seen[5]] {
+        assert!(asked(open, "POST /v1/whep/CAM-1/0"), "{open}");
+        assert_eq!(open["padlock"], "open");
+        let note = open["note"].as_str().expect("a note");
+        assert!(note.contains("switched sealing off on") && note.contains("2027"), "{note}");
     }
 }

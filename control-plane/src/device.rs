@@ -33,7 +33,7 @@ pub struct DeviceStanding {
     pub key_wanted: bool,
     /// Version of the viewer list of its binding; 0 without one.
     pub list_version: u64,
-    /// Whether its owner wants it to seal.
+    /// Whether it is to seal.
     pub enc_mode: EncMode,
     /// The order that says so; without one a device seals.
     pub enc_order: Option<StoredOrder>,
@@ -163,22 +163,27 @@ impl ControlPlane {
 }
 
 impl DeviceState {
-    /// What the owner wants: a device that seals goes on unless it was ordered to be open.
-    pub fn enc_mode(&self) -> EncMode {
-        let sealed = match self.device.kind {
-            DeviceKind::Agent(_) => {
-                self.device.seals && self.order.as_ref().is_none_or(|order| order.sealed)
-            }
-            DeviceKind::Credential(_) => false,
-        };
-        if sealed { EncMode::Sealed } else { EncMode::Open }
-    }
-
-    /// Whether the device seals its media. Without an identity none can.
-    pub fn sealed(&self) -> bool {
+    /// Whether the device can seal: it was added so. Without an identity none can.
+    pub fn can_seal(&self) -> bool {
         match self.device.kind {
             DeviceKind::Agent(_) => self.device.seals,
             DeviceKind::Credential(_) => false,
         }
+    }
+
+    /// Whether the device's media is sealed now: one that can seal does, until an order of its
+    /// owner says otherwise. No other media of it is taken.
+    pub fn sealed(&self) -> bool {
+        self.can_seal() && self.opened_by().is_none()
+    }
+
+    /// The order that switched sealing off, while it is in force.
+    pub fn opened_by(&self) -> Option<&StoredOrder> {
+        self.order.as_ref().filter(|order| self.can_seal() && !order.sealed)
+    }
+
+    /// The same as [`Self::sealed`].
+    pub fn enc_mode(&self) -> EncMode {
+        if self.sealed() { EncMode::Sealed } else { EncMode::Open }
     }
 }

@@ -113,9 +113,7 @@ impl ControlPlane {
         if channel >= channels {
             return Err(Refusal::NotBound);
         }
-        if !facts.key_proven {
-            return Err(Refusal::KeyProofRequired);
-        }
+        let proof = facts.key_proof.ok_or(Refusal::KeyProofRequired)?;
         let idle_end = facts.window_idle_expires.ok_or(Refusal::SmsRequired)?;
         let consent_seq = facts.consent_seq.ok_or(Refusal::ConsentRequired)?;
         // An owner may do everything; a guest's scopes are checked against `action`.
@@ -134,6 +132,7 @@ impl ControlPlane {
                 share: 0,
                 consent: facts.consent_epoch,
                 session: 0,
+                proof,
             },
             consent_seq,
         })
@@ -167,9 +166,7 @@ impl ControlPlane {
     ) -> Result<(), Refusal> {
         let facts = self.facts_of(token, terminal, &parsed(serial), self.now()).await?;
         facts.bound.ok_or(Refusal::NotBound)?;
-        if !facts.key_proven {
-            return Err(Refusal::KeyProofRequired);
-        }
+        facts.key_proof.ok_or(Refusal::KeyProofRequired)?;
         facts.window_idle_expires.map(drop).ok_or(Refusal::SmsRequired)
     }
 

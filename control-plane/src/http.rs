@@ -7,6 +7,7 @@ mod device;
 mod devices;
 mod enc_modes;
 mod generations;
+mod introductions;
 mod keys;
 mod me;
 mod messages;
@@ -50,6 +51,11 @@ pub fn router(control_plane: ControlPlane) -> Router {
         .route("/v1/devices/{serial}/generations", post(generations::list))
         .route("/v1/devices/{serial}/wraps", post(generations::add_wrap))
         .route("/v1/devices/{serial}/enc-mode", get(enc_modes::show).put(enc_modes::order))
+        .route("/v1/introductions", post(introductions::open))
+        .route("/v1/introductions/{code}", get(introductions::show).delete(introductions::end))
+        .route("/v1/introductions/{code}/reply", post(introductions::reply))
+        .route("/v1/introductions/{code}/reveal", post(introductions::reveal))
+        .route("/v1/introductions/{code}/outcome", post(introductions::outcome))
         .route("/v1/step-ups", post(step_ups::open))
         .route("/v1/messages", get(messages::list))
         .route("/v1/device/poll", post(device::poll))

@@ -1,16 +1,20 @@
-//! The proof of a device key: a challenge signed with the `auth` key. The secret itself never
-//! reaches the server.
+//! The proof of a device key: a challenge signed with the `auth` key, or with the key of a terminal
+//! that the owner's viewer list lets watch. The secret itself never reaches the server.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use sightline_grant::PublicKey;
+use sightline_grant::{PublicKey, Revocation};
 
 use crate::ControlPlane;
 use crate::error::Inner;
 use crate::ids::{ChallengeId, Serial};
 use crate::limits::{KEY_CHALLENGE_SECS, KEY_CHALLENGES_PER_SESSION, KEY_PROOF_SECS};
 use crate::random;
-use crate::storage::model::{Charge, DeviceState, KeyChallenge, KeyProof, RetryAfter, Session};
+use crate::sealed::KEY_LEN;
+use crate::sealed::list::ViewerList;
+use crate::storage::model::{
+    Charge, DeviceState, EndedProof, KeyChallenge, KeyProof, ProofBy, RetryAfter, Session,
+};
 
 /// A challenge to sign.
 #[derive(Clone, Debug)]
@@ -23,6 +27,24 @@ pub struct KeyChallengeIssued {
     pub expires_at: u64,
 }
 
+/// An answer to a challenge.
+#[derive(Clone, Debug)]
+pub struct SignedChallenge {
+    /// The challenge.
+    pub challenge: ChallengeId,
+    /// Signature of its message.
+    pub signature: Vec<u8>,
+    /// Ed25519 key of the terminal that signed; `None`: signed with the device secret's `auth` key.
+    pub terminal: Option<[u8; KEY_LEN]>,
+}
+
+/// Who may sign.
+struct Signer {
+    by: ProofBy,
+    /// Until when a proof with it may hold, Unix seconds.
+    until: u64,
+}
+
 /// Why a device key is not proven.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -32,7 +54,8 @@ pub enum KeyError {
     /// The camera has not stored a key verifier yet.
     #[error("the device has no key yet; make one at the camera")]
     NotReady,
-    /// Wrong signature, or a challenge that is unknown, used, expired or another login's.
+    /// Wrong signature, a terminal that may not watch, or a challenge that is unknown, used, expired
+    /// or another login's.
     #[error("the device key is not proven")]
     Wrong,
     /// Too many.
@@ -87,8 +110,7 @@ impl ControlPlane {
         &self,
         session: &Session,
         serial: &str,
-        challenge: &ChallengeId,
-        signature: &[u8],
+        answer: &SignedChallenge,
     ) -> Result<(), KeyError> {
         let serial = Serial::parse(serial).ok_or(KeyError::NotBound)?;
         let device = self.store().device(&serial).await.map_err(Inner::from)?;
@@ -104,17 +126,66 @@ impl ControlPlane {
             self.0.outbox.notify_one();
             KeyError::Limited(wait)
         })?;
-        if !self.signed_by_device(session, &device, challenge, signature).await? {
-            return Err(KeyError::Wrong);
-        }
+        let signer = self.signer(session, &device, answer.terminal).await?;
+        // A terminal that is not on the list is told as late as one that signs wrongly.
+        let key = answer.terminal.or(device.verifier);
+        let signed =
+            self.signed(session, &device, &answer.challenge, key, &answer.signature).await?;
+        let signer = signer.filter(|_| signed).ok_or(KeyError::Wrong)?;
         let proof = KeyProof {
             session: session.id.clone(),
             serial,
             epochs: device.epochs,
-            expires: self.now() + KEY_PROOF_SECS,
+            by: signer.by,
+            expires: signer.until.min(self.now() + KEY_PROOF_SECS),
         };
         let stored = self.store().key_proof_store(account, &proof).await.map_err(Inner::from)?;
         if stored { Ok(()) } else { Err(KeyError::Wrong) }
+    }
+
+    /// Ends the proofs of terminals whose time on the viewer list is over, and the media sessions
+    /// that stand on them. To be called several times a second.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn end_expired_proofs(&self) -> Result<(), Inner> {
+        let ended = self.store().key_proofs_end(self.now()).await?;
+        self.announce_ended(ended);
+        Ok(())
+    }
+
+    /// Ends the media sessions that stand on these proofs.
+    pub(crate) fn announce_ended(&self, proofs: Vec<EndedProof>) {
+        for EndedProof { session, serial, number } in proofs {
+            let (serial, session) = (serial.0, session.0);
+            self.announce(Revocation::Proof { serial, session, epoch: number + 1 });
+        }
+    }
+
+    /// Whether the key that an answer names may sign; `None`: that terminal may not watch. The
+    /// list's own signature is checked again: who edits the database adds nobody.
+    async fn signer(
+        &self,
+        session: &Session,
+        device: &DeviceState,
+        terminal: Option<[u8; KEY_LEN]>,
+    ) -> Result<Option<Signer>, Inner> {
+        let Some(verifier) = device.verifier else { return Ok(None) };
+        let Some(signing) = terminal else {
+            return Ok(Some(Signer { by: ProofBy::Secret, until: u64::MAX }));
+        };
+        let held = self.store().viewer_list(&device.device.serial, device.epochs.binding).await?;
+        let Some(held) = held else { return Ok(None) };
+        let Ok(list) = ViewerList::read(&held.signed) else { return Ok(None) };
+        let binding = &list.head.binding;
+        let ours = binding.serial == device.device.serial.as_str()
+            && binding.epoch == device.epochs.binding
+            && list.is_signed_by(&verifier);
+        let until = list.live_until(&signing, session.account.as_str(), self.now());
+        Ok(until.filter(|_| ours).map(|until| {
+            let by = ProofBy::Terminal { signing, list: held.version };
+            Signer { by, until }
+        }))
     }
 
     /// Uses a challenge up and checks its signature against the device's verifier.
@@ -125,14 +196,26 @@ impl ControlPlane {
         challenge: &ChallengeId,
         signature: &[u8],
     ) -> Result<bool, Inner> {
+        self.signed(session, device, challenge, device.verifier, signature).await
+    }
+
+    /// Uses a challenge up and checks its signature against a key.
+    async fn signed(
+        &self,
+        session: &Session,
+        device: &DeviceState,
+        challenge: &ChallengeId,
+        key: Option<[u8; KEY_LEN]>,
+        signature: &[u8],
+    ) -> Result<bool, Inner> {
         let now = self.now();
         let taken = self.store().key_challenge_take(challenge, &session.id, now).await?;
-        let (Some(challenge), Some(verifier)) = (taken, device.verifier) else { return Ok(false) };
+        let (Some(challenge), Some(key)) = (taken, key) else { return Ok(false) };
         let in_place = challenge.serial == device.device.serial
             && challenge.jkt == session.jkt
             && challenge.channel < device.device.channels;
         let message = message(&self.config().server_name, &challenge);
-        Ok(in_place && PublicKey::Ed25519(verifier).verify(&message, signature))
+        Ok(in_place && PublicKey::Ed25519(key).verify(&message, signature))
     }
 }
 

@@ -15,6 +15,7 @@ pub mod error;
 pub mod gate;
 pub mod http;
 pub mod ids;
+pub mod introduction;
 pub mod key;
 pub mod limits;
 pub mod mailbox;
@@ -159,6 +160,12 @@ impl ControlPlane {
     /// (`RecvError::Lagged`) must renew all its leases.
     pub fn revocations(&self) -> broadcast::Receiver<Revocation> {
         self.0.revocations.subscribe()
+    }
+
+    /// Serials of devices that stand differently now, each sent after its commit: another owner, key,
+    /// viewer list or mode. Whoever relays their media asks [`ControlPlane::is_sealed`].
+    pub fn device_changes(&self) -> broadcast::Receiver<Arc<str>> {
+        self.0.device_changes.subscribe()
     }
 
     /// Differs from the last answer if another process, such as the operator's command line, has

@@ -71,6 +71,15 @@ pub const GENERATIONS_PER_PAGE: u64 = 64;
 pub const ORDERS_PER_DEVICE: [Window; 1] = [Window { seconds: HOUR, most: 60 }];
 /// Viewer lists that may be stored for one device.
 pub const LISTS_PER_DEVICE: [Window; 1] = [Window { seconds: HOUR, most: 240 }];
+/// Life of an introduction between a guest and an owner, seconds.
+pub const INTRODUCTION_SECS: u64 = 10 * MINUTE;
+/// Introductions that a guest may have open.
+pub const INTRODUCTIONS_OPEN: u64 = 4;
+/// Introductions that a guest may open.
+pub const INTRODUCTIONS_PER_ACCOUNT: [Window; 1] = [Window { seconds: HOUR, most: 20 }];
+/// Codes of introductions that one account may try.
+pub const INTRODUCTION_LOOKUPS_PER_ACCOUNT: [Window; 1] =
+    [Window { seconds: 10 * MINUTE, most: 20 }];
 /// Revocations that a slow listener may lag behind before it must read the epochs anew.
 pub const REVOCATION_BACKLOG: usize = 1024;
 /// Leases renewed in one call.

@@ -39,6 +39,15 @@ pub struct PublishingDevice {
 #[derive(Clone, PartialEq, Eq)]
 pub struct CredentialMark(Vec<u8>);
 
+/// What a device's publishing sessions stand on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublishingTerms {
+    /// What it publishes with.
+    pub credential: CredentialMark,
+    /// Whether it may send sealed media only, or open media only.
+    pub sealed: bool,
+}
+
 /// Digest secrets, `H(user:realm:password)` in hex.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ha1 {
@@ -116,21 +125,33 @@ impl ControlPlane {
         }))
     }
 
-    /// What each device publishes with, by serial. A credential that is gone or differs from an
-    /// earlier answer was taken back, and with it the sessions that stand on it.
+    /// What each device publishes with and in which mode, by serial. A credential that is gone or
+    /// differs from an earlier answer was taken back, and with it the sessions that stand on it;
+    /// another mode ends those of the former.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn publishing_credentials(&self) -> Result<BTreeMap<String, CredentialMark>, Inner> {
+    pub async fn publishing_terms(&self) -> Result<BTreeMap<String, PublishingTerms>, Inner> {
         let devices = self.store().devices().await?.into_iter();
-        let marked = devices.map(|state| {
+        let terms = devices.map(|state| {
+            let sealed = state.sealed();
             let mark = match state.device.kind {
                 DeviceKind::Agent(identity) => identity.0.to_vec(),
                 DeviceKind::Credential(credential) => credential.token,
             };
-            (state.device.serial.0, CredentialMark(mark))
+            (state.device.serial.0, PublishingTerms { credential: CredentialMark(mark), sealed })
         });
-        Ok(marked.collect())
+        Ok(terms.collect())
+    }
+
+    /// Whether a device may send sealed media only, or open media only; `None` if there is no such
+    /// device.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_sealed(&self, serial: &str) -> Result<Option<bool>, Inner> {
+        let Some(serial) = Serial::parse(serial) else { return Ok(None) };
+        Ok(self.store().device(&serial).await?.map(|state| state.sealed()))
     }
 
     /// A new publishing password and what is kept of it.

@@ -157,8 +157,11 @@ pub trait KeyStore {
         account: &AccountId,
         now: u64,
     ) -> Stored<Result<(), RetryAfter>>;
-    /// Records a proof, if the epochs that it was made under still hold, and clears the counter.
+    /// Records a proof, if the epochs that it was made under still hold, and the viewer list that it
+    /// stands on, and clears the counter. Each proof has a higher number than all before it.
     async fn key_proof_store(&self, account: &AccountId, proof: &KeyProof) -> Stored<bool>;
+    /// Forgets the proofs of terminals whose time on the viewer list is over.
+    async fn key_proofs_end(&self, now: u64) -> Stored<Vec<EndedProof>>;
 }
 
 /// The mailbox of sealed video: what the server keeps and cannot open.
@@ -193,7 +196,8 @@ pub trait MailboxStore {
 #[async_trait]
 pub trait SealingStore {
     /// Puts an order in force, if the account owns the device under that binding and key, and the
-    /// sequence is above the one in force; keeps the act and tells who may watch.
+    /// sequence is above the one in force; keeps the act, and tells who may watch if it changes the
+    /// mode.
     async fn order_put(&self, account: &AccountId, order: &NewOrder, now: u64) -> Stored<OrderPut>;
     /// What was ordered under a binding, newest first, at most `limit`.
     async fn enc_history(
@@ -202,6 +206,39 @@ pub trait SealingStore {
         binding_epoch: u64,
         limit: u64,
     ) -> Stored<Vec<EncModeEvent>>;
+}
+
+/// Introductions between guests and owners.
+#[async_trait]
+pub trait IntroductionStore {
+    /// Opens one. `false` when the guest's account has `most` of them.
+    async fn introduction_open(&self, new: &NewIntroduction, most: u64, now: u64) -> Stored<bool>;
+    /// One that is not over its time.
+    async fn introduction(&self, code: &[u8], now: u64) -> Stored<Option<Introduction>>;
+    /// The owner speaks, and is the owner from then on. Not the guest's own terminal.
+    async fn introduction_reply(
+        &self,
+        code: &[u8],
+        owner: &Party,
+        reply: &[u8],
+        now: u64,
+    ) -> Stored<IntroductionPut>;
+    /// The guest shows its keys, once the owner has spoken.
+    async fn introduction_reveal(
+        &self,
+        code: &[u8],
+        guest: &Party,
+        reveal: &[u8],
+        now: u64,
+    ) -> Stored<IntroductionPut>;
+    /// Forgets what was said. By the owner it leaves the outcome behind; by the guest, nothing.
+    async fn introduction_end(
+        &self,
+        code: &[u8],
+        party: &Party,
+        added: bool,
+        now: u64,
+    ) -> Stored<IntroductionPut>;
 }
 
 /// Consents.
@@ -274,6 +311,7 @@ pub trait Store:
     + KeyStore
     + MailboxStore
     + SealingStore
+    + IntroductionStore
     + ConsentStore
     + GateStore
     + OutboxStore

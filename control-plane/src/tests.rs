@@ -6,4 +6,5 @@ mod gate;
 mod ownership;
 pub(crate) mod rig;
 mod sign_in;
+mod terminals;
 mod worker;

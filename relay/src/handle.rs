@@ -76,6 +76,8 @@ pub struct RelayStats {
     pub workers: u64,
     /// Streams with a publisher, or waiting for one to come back.
     pub streams: u64,
+    /// Of these, sealed ones.
+    pub sealed: u64,
     /// Copies of them with other workers, for viewers there.
     pub mirrors: u64,
     /// Viewers.
@@ -268,6 +270,14 @@ impl RelayHandle {
         self.shared.workers.iter().map(sent).fold(true, |all, sent| all & sent)
     }
 
+    /// Ends what runs of a device in the other mode: publishing sessions, streams and their viewers.
+    /// `false` if a queue is full; try again.
+    #[must_use]
+    pub fn end_other_mode(&self, device: &DeviceId, mode: Mode) -> bool {
+        let sent = |worker: &WorkerHandle| worker.send(Command::EndOtherMode(device.clone(), mode));
+        self.shared.workers.iter().map(sent).fold(true, |all, sent| all & sent)
+    }
+
     /// The revocation feed is alive; called each second.
     pub fn feed_beat(&self) {
         for worker in &self.shared.workers {
@@ -289,6 +299,7 @@ impl RelayHandle {
         RelayStats {
             workers: workers.len() as u64,
             streams: sum(|stats| &stats.streams),
+            sealed: sum(|stats| &stats.sealed),
             mirrors: sum(|stats| &stats.mirrors),
             subscribers: sum(|stats| &stats.subscribers),
             packets_in: sum(|stats| &stats.packets_in),

@@ -59,6 +59,8 @@ pub(crate) enum CloseReason {
     Replaced,
     /// The publishing credential was taken back.
     CredentialEnded,
+    /// The device seals now, or does not any more.
+    ModeChanged,
     /// The server stops.
     Shutdown,
 }

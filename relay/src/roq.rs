@@ -237,6 +237,7 @@ impl RoqPort {
             CloseReason::StreamEnded => (Code::NoError, "the stream has ended"),
             CloseReason::Replaced => (Code::General, "another connection took over"),
             CloseReason::CredentialEnded => (Code::General, "the device is known no more"),
+            CloseReason::ModeChanged => (Code::General, "the device is sealed or opened now"),
             CloseReason::Shutdown => (Code::NoError, "the server stops"),
         };
         self.end(cx, peer, code, text);
@@ -246,6 +247,15 @@ impl RoqPort {
     pub(crate) fn end_publishers(&mut self, cx: &mut Cx<'_>, device: &DeviceId) {
         for peer in self.sessions.publishers_of(device) {
             self.close(cx, peer, CloseReason::CredentialEnded);
+        }
+    }
+
+    /// Ends every publishing session of a device that is not of this mode, connected or not.
+    pub(crate) fn end_other_mode(&mut self, cx: &mut Cx<'_>, device: &DeviceId, mode: Mode) {
+        for peer in self.sessions.publishers_of(device) {
+            if self.session(peer).is_some_and(|session| session.publishes_in() != Some(mode)) {
+                self.close(cx, peer, CloseReason::ModeChanged);
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use sightline_grant::Revocation;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Hub, HubEvent, HubStats, SubscriberId};
 use sightline_relay_proto::ids::DeviceId;
 use sightline_relay_proto::transmit::Arena;
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     Revoke(Revocation),
     /// A device's publishing credential has ended, and so have the sessions that stand on it.
     EndPublishers(DeviceId),
+    /// A device sends media of this mode only: what runs in the other one ends, and its viewers.
+    EndOtherMode(DeviceId, Mode),
     /// The revocation feed is alive.
     FeedBeat,
     /// Answer to a renewal batch; `None` when the authority was silent.
@@ -97,6 +100,7 @@ pub(crate) struct Urgent {
 #[derive(Default)]
 pub(crate) struct SharedStats {
     pub(crate) streams: AtomicU64,
+    pub(crate) sealed: AtomicU64,
     pub(crate) mirrors: AtomicU64,
     pub(crate) subscribers: AtomicU64,
     pub(crate) packets_in: AtomicU64,
@@ -117,6 +121,7 @@ impl SharedStats {
     fn store(&self, stats: HubStats, turns: u64) {
         let cells = [
             (&self.streams, stats.streams),
+            (&self.sealed, stats.sealed),
             (&self.mirrors, stats.mirrors),
             (&self.subscribers, stats.subscribers),
             (&self.packets_in, stats.packets_in),
@@ -417,6 +422,16 @@ impl Worker {
                 ports.rtsp.end_publishers(&mut cx, &device);
                 ports.roq.end_publishers(&mut cx, &device);
                 ports.feed.end_publishers(&mut cx, &device);
+            }
+            Command::EndOtherMode(device, mode) => {
+                ports.roq.end_other_mode(&mut cx, &device, mode);
+                if mode.is_sealed() {
+                    // These ways in take open media only.
+                    ports.webrtc.end_publishers(&mut cx, &device);
+                    ports.rtsp.end_publishers(&mut cx, &device);
+                    ports.feed.end_publishers(&mut cx, &device);
+                }
+                cx.hub.end_other_mode(&device, mode);
             }
             Command::FeedBeat => cx.leases.feed_beat(now),
             Command::Renewed(Some(verdicts)) => cx.leases.handle_renewed(now, verdicts),

@@ -20,6 +20,7 @@ mod router;
 mod socket;
 mod state;
 
+pub use endpoint::page::page_hashes;
 pub use facts::{Hashes, Ports, ServerFacts};
 pub use language::Language;
 pub use origin::Hosts;

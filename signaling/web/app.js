@@ -8,8 +8,10 @@ import { forgetAllDeviceKeys, terminalKey } from './keys.js';
 import * as session from './session.js';
 import { accountView } from './views/account.js';
 import { devicesView } from './views/devices.js';
+import { introduceView } from './views/introduce.js';
 import { liveView } from './views/live.js';
 import { signInView } from './views/signin.js';
+import { viewersView } from './views/viewers.js';
 
 const THEME = 'sightline-theme';
 const app = document.getElementById('app');
@@ -80,6 +82,8 @@ async function show() {
 
 function route(name, [serial, channel = '0']) {
   if (name === 'live' && serial) return liveView(context, serial, Number(channel) || 0);
+  if (name === 'viewers' && serial) return viewersView(context, serial);
+  if (name === 'introduce') return introduceView();
   if (name === 'account') return accountView(context);
   return devicesView(context);
 }

@@ -6,6 +6,9 @@ import * as store from './store.js';
 const TERMINAL = 'terminal-key';
 const DEVICE = 'device-key:';
 const ARCHIVE = 'archive-key:';
+const CHECK = 'camera-check:';
+const VERIFIER = 'device-verifier:';
+const PLACE = 'sealed-place:';
 let terminal;
 
 /** This terminal's P-256 key, made at the first visit: {privateKey, jwk, thumbprint}. */
@@ -29,11 +32,44 @@ export const keepDeviceKey = (serial, key) => store.put(DEVICE + serial, key);
 export async function forgetDeviceKey(serial) {
   await store.remove(DEVICE + serial);
   await store.remove(ARCHIVE + serial);
+  await store.remove(VERIFIER + serial);
+  await store.remove(CHECK + serial);
+  await losePlace(serial);
 }
+
+/** Remembers that an owner let this terminal in, under a binding. */
+export const takePlace = ({ serial, epoch }) => store.put(PLACE + serial, epoch);
+
+/** Whether this terminal may stand on the viewer list of a device. */
+export const hasPlace = async ({ serial, binding_epoch }) =>
+  (await store.get(PLACE + serial)) === BigInt(binding_epoch);
+
+/** It does not any more. */
+export const losePlace = (serial) => store.remove(PLACE + serial);
+
+/** Public half (32 bytes) of the key derived from a device's secret, if it was entered here. */
+export const deviceVerifier = (serial) => store.get(VERIFIER + serial);
+export const keepDeviceVerifier = (serial, key) => store.put(VERIFIER + serial, key);
+
+/** `{privateKey, publicKey}` of a sealed device's secret, which signs for its owner; null without. */
+export async function ownerKey(serial) {
+  const [privateKey, publicKey] = [await deviceKey(serial), await deviceVerifier(serial)];
+  return privateKey && publicKey ? { privateKey, publicKey } : null;
+}
+
+/** Keeps both keys of a sealed device's secret, and the check of the camera that showed it. */
+export async function keepOwnerKeys(serial, { auth, archive, check = null }) {
+  await store.put(CHECK + serial, check);
+  await keepDeviceVerifier(serial, auth.publicKey);
+  await store.put(ARCHIVE + serial, archive);
+  await store.put(DEVICE + serial, auth.privateKey);
+}
+
+/** What the camera showed of its identity with the secret; null without. */
+export const cameraCheck = async (serial) => (await store.get(CHECK + serial)) ?? null;
 
 /** The X25519 key of a sealed device's secret, if it was entered here: {privateKey, publicKey}. */
 export const archiveKey = (serial) => store.get(ARCHIVE + serial);
-export const keepArchiveKey = (serial, key) => store.put(ARCHIVE + serial, key);
 
 /** Serials whose key is kept here. */
 export async function devicesWithKey() {
@@ -44,4 +80,6 @@ export async function devicesWithKey() {
 /** Forgets every device key: the next person at this browser starts without them. */
 export async function forgetAllDeviceKeys() {
   for (const serial of await devicesWithKey()) await forgetDeviceKey(serial);
+  const all = await store.names();
+  for (const name of all.filter((one) => one.startsWith(PLACE))) await store.remove(name);
 }

@@ -55,7 +55,7 @@ export function figures(before, now) {
     codec: [now.codec, now.audioCodec].filter(Boolean).join(' + '),
     size: now.width ? `${now.width} × ${now.height}` : undefined,
     freezes: now.freezes,
-    moving: !before || now.bytes > before.bytes,
+    moving: now.moving ?? (!before || now.bytes > before.bytes),
   };
 }
 

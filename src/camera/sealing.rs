@@ -1,6 +1,6 @@
 //! Sealing: what the source gives becomes sealed frames, under generations that the camera makes,
-//! stores, and hands to the server before it uses them. Nothing leaves clear: without a generation
-//! that the server has, frames are dropped.
+//! stores, and hands to the server before it uses them. Without a generation that the server has,
+//! frames are dropped. Nothing leaves clear, unless the owner has signed that it shall.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sightline_client::Identity;
 use sightline_client::api::Api;
 use sightline_client::keys::{
-    Binding, CameraKeys, ExchangePublic, Moment, NewGeneration, Reason, SigningPublic,
+    Binding, CameraKeys, ExchangePublic, ListNotTaken, ListRefused, Moment, NewGeneration,
+    OrderNotTaken, OrderRefused, Reason, SigningPublic,
 };
 use sightline_client::retry::Backoff;
 use sightline_client::sealed::{
@@ -18,19 +19,20 @@ use sightline_client::sealed::{
 use sightline_client::sframe::Suite;
 use sightline_client::source::{Frame, MediaSource};
 use sightline_relay_proto::codec::{MediaKind, TrackInfo};
-use sightline_relay_proto::frame::CaptureTime;
+use sightline_relay_proto::frame::{CaptureTime, Mode};
 use sightline_relay_proto::ids::{Channel, DeviceId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::outlet::{Outlet, Periods};
+use super::returned::Done;
 use crate::data_dir::write_private;
 
-/// File with the list in force and the last generation's number. Nothing in it is secret.
+/// File with the list and the order in force and the last generation's number. Nothing in it is
+/// secret.
 const STATE_FILE: &str = "keys.state";
-/// Sealed frames that may wait for the network.
-const QUEUE: usize = 64;
 /// How often expiries and the day's end are looked for.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -45,9 +47,15 @@ pub(crate) enum News {
         auth: SigningPublic,
         /// Opens every generation.
         archive: ExchangePublic,
+        /// The viewer list that the server hands out with it.
+        list: Option<Vec<u8>>,
     },
     /// A viewer list that the server hands out.
     List(Vec<u8>),
+    /// All that was to be told of a camera that was away has been told.
+    Told(Done),
+    /// An order to seal or not, which the server hands out.
+    Order(Vec<u8>),
 }
 
 /// What sealing needs to know of its camera.
@@ -66,10 +74,10 @@ pub(crate) struct Sealing {
     pub(crate) keyframes: watch::Sender<u64>,
 }
 
-/// The sealed source, and where news of keys and requests for keyframes go.
+/// What leaves, and where news of keys and requests for keyframes go.
 pub(crate) struct Sealed {
-    /// Frames are sealed.
-    pub(crate) source: MediaSource,
+    /// Frames are sealed, but in periods that are open by the owner's order.
+    pub(crate) periods: Periods,
     /// For the keeper of the secret.
     pub(crate) news: mpsc::Sender<News>,
     /// Requests of the server.
@@ -79,21 +87,22 @@ pub(crate) struct Sealed {
 impl Sealing {
     /// Seals a source until it ends or `stop` is cancelled.
     pub(crate) fn start(self, source: MediaSource, stop: CancellationToken) -> Sealed {
-        let (out, frames) = mpsc::channel(QUEUE);
         let (news, heard) = mpsc::channel(4);
         let (wanted, requests) = watch::channel(0);
         let tracks: Vec<TrackInfo> = source.tracks().to_vec();
+        let (outlet, periods) = Outlet::new(tracks.clone(), Mode::Sealed, &stop);
         let worker = Worker {
             broken: vec![false; tracks.len()],
-            tracks: tracks.clone(),
+            tracks,
             camera: self,
             keys: None,
             sealer: None,
             upload: None,
-            out,
+            unstored: None,
+            outlet,
         };
         tokio::spawn(worker.run(source, heard, requests, stop));
-        Sealed { source: MediaSource::Encoder { tracks, frames }, news, wanted }
+        Sealed { periods, news, wanted }
     }
 }
 
@@ -103,9 +112,11 @@ struct Worker {
     keys: Option<CameraKeys>,
     sealer: Option<FrameSealer>,
     upload: Option<Upload>,
+    /// The owner's order that could not be stored yet, and so is not in force.
+    unstored: Option<Vec<u8>>,
     /// Tracks of which a frame was dropped: they go on at a keyframe.
     broken: Vec<bool>,
-    out: mpsc::Sender<Frame>,
+    outlet: Outlet,
 }
 
 /// A generation on its way to the server.
@@ -149,19 +160,86 @@ impl Worker {
 
     fn hear(&mut self, news: News) {
         match news {
-            News::Bound { epoch, auth, archive } => self.take_binding(epoch, auth, archive),
-            News::List(bytes) => {
-                let path = self.state_path();
-                let Some(keys) = &mut self.keys else { return };
-                match keys.take_list(&bytes, |state| write_private(&path, state)) {
-                    Ok(()) => {
-                        let version = keys.lists().version();
-                        tracing::info!(version, "a new viewer list is in force");
-                    }
-                    Err(error) => tracing::warn!(%error, "the server's viewer list is not taken"),
-                }
+            News::Bound { epoch, auth, archive, list } => {
+                self.take_binding(epoch, auth, archive);
+                // Before the first generation is made: it must not be for who is removed.
+                list.into_iter().for_each(|list| self.take_list(&list));
+                self.drop_outdated();
+            }
+            News::List(bytes) => self.take_list(&bytes),
+            // Nobody waits any more if the connection is gone again.
+            News::Told(done) => drop(done.send(())),
+            News::Order(bytes) => self.take_order(bytes),
+        }
+    }
+
+    /// Who was removed while the camera was away opens nothing from its next frame on: the old
+    /// generation ends before there is a new one.
+    fn drop_outdated(&mut self) {
+        let due = self.keys.as_ref().and_then(|keys| keys.due(moment()));
+        if due == Some(Reason::Viewers) {
+            (self.sealer, self.upload) = (None, None);
+            self.broken.fill(true);
+        }
+    }
+
+    fn take_list(&mut self, bytes: &[u8]) {
+        let path = self.state_path();
+        let Some(keys) = &mut self.keys else { return };
+        match keys.take_list(bytes, |state| write_private(&path, state)) {
+            Ok(()) => {
+                let version = keys.lists().version();
+                tracing::info!(version, "a new viewer list is in force");
+            }
+            // Every start of the camera is told the list in force.
+            Err(ListNotTaken::Refused(ListRefused::Held)) => {}
+            Err(error) => tracing::warn!(%error, "the server's viewer list is not taken"),
+        }
+    }
+
+    /// Obeys an order that the owner has signed. Whatever else the server hands out changes nothing.
+    fn take_order(&mut self, bytes: Vec<u8>) {
+        let path = self.state_path();
+        let Some(keys) = &mut self.keys else { return };
+        self.unstored = None;
+        match keys.take_order(&bytes, |state| write_private(&path, state)) {
+            Ok(()) => {
+                let sealed = keys.sealed();
+                tracing::info!(sealed, "the owner's sealing order is in force");
+            }
+            // Every start of the camera is told of the order in force.
+            Err(OrderNotTaken::Refused(OrderRefused::NotNewer { offered, held }))
+                if offered == held => {}
+            Err(error @ OrderNotTaken::Refused(_)) => {
+                let sealed = keys.sealed();
+                tracing::warn!(%error, sealed, "the server's sealing order is not taken");
+            }
+            Err(error @ OrderNotTaken::Store(_)) => {
+                tracing::error!(%error, "the owner's sealing order is not in force yet");
+                self.unstored = Some(bytes);
             }
         }
+    }
+
+    /// What may leave now. Without an order of its owner a camera seals.
+    fn mode(&self) -> Mode {
+        self.keys.as_ref().is_none_or(CameraKeys::sealed).into()
+    }
+
+    /// Begins a period of the mode that is in force, without the sealer of the former one. `false`
+    /// while it cannot begin.
+    fn turn(&mut self) -> bool {
+        let mode = self.mode();
+        if self.outlet.is(mode) {
+            return true;
+        }
+        (self.sealer, self.upload) = (None, None);
+        let begun = self.outlet.turn(mode);
+        if begun {
+            self.broken.fill(true);
+            self.ask_for_keyframe();
+        }
+        begun
     }
 
     /// Goes on with the stored keys if they are this owner's, else with none.
@@ -175,7 +253,7 @@ impl Worker {
             Some(keys) if is_same(&keys) => keys,
             other => {
                 // A former owner's viewers see nothing from here on.
-                (self.sealer, self.upload) = (None, None);
+                (self.sealer, self.upload, self.unstored) = (None, None, None);
                 let suite = Suite::default();
                 match other {
                     Some(keys) => keys.rebound(binding, auth, archive),
@@ -197,8 +275,14 @@ impl Worker {
         self.camera.folder.join(STATE_FILE)
     }
 
-    /// Makes a generation when one is due, and ends what may not go on.
+    /// Turns to the mode in force, makes a generation when one is due, and ends what may not go on.
     fn look(&mut self) {
+        if let Some(order) = self.unstored.take() {
+            self.take_order(order);
+        }
+        if !self.turn() {
+            return;
+        }
         let now = moment();
         let is_late = |upload: &Upload| upload.until.is_some_and(|until| until <= now.steady);
         if self.upload.as_ref().is_some_and(is_late) {
@@ -244,35 +328,48 @@ impl Worker {
         self.camera.keyframes.send_modify(|count| *count += 1);
     }
 
-    /// Seals a frame and queues it; drops it if that cannot be.
+    /// Queues a frame in the mode in force; drops it if that cannot be.
     fn pass_on(&mut self, frame: Frame) {
         let at = usize::from(frame.track.0);
-        let (Some(info), Some(sealer)) = (self.tracks.get(at), &mut self.sealer) else { return };
-        let capture = frame.captured.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let Some(info) = self.tracks.get(at) else { return };
         let is_sound = info.codec.kind() == MediaKind::Audio;
-        let keyframe = frame.keyframe || is_sound;
-        if self.broken[at] && !keyframe {
+        let frame = Frame { keyframe: frame.keyframe || is_sound, ..frame };
+        let mode = self.mode();
+        if self.broken[at] && !frame.keyframe || !self.outlet.is(mode) {
             return;
         }
+        let sent = match mode {
+            Mode::Open => self.outlet.send(frame),
+            Mode::Sealed if self.sealer.is_none() => return,
+            Mode::Sealed => self.seal(at, frame),
+        };
+        self.broken[at] = !sent && !is_sound;
+    }
+
+    /// Seals a frame and queues it; whether it is on its way.
+    fn seal(&mut self, at: usize, frame: Frame) -> bool {
+        let (Some(info), Some(sealer)) = (self.tracks.get(at), &mut self.sealer) else {
+            return false;
+        };
+        let capture = frame.captured.duration_since(UNIX_EPOCH).unwrap_or_default();
         let said = FrameInfo {
             track: frame.track,
             tier: info.tier,
             codec: info.codec,
-            keyframe,
+            keyframe: frame.keyframe,
             discardable: false,
             discontinuity: false,
             capture: CaptureTime(u64::try_from(capture.as_micros()).unwrap_or_default()),
         };
         let mut unit = Vec::with_capacity(OVERHEAD + frame.unit.len());
         let sealed = sealer.seal(&said, &frame.unit, Instant::now(), &mut unit);
-        let sent = match sealed {
-            Ok(()) => self.out.try_send(Frame { unit: unit.into(), keyframe, ..frame }).is_ok(),
+        match sealed {
+            Ok(()) => self.outlet.send(Frame { unit: unit.into(), ..frame }),
             Err(error) => {
                 self.refused(error, self.broken[at]);
                 false
             }
-        };
-        self.broken[at] = !sent && !is_sound;
+        }
     }
 
     fn refused(&mut self, error: SealFrameError, again: bool) {

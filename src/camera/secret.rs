@@ -1,21 +1,22 @@
 //! The device secret's life on the camera: made after a binding, shown here, proven by viewers.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::DeviceSecret;
-use sightline_client::api::{Api, DeviceKnown};
+use sightline_client::api::{Api, DeviceKnown, DeviceState};
 use sightline_client::keys::{ExchangePublic, SigningPublic};
 use sightline_client::retry::Backoff;
-use sightline_client::secret::CryptoFailed;
-use sightline_grant::{PublicKey, Redacted};
+use sightline_client::secret::{CameraCheck, CryptoFailed, ShownSecret};
+use sightline_grant::PublicKey;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use super::display;
+use super::returned::Done;
 use super::sealing::News;
 use crate::data_dir::write_private;
 
@@ -33,6 +34,9 @@ pub(crate) struct Keeper {
     /// Public halves of the secret that the folder holds.
     publics: Option<Publics>,
     rotate: bool,
+    /// Whether the secret of the folder was announced. Not before the server was asked which list is
+    /// in force: who was removed while the camera was away must see nothing new.
+    announced: bool,
     /// Whoever seals with it.
     news: Option<mpsc::Sender<News>>,
 }
@@ -68,73 +72,132 @@ impl Keeper {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Zeroizing::default(),
             Err(error) => return Err(format!("{}: {error}", path.display())),
         };
-        let known = parse(&text).unwrap_or_default();
+        // Only who seals asks for orders, and asks for the one in force at each start.
+        let enc_sequence = news.as_ref().map(|_| 0);
+        let known = DeviceKnown { enc_sequence, ..parse(&text).unwrap_or_default() };
         let secret = text.lines().next().and_then(|line| DeviceSecret::parse(line).ok());
         let publics = secret.and_then(|secret| Publics::of(&secret).ok());
-        Ok(Self { path, serial: serial.to_owned(), api, known, publics, rotate, news })
+        let announced = false;
+        Ok(Self { path, serial: serial.to_owned(), api, known, publics, rotate, announced, news })
     }
 
-    /// Polls until `stop`; makes a secret when a new owner has bound the device.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    /// Polls until `stop`; makes a secret when a new owner has bound the device. Who is heard on
+    /// `asked` is told when the list in force is known and obeyed.
+    pub(crate) async fn run(mut self, mut asked: mpsc::Receiver<Done>, stop: CancellationToken) {
         let mut backoff = Backoff::default();
-        self.announce().await;
+        let mut waiting: Option<Done> = None;
         loop {
-            let wait = tokio::select! {
+            let polled = tokio::select! {
                 () = stop.cancelled() => return,
-                step = self.step() => match step {
-                    Ok(()) => {
-                        backoff.reset();
-                        POLL_PAUSE
+                // A poll that has waited since before the camera was away may wait for ever.
+                Some(done) = asked.recv() => {
+                    (waiting, self.announced) = (Some(done), false);
+                    continue;
+                }
+                polled = self.poll() => polled,
+            };
+            // What follows an answer is never cut short by one who asks.
+            let acted = match polled {
+                Ok(state) => tokio::select! {
+                    () = stop.cancelled() => return,
+                    acted = self.act(state) => acted,
+                },
+                Err(error) => Err(error),
+            };
+            let wait = match acted {
+                Ok(()) => {
+                    backoff.reset();
+                    if let Some(done) = waiting.take() {
+                        self.confirm(done).await;
                     }
-                    Err(error) => {
-                        tracing::warn!(error, "the server cannot be asked about the binding");
-                        backoff.next_wait()
-                    }
+                    POLL_PAUSE
+                }
+                Err(error) => {
+                    tracing::warn!(error, "the server cannot be asked about the binding");
+                    backoff.next_wait()
                 }
             };
             tokio::select! {
                 () = stop.cancelled() => return,
+                Some(done) = asked.recv() => {
+                    (waiting, self.announced) = (Some(done), false);
+                    backoff.reset();
+                }
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    async fn step(&mut self) -> Result<(), String> {
-        let state = self.api.device_poll(&self.known).await.map_err(|error| error.to_string())?;
+    /// Says that all was told; after what was told, where somebody seals.
+    async fn confirm(&self, done: Done) {
+        match &self.news {
+            Some(news) => drop(news.send(News::Told(done)).await),
+            None => drop(done.send(())),
+        }
+    }
+
+    async fn poll(&self) -> Result<DeviceState, String> {
+        // Nothing leaves before the list in force is known, so the first answer must not wait.
+        let list_version = if self.announced { self.known.list_version } else { u64::MAX };
+        let known = DeviceKnown { list_version, ..self.known };
+        self.api.device_poll(&known).await.map_err(|error| error.to_string())
+    }
+
+    async fn act(&mut self, state: DeviceState) -> Result<(), String> {
         let new_owner = state.bound && state.binding_epoch != self.known.binding_epoch;
         if state.bound && (state.key_wanted || new_owner || self.rotate) {
             self.make(state.binding_epoch).await?;
             self.rotate = false;
             return Ok(());
         }
-        if state.list_version != self.known.list_version {
+        if !state.bound {
+            // Whoever binds it next gets a secret of his own.
+            self.announced = true;
+        } else if !self.announced {
+            let list = self.list().await?;
+            self.announce(list).await;
+        } else if state.list_version != self.known.list_version {
             self.fetch_list().await?;
+        }
+        if let (Some(news), Some(order)) = (&self.news, state.enc_order)
+            && self.known.enc_sequence != Some(state.enc_sequence)
+        {
+            // Whoever seals judges it.
+            let _ = news.send(News::Order(order)).await;
         }
         self.known = DeviceKnown {
             binding_epoch: state.binding_epoch,
             key_epoch: state.key_epoch,
             list_version: state.list_version,
-            ..DeviceKnown::default()
+            enc_sequence: self.news.as_ref().map(|_| state.enc_sequence),
         };
         Ok(())
     }
 
     /// Hands the server's viewer list on to whoever seals, who judges it.
     async fn fetch_list(&self) -> Result<(), String> {
-        let Some(news) = &self.news else { return Ok(()) };
-        let answer = self.api.device_viewer_list().await.map_err(|error| error.to_string())?;
-        if let Some(list) = answer.list {
+        if let (Some(news), Some(list)) = (&self.news, self.list().await?) {
             // Whoever seals ends with the camera.
             let _ = news.send(News::List(list)).await;
         }
         Ok(())
     }
 
-    /// Tells whoever seals which secret is in force.
-    async fn announce(&self) {
+    /// The viewer list that the server hands out, if somebody seals.
+    async fn list(&self) -> Result<Option<Vec<u8>>, String> {
+        if self.news.is_none() {
+            return Ok(None);
+        }
+        let answer = self.api.device_viewer_list().await;
+        Ok(answer.map_err(|error| error.to_string())?.list)
+    }
+
+    /// Tells whoever seals which secret is in force, with the list that goes with it.
+    async fn announce(&mut self, list: Option<Vec<u8>>) {
+        self.announced = true;
         if let (Some(news), Some(Publics { auth, archive })) = (&self.news, self.publics) {
             let epoch = self.known.binding_epoch;
-            let _ = news.send(News::Bound { epoch, auth, archive }).await;
+            let _ = news.send(News::Bound { epoch, auth, archive, list }).await;
         }
     }
 
@@ -144,35 +207,33 @@ impl Keeper {
         let publics = Publics::of(&secret).map_err(|error| text(&error))?;
         let stored = self.api.put_key_verifier(binding_epoch, &publics.auth).await;
         let key_epoch = stored.map_err(|error| text(&error))?.key_epoch;
-        self.known = DeviceKnown { binding_epoch, key_epoch, ..DeviceKnown::default() };
-        let shown = secret.text();
+        // No list and no order is of the new secret yet.
+        let enc_sequence = self.known.enc_sequence.map(|_| 0);
+        self.known = DeviceKnown { binding_epoch, key_epoch, list_version: 0, enc_sequence };
+        let camera_key = self.camera_key();
         let lines = Zeroizing::new(format!(
-            "{}\n{binding_epoch} {key_epoch}\n{}\n",
-            shown.expose(),
-            self.camera_key()
+            "{}\n{binding_epoch} {key_epoch}\n{camera_key}\n",
+            secret.text().expose(),
         ));
         write_private(&self.path, lines.as_bytes()).map_err(|error| text(&error))?;
-        self.show(&shown);
+        let check = self.identity().map(|key| CameraCheck::of(&key));
+        display::show(&self.serial, &ShownSecret { secret, check }, &camera_key);
         self.publics = Some(publics);
-        self.announce().await;
+        self.announce(None).await;
         Ok(())
     }
 
     /// What viewers pin: the public half of the camera's identity.
-    fn camera_key(&self) -> String {
+    fn identity(&self) -> Option<SigningPublic> {
         match self.api.identity().public_key() {
-            PublicKey::Ed25519(key) => B64.encode(key),
-            PublicKey::P256 { .. } => String::new(),
+            PublicKey::Ed25519(key) => Some(*key),
+            PublicKey::P256 { .. } => None,
         }
     }
 
-    /// On the camera's own terminal, never in a log and never to the server.
-    fn show(&self, secret: &Redacted<String>) {
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "[camera {}] bound to a new owner", self.serial);
-        let _ = writeln!(out, "[camera {}] device secret: {}", self.serial, secret.expose());
-        let _ = writeln!(out, "[camera {}] camera key: {}", self.serial, self.camera_key());
-        let _ = out.flush();
+    /// The same as text.
+    fn camera_key(&self) -> String {
+        self.identity().map(|key| B64.encode(key)).unwrap_or_default()
     }
 }
 

@@ -2,20 +2,23 @@
 //!
 //! Acts of this process are announced and carried over at once. Acts of another process on the same
 //! database, such as `sightline admin`, are announced to nobody here: they are noticed by its
-//! commits, and then every lease is asked about and every publisher's credential compared.
+//! commits, and then every lease is asked about and every publisher's terms are compared.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sightline_control_plane::ControlPlane;
 use sightline_control_plane::error::Inner;
-use sightline_control_plane::publisher::CredentialMark;
+use sightline_control_plane::publisher::PublishingTerms;
 use sightline_control_plane::storage::model::CommitMark;
 use sightline_relay::RelayHandle;
+use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::ids::DeviceId;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+
+use super::modes;
 
 /// Beat of the feed: how often other processes' commits are looked for.
 const BEAT: Duration = Duration::from_millis(500);
@@ -29,6 +32,7 @@ pub(super) async fn run(control: ControlPlane, relay: RelayHandle, stop: Cancell
     tokio::select! {
         () = stop.cancelled() => {}
         () = forward(&control, &relay) => {}
+        () = modes::follow(&control, &relay) => {}
         () = watch(&control, &relay) => {}
     }
 }
@@ -54,7 +58,12 @@ async fn watch(control: &ControlPlane, relay: &RelayHandle) {
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beats.tick().await;
-        let acts = match tokio::time::timeout(LOOK_TIMEOUT, others.look(control)).await {
+        let look = async {
+            // Terminals leave viewer lists by the clock, too; nobody announces that.
+            control.end_expired_proofs().await?;
+            others.look(control).await
+        };
+        let acts = match tokio::time::timeout(LOOK_TIMEOUT, look).await {
             Ok(Ok(acts)) => acts,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "revocations cannot be read");
@@ -67,9 +76,16 @@ async fn watch(control: &ControlPlane, relay: &RelayHandle) {
         };
         if let Some(ended) = acts {
             relay.renew_all();
-            for device in ended {
-                while !relay.end_publishers(&device) {
-                    tokio::time::sleep(RETRY).await;
+            for ended in ended {
+                match ended {
+                    Ended::Credential(device) => {
+                        while !relay.end_publishers(&device) {
+                            tokio::time::sleep(RETRY).await;
+                        }
+                    }
+                    Ended::OtherMode(device, mode) => {
+                        modes::end_other(relay, &device, mode).await;
+                    }
                 }
             }
         }
@@ -77,32 +93,52 @@ async fn watch(control: &ControlPlane, relay: &RelayHandle) {
     }
 }
 
-/// What is known of others' acts. This process itself adds no device once the feed runs.
+/// What others' acts end.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// Whatever a device publishes: its credential was taken back.
+    Credential(DeviceId),
+    /// What it publishes in another mode than this.
+    OtherMode(DeviceId, Mode),
+}
+
+/// What is known of others' acts. This process itself adds no device once the feed runs; modes that
+/// it has changed itself are found here later, when they end nothing any more.
 #[derive(Default)]
 struct Others {
     commits: Option<CommitMark>,
-    credentials: BTreeMap<String, CredentialMark>,
+    terms: BTreeMap<String, PublishingTerms>,
 }
 
 impl Others {
-    /// Whether others have acted since the last look; then the devices whose publishing credential
-    /// was taken back.
-    async fn look(&mut self, control: &ControlPlane) -> Result<Option<Vec<DeviceId>>, Inner> {
+    /// Whether others have acted since the last look; then what ends by it.
+    async fn look(&mut self, control: &ControlPlane) -> Result<Option<Vec<Ended>>, Inner> {
         let commits = control.outside_commits().await?;
         if self.commits == Some(commits) {
             return Ok(None);
         }
-        let credentials = control.publishing_credentials().await?;
-        let before = std::mem::replace(&mut self.credentials, credentials);
+        let terms = control.publishing_terms().await?;
+        let before = std::mem::replace(&mut self.terms, terms);
         self.commits = Some(commits);
-        let ended =
-            before.iter().filter(|(serial, mark)| self.credentials.get(*serial) != Some(*mark));
-        Ok(Some(ended.filter_map(|(serial, _)| DeviceId::new(serial).ok()).collect()))
+        let ended = |(serial, before): (String, PublishingTerms)| {
+            let device = DeviceId::new(&serial).ok()?;
+            match self.terms.get(&serial) {
+                Some(now) if now.credential != before.credential => Some(Ended::Credential(device)),
+                Some(now) if now.sealed != before.sealed => {
+                    Some(Ended::OtherMode(device, now.sealed.into()))
+                }
+                Some(_) => None,
+                None => Some(Ended::Credential(device)),
+            }
+        };
+        Ok(Some(before.into_iter().filter_map(ended).collect()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use sightline_control_plane::admin::NewDevice;
 
     use super::*;
@@ -121,12 +157,17 @@ mod tests {
         }
     }
 
+    /// A server on a data folder of its own, and its operator's command line.
+    async fn pair(folder: &Path) -> (ControlPlane, ControlPlane) {
+        make_private_dir(&folder.join("keys")).unwrap();
+        let open = async || open_control_plane(folder, &Raw::default()).await.unwrap();
+        (open().await, open().await)
+    }
+
     #[tokio::test]
     async fn acts_of_another_process_are_noticed_and_our_own_are_not() {
         let folder = tempfile::tempdir().unwrap();
-        make_private_dir(&folder.path().join("keys")).unwrap();
-        let open = || async { open_control_plane(folder.path(), &Raw::default()).await.unwrap() };
-        let (server, admin) = (open().await, open().await);
+        let (server, admin) = pair(folder.path()).await;
         server.add_device(&device("CAM-1")).await.unwrap();
         let mut others = Others::default();
         let camera = DeviceId::new("CAM-1").unwrap();
@@ -136,9 +177,10 @@ mod tests {
         admin.add_device(&device("CAM-2")).await.unwrap();
         assert_eq!(others.look(&server).await.unwrap(), Some(vec![]), "a device more ends nothing");
         admin.rotate_publish_password("CAM-1").await.unwrap();
-        assert_eq!(others.look(&server).await.unwrap(), Some(vec![camera.clone()]));
+        let ended = Some(vec![Ended::Credential(camera)]);
+        assert_eq!(others.look(&server).await.unwrap(), ended);
         admin.remove_device("CAM-1").await.unwrap();
-        assert_eq!(others.look(&server).await.unwrap(), Some(vec![camera]));
+        assert_eq!(others.look(&server).await.unwrap(), ended);
         assert_eq!(others.look(&server).await.unwrap(), None);
     }
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use clap::Args;
-use sightline_client::DeviceSecret;
 use sightline_client::api::{Api, ApiError, BindRequest, OtpChallenge, OtpRequest, SignIn, Tokens};
-use sightline_client::secret::ChallengeFor;
+use sightline_client::keys::TerminalKeys;
+use sightline_client::secret::{ChallengeFor, NotAChallenge, ShownSecret};
 use sightline_grant::Redacted;
 
 use crate::data_dir::write_private;
@@ -27,7 +27,7 @@ const SMS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Arguments of the gate. What is not given is asked for on the terminal.
 #[derive(Args)]
-pub(super) struct GateArgs {
+pub(crate) struct GateArgs {
     /// Phone number, e.g. +4915112345678
     #[arg(long)]
     phone: Option<String>,
@@ -37,6 +37,10 @@ pub(super) struct GateArgs {
     /// Agree to the processing that viewing needs (asked for otherwise)
     #[arg(long)]
     consent: bool,
+    /// Sealed camera: file of this terminal's own keys, which its owner has let in; made if it is not
+    /// there. The device secret is not asked for then
+    #[arg(long)]
+    terminal: Option<PathBuf>,
     /// Sealed camera: its key, as its terminal shows it below the device secret
     #[arg(long, allow_hyphen_values = true)]
     camera_key: Option<String>,
@@ -60,6 +64,7 @@ pub(super) struct Passed {
 pub(super) async fn pass(
     api: &Api,
     args: &GateArgs,
+    terminal: Option<&TerminalKeys>,
     folder: &Path,
     serial: &str,
     channel: u16,
@@ -77,7 +82,10 @@ pub(super) async fn pass(
         match error.problem() {
             Some("login-required" | "wrong-terminal") => login = None,
             Some("device-not-bound") => bind(api, args, &access, serial, &error).await?,
-            Some("device-key-required") => prove_key(api, args, &access, serial, channel).await?,
+            Some("device-key-required") => match terminal {
+                Some(keys) => prove_terminal(api, keys, &access, serial, channel).await?,
+                None => prove_key(api, args, &access, serial, channel).await?,
+            },
             Some("sms-required") => step_up(api, &access, serial).await?,
             Some("consent-required") => consent(api, args, &access).await?,
             _ => return Err(error.to_string()),
@@ -86,21 +94,40 @@ pub(super) async fn pass(
     Err("the gate asks for the same step again and again".into())
 }
 
+/// Signs in, or takes up the login of an earlier run.
+pub(crate) async fn sign_in(
+    api: &Api,
+    args: &GateArgs,
+    folder: &Path,
+) -> Result<Redacted<String>, String> {
+    Ok(match Login::restore(api, folder).await {
+        Some(login) => login.access,
+        None => Login::sign_in(api, args, folder).await?.access,
+    })
+}
+
 impl GateArgs {
+    /// This terminal's own keys, if its file is given.
+    pub(crate) fn terminal(&self) -> Result<Option<TerminalKeys>, String> {
+        let Some(path) = &self.terminal else { return Ok(None) };
+        let keys = TerminalKeys::load_or_create(path);
+        keys.map(Some).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
     /// The device secret, from its file or its owner.
-    pub(super) fn secret(&self) -> Result<DeviceSecret, String> {
+    pub(crate) fn secret(&self, serial: &str) -> Result<ShownSecret, String> {
         let text = match (self.secret_line(0)?, self.typed.get()) {
             (Some(line), _) => line,
             (None, Some(typed)) => typed.clone(),
             (None, None) => Redacted::new(ask("Device secret, as the camera's terminal shows it")?),
         };
-        let secret = DeviceSecret::parse(text.expose()).map_err(|error| error.to_string())?;
+        let shown = ShownSecret::parse(text.expose(), serial).map_err(|error| error.to_string())?;
         let _ = self.typed.set(text);
-        Ok(secret)
+        Ok(shown)
     }
 
     /// The key of a sealed camera, if it is given.
-    pub(super) fn camera_key(&self) -> Result<Option<String>, String> {
+    pub(crate) fn camera_key(&self) -> Result<Option<String>, String> {
         if let Some(key) = &self.camera_key {
             return Ok(Some(key.clone()));
         }
@@ -197,6 +224,28 @@ async fn prove_key(
     api.key_proof(access, serial, &challenge, &signature).await.map_err(|error| error.to_string())
 }
 
+/// Proves the device key by this terminal's place on the viewer list.
+async fn prove_terminal(
+    api: &Api,
+    keys: &TerminalKeys,
+    access: &Redacted<String>,
+    serial: &str,
+    channel: u16,
+) -> Result<(), String> {
+    let sign = |message: &[u8], asked: ChallengeFor<'_>| keys.sign_challenge(message, asked);
+    let (challenge, signature) = answered(api, access, serial, channel, sign).await?;
+    let signing = keys.public().signing;
+    let proven = api.terminal_key_proof(access, serial, &challenge, &signing, &signature).await;
+    proven.map_err(|error| match error.problem() {
+        Some("device-key-invalid") => {
+            "the camera's owner has not let this terminal in, or its time \
+                                       is over; see --introduce"
+                .into()
+        }
+        _ => error.to_string(),
+    })
+}
+
 async fn signed_challenge(
     api: &Api,
     args: &GateArgs,
@@ -204,14 +253,27 @@ async fn signed_challenge(
     serial: &str,
     channel: u16,
 ) -> Result<(String, [u8; 64]), String> {
-    let secret = args.secret()?;
-    let key = secret.auth_key().map_err(|error| error.to_string())?;
+    let shown = args.secret(serial)?;
+    let key = shown.secret.auth_key().map_err(|error| error.to_string())?;
+    answered(api, access, serial, channel, |message, asked| key.sign_challenge(message, asked))
+        .await
+}
+
+/// Asks for a challenge and has it signed, if it is the one that was asked for.
+async fn answered(
+    api: &Api,
+    access: &Redacted<String>,
+    serial: &str,
+    channel: u16,
+    sign: impl FnOnce(&[u8], ChallengeFor<'_>) -> Result<[u8; 64], NotAChallenge>,
+) -> Result<(String, [u8; 64]), String> {
+    let server = &api.server_name().await.map_err(|error| error.to_string())?;
     let challenge =
         api.key_challenge(access, serial, channel).await.map_err(|error| error.to_string())?;
     let message = B64.decode(&challenge.message).map_err(|_| "the challenge is malformed")?;
-    let asked = ChallengeFor { terminal: api.identity().thumbprint(), serial, channel };
-    let signature = key.sign_challenge(&message, asked);
-    Ok((challenge.challenge_id, signature.map_err(|error| error.to_string())?))
+    let asked = ChallengeFor { server, terminal: api.identity().thumbprint(), serial, channel };
+    let signature = sign(&message, asked).map_err(|error| error.to_string())?;
+    Ok((challenge.challenge_id, signature))
 }
 
 async fn step_up(api: &Api, access: &Redacted<String>, serial: &str) -> Result<(), String> {
@@ -263,7 +325,7 @@ async fn consent(api: &Api, args: &GateArgs, access: &Redacted<String>) -> Resul
 }
 
 /// Asks on the terminal; standard output may be the stream, so the question goes to standard error.
-pub(super) fn ask(question: &str) -> Result<String, String> {
+pub(crate) fn ask(question: &str) -> Result<String, String> {
     let mut err = std::io::stderr().lock();
     let _ = write!(err, "{question}: ");
     let _ = err.flush();

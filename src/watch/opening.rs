@@ -1,15 +1,11 @@
-//! Opening what a sealed camera sends: with the archive key of the device secret, and generations
-//! that the pinned camera signed. What does not open is not shown.
+//! Opening what a sealed camera sends: with this terminal's key or the archive key of the device
+//! secret, and generations that the pinned camera signed. What does not open is not shown.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use serde::{Deserialize, Serialize};
-use sightline_client::DeviceSecret;
-use sightline_client::api::{Api, GenerationsWanted};
+use sightline_client::api::{Api, Device, GenerationsWanted};
 use sightline_client::keys::{Binding, ExchangeKey, Generation, Keyring, SigningPublic};
 use sightline_client::sealed::{FrameError, FrameOpener};
 use sightline_client::watch::WatchedFrame;
@@ -18,8 +14,7 @@ use sightline_relay_proto::frame::CaptureTime;
 use sightline_relay_proto::ids::{Channel, DeviceId};
 use sightline_relay_proto::wire::packetize::packetize;
 
-use super::gate::ask;
-use crate::data_dir::write_private;
+use super::pinned::{Named, Pinned, ask_key, pin, public};
 
 /// Generations asked for at once: those of a switch.
 const ASKED: u64 = 4;
@@ -34,14 +29,13 @@ pub(super) struct Asker<'a> {
     pub(super) channel: u16,
 }
 
-/// What this viewer remembers of a camera.
-#[derive(Serialize, Deserialize)]
-struct Pinned {
-    /// Ed25519, base64url.
-    camera_key: String,
-    binding_epoch: u64,
-    /// Newest generation ever taken: one before it is not live any more.
-    newest: Option<u64>,
+impl Asker<'_> {
+    /// What the server says of the camera.
+    pub(super) async fn device(&self) -> Result<Device, String> {
+        let devices = self.api.devices(self.access).await.map_err(|error| error.to_string())?;
+        let device = devices.into_iter().find(|device| device.serial == self.serial);
+        device.ok_or_else(|| "the camera is not bound to this account".into())
+    }
 }
 
 /// Opens the frames of one camera.
@@ -60,26 +54,27 @@ pub(super) struct Opening<'a> {
 }
 
 impl<'a> Opening<'a> {
-    /// Gets ready to open, with the generations that the server hands out now. `camera_key` wins
-    /// over the one that an earlier run has pinned.
+    /// Gets ready to open, with the generations that the server hands out now. The key that is named
+    /// wins over the one that an earlier run has pinned. `owner` verifies sealing orders, where it is
+    /// known.
     pub(super) async fn prepare(
         asker: Asker<'a>,
-        secret: &DeviceSecret,
-        camera_key: Option<&str>,
+        key: ExchangeKey,
+        named: Named<'_>,
+        owner: Option<SigningPublic>,
         folder: &Path,
     ) -> Result<Self, String> {
-        let devices = asker.api.devices(asker.access).await.map_err(|error| error.to_string())?;
-        let device = devices.into_iter().find(|device| device.serial == asker.serial);
-        let epoch = device.ok_or("the camera is not bound to this account")?.binding_epoch;
+        let device = asker.device().await?;
+        let epoch = device.binding_epoch;
         let serial = DeviceId::new(asker.serial).map_err(|error| error.to_string())?;
-        let file = folder.join(format!("{serial}.camera"));
-        let asked = || ask("Camera key, as the camera's terminal shows it below the device secret");
-        let pinned = pin(&file, camera_key, epoch, asked)?;
+        let file = Pinned::file(folder, &serial);
+        // A check that was typed proves the server's word right or wrong.
+        let told = device.identity.filter(|_| named.check.is_some());
+        let pinned = pin(&file, named, epoch, || told.map_or_else(ask_key, Ok))?;
         let camera = public(&pinned.camera_key)?;
         let newest = pinned.newest.and_then(Generation::new);
         let keyring = Keyring::live(Binding { serial, epoch }, camera, newest);
         let opener = FrameOpener::new(keyring, Channel(asker.channel));
-        let key = secret.archive_key().map_err(|error| error.to_string())?;
         let mut opening = Self {
             asker,
             opener,
@@ -93,7 +88,24 @@ impl<'a> Opening<'a> {
             refused: BTreeMap::new(),
         };
         opening.ask().await?;
+        if let Some(owner) = owner {
+            opening.hear_order(&owner).await?;
+        }
         Ok(opening)
+    }
+
+    /// Remembers the owner's newest order, so that no older one lets clear media pass later.
+    async fn hear_order(&mut self, owner: &SigningPublic) -> Result<(), String> {
+        let Asker { api, access, serial, .. } = self.asker;
+        // Who withholds it gains nothing that this viewer takes for the camera's.
+        let Ok(held) = api.enc_mode(access, serial).await else { return Ok(()) };
+        let binding = self.opener.keyring().binding();
+        let word = held.order.map(|order| self.pinned.word().after(&order, binding, owner));
+        if let Some(Ok(word)) = word {
+            self.pinned.hear_while_sealed(word);
+            self.pinned.store(&self.file)?;
+        }
+        Ok(())
     }
 
     /// The frame as an open camera would have sent it; `None` if it does not open.
@@ -156,75 +168,14 @@ impl<'a> Opening<'a> {
         }
         let newest = self.opener.keyring().newest().map(Generation::number);
         if newest != self.pinned.newest {
-            self.pinned.newest = newest;
-            store(&self.file, &self.pinned)?;
+            self.pinned.seals(newest);
+            self.pinned.store(&self.file)?;
         }
         Ok(())
     }
 }
 
-/// The camera that this viewer trusts: named now, or by an earlier run, or asked for, so that nobody
-/// can stand in for it.
-fn pin(
-    file: &Path,
-    camera_key: Option<&str>,
-    epoch: u64,
-    asked: impl FnOnce() -> Result<String, String>,
-) -> Result<Pinned, String> {
-    let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-    let held: Option<Pinned> = match std::fs::read(file) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|error| at(&error))?),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(at(&error)),
-    };
-    let pinned = match (held, camera_key) {
-        (Some(held), None) if held.binding_epoch == epoch => held,
-        (Some(held), Some(key)) if held.binding_epoch == epoch && held.camera_key == key => held,
-        (_, given) => {
-            let camera_key = given.map_or_else(asked, |key| Ok(key.to_owned()))?;
-            Pinned { camera_key, binding_epoch: epoch, newest: None }
-        }
-    };
-    public(&pinned.camera_key)?;
-    store(file, &pinned)?;
-    Ok(pinned)
-}
-
-fn store(file: &Path, pinned: &Pinned) -> Result<(), String> {
-    let bytes = serde_json::to_vec(pinned).map_err(|error| error.to_string())?;
-    write_private(file, &bytes).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-fn public(text: &str) -> Result<SigningPublic, String> {
-    let bytes = B64.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| "a camera key is 43 characters of base64url".into())
-}
-
 fn now() -> CaptureTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     CaptureTime(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_camera_is_pinned_once_and_a_new_binding_needs_its_key_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("CAM-1.camera");
-        let key = B64.encode([7; 32]);
-        let nobody = || Err("no answer".to_owned());
-        assert!(pin(&file, None, 3, nobody).is_err());
-        assert!(pin(&file, Some("short"), 3, nobody).is_err());
-        assert!(pin(&file, None, 3, || Ok("short".into())).is_err());
-        let mut pinned = pin(&file, None, 3, || Ok(key.clone())).unwrap();
-        pinned.newest = Some(1 << 25);
-        store(&file, &pinned).unwrap();
-        for given in [None, Some(key.as_str())] {
-            assert_eq!(pin(&file, given, 3, nobody).unwrap().newest, Some(1 << 25));
-        }
-        assert!(pin(&file, None, 4, nobody).is_err(), "another owner's camera key is asked for");
-        assert_eq!(pin(&file, Some(&key), 4, nobody).unwrap().newest, None);
-    }
 }

@@ -22,6 +22,7 @@ export async function launch(options = {}) {
     args: [
       '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync', '--disable-features=Translate',
+      ...(options.camera ? ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] : []),
       ...(options.autoplay === false ? [] : ['--autoplay-policy=no-user-gesture-required']),
     ],
   });

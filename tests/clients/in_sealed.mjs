@@ -7,6 +7,7 @@ import { agree, fromSecret, generate } from '/assets/sealed/curves.js';
 import { GopReader } from '/assets/sealed/gop_stream.js';
 import { Keyring } from '/assets/sealed/keyring.js';
 import { FrameOpener } from '/assets/sealed/opener.js';
+import * as orders from '/assets/sealed/order.js';
 import { FrameKey, SUITES, importBaseKey } from '/assets/sealed/sframe.js';
 import { forgetTerminal, pin, pinned, sealedTerminal } from '/assets/sealed/terminal.js';
 import { ListKeeper, build, next, open, signed } from '/assets/sealed/viewer_list.js';
@@ -118,6 +119,25 @@ const OPERATIONS = {
       return [hex(await signed(list, auth.privateKey)), hex(await signed(next(list, []), auth.privateKey))];
     });
   },
+
+  order: ({ order, verifier }) => outcome(async () => {
+    const { binding: { serial, epoch }, sequence, sealed } = await orders.open(bytes(order), bytes(verifier));
+    return { serial, epoch: String(epoch), sequence: String(sequence), sealed };
+  }),
+
+  async sign_order({ text, sequence, sealed, ...rest }) {
+    const { auth } = await branches(parseSecret(text));
+    return hex(await orders.signed({ binding: binding(rest), sequence, sealed }, auth.privateKey));
+  },
+
+  /** What is known after an order of `binding`, `[sequence, open]`. */
+  after_order: ({ word: [known, stands], order: [sequence, sealed], ...rest }) => outcome(async () => {
+    const order = { binding: binding(rest.binding ?? rest), sequence: BigInt(sequence), sealed };
+    const word = orders.after({ sequence: BigInt(known), open: stands }, order, binding(rest));
+    return [Number(word.sequence), word.open];
+  }),
+
+  next_order: async ({ known, told, now }) => Number(orders.nextSequence(BigInt(known), BigInt(told), BigInt(now))),
 
   async offer({ verifier, lists, store = true, ...rest }) {
     const keeper = new ListKeeper(binding(rest), bytes(verifier));

@@ -1,9 +1,10 @@
 // The page's live view of a sealed camera in Chromium, against answers that the test writes.
 //
 // Reads one JSON object from standard input:
-//   {"policy", "secret", "answers": {"METHOD /path": body, ...}, "visits": [{"device", "session"}, ...]}
+//   {"policy", "secret" or "scanned" (text of a picture code), "answers": {"METHOD /path": body, ...},
+//    "visits": [{"device", "session", "mode"}, ...]}
 // A visit opens the live view of the first device as the server would describe it. Prints for each
-// {"state", "problem", "asked" (paths), "recipients", "canvas", "padlock", "texts"}.
+// {"state", "problem", "asked" (paths), "recipients", "canvas", "padlock", "texts", "note"}.
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -26,8 +27,18 @@ function challenge(request, { serial, server }) {
   return { challenge_id: 'one', message: Buffer.from(lines.join('\n')).toString('base64url') };
 }
 
-async function visit(context, origin, { answers, secret }, { device, session }) {
+/** Runs in the page: this build of the browser reads no picture codes by itself. */
+function readsPictureCodes(text) {
+  globalThis.BarcodeDetector = class {
+    async detect(video) {
+      return video.videoWidth ? [{ rawValue: 'https://example.org' }, { rawValue: text }] : [];
+    }
+  };
+}
+
+async function visit(context, origin, { answers, secret, scanned }, { device, session, mode }) {
   const page = await context.newPage();
+  if (scanned) await page.addInitScript(readsPictureCodes, scanned);
   const seen = { asked: [], recipients: [] };
   await page.route('**/v1/**', async (route) => {
     const request = route.request();
@@ -37,6 +48,7 @@ async function visit(context, origin, { answers, secret }, { device, session }) 
     const given = {
       'GET /v1/devices': { items: [device] },
       [`POST /v1/webtransport-sessions/${device.serial}/0`]: session,
+      [`GET /v1/devices/${device.serial}/enc-mode`]: mode,
       ...answers,
     };
     let body = given[name];
@@ -54,8 +66,12 @@ async function visit(context, origin, { answers, secret }, { device, session }) 
   const end = Date.now() + LIMIT_MS;
   for (;;) {
     if (await at('secret').isVisible()) {
-      await at('secret').fill(secret);
-      await at('secret-dialog').locator('button[type=submit]').click();
+      if (scanned) {
+        await at('secret-scan').click();
+      } else {
+        await at('secret').fill(secret);
+        await at('secret-dialog').locator('button[type=submit]').click();
+      }
       await at('secret').waitFor({ state: 'detached' });
       seen.typed = true;
     }
@@ -65,6 +81,7 @@ async function visit(context, origin, { answers, secret }, { device, session }) 
   }
   seen.problem = await at('live-state').getAttribute('data-problem');
   seen.canvas = await at('canvas').count();
+  seen.note = (await at('opened-note').count()) ? await at('opened-note').textContent() : null;
   seen.padlock = await at('padlock').getAttribute('data-mode').catch(() => null);
   await at('padlock').locator('summary').click();
   const text = () => at('padlock-text').innerText();
@@ -79,7 +96,7 @@ async function visit(context, origin, { answers, secret }, { device, session }) 
 async function main() {
   const request = JSON.parse(readFileSync(0, 'utf8'));
   const files = await servePage(request.policy);
-  const browser = await launch();
+  const browser = await launch({ camera: Boolean(request.scanned) });
   try {
     const context = await browser.newContext({ locale: 'en-GB' });
     const first = await context.newPage();

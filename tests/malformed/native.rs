@@ -369,7 +369,9 @@ impl User {
         let message = B64.decode(&challenge.message).expect("base64url");
         let secret = DeviceSecret::parse(secret).expect("a device secret");
         let key = secret.auth_key().expect("a key");
-        let asked = ChallengeFor { terminal: self.api.identity().thumbprint(), serial, channel: 0 };
+        let server = &self.api.server_name().await.expect("the server's name");
+        let terminal = self.api.identity().thumbprint();
+        let asked = ChallengeFor { server, terminal, serial, channel: 0 };
         let signature = key.sign_challenge(&message, asked).expect("the challenge");
         (challenge.challenge_id, signature)
     }

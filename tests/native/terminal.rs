@@ -98,7 +98,9 @@ impl Terminal {
         let challenge = challenge.expect("a bound device has challenges");
         let message = B64.decode(&challenge.message).expect("base64url");
         let key = secret.auth_key().expect("a key");
-        let asked = ChallengeFor { terminal: self.api.identity().thumbprint(), serial, channel: 0 };
+        let server = &patiently(|| self.api.server_name()).await.expect("the server's name");
+        let terminal = self.api.identity().thumbprint();
+        let asked = ChallengeFor { server, terminal, serial, channel: 0 };
         let signature = key.sign_challenge(&message, asked).expect("the challenge");
         self.api.key_proof(&access, serial, &challenge.challenge_id, &signature).await
     }

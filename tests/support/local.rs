@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::process::{Output, Process, signal, wait_for};
-use super::server::sightline;
+use super::server::{admin, sightline};
 
 /// Keys of the `[listen]` section.
 pub const LISTEN_KEYS: [&str; 8] =
@@ -99,6 +99,19 @@ impl Local {
         let text = line.rsplit_once('(').expect("a bind text").1.trim_end_matches(')').to_owned();
         let serial = text.split(':').nth(1).expect("SL1:serial:code").to_owned();
         (serial, text)
+    }
+
+    /// Runs `sightline admin ... --json` on its data and reads the answer.
+    pub fn admin(&self, words: &[&str]) -> serde_json::Value {
+        admin(&self.data(), words)
+    }
+
+    /// Address of the API over TLS, by the name in its certificate.
+    pub fn https_origin(&self) -> String {
+        let answer = self.get("/v1/server");
+        let body = answer.split_once("\r\n\r\n").expect("an answer").1;
+        let facts: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        format!("https://localhost:{}", facts["ports"]["https"])
     }
 
     /// Answer to a GET at the printed page's address.

@@ -4,7 +4,9 @@
 //! Each test program uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod agent;
 pub mod gate;
+pub mod journey;
 pub mod local;
 pub mod network;
 pub mod process;

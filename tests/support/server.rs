@@ -167,11 +167,7 @@ impl Server {
 
     fn add_agent_with(&self, flags: &[&str]) -> Device {
         let folder = self.folder.path().join(format!("agent-{}", next_number()));
-        let mut command = sightline();
-        command.args(["camera", "--print-identity", "--folder"]).arg(&folder);
-        let output = command.output().expect("the binary runs");
-        let identity = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let identity = new_identity(&folder);
         fs::copy(self.ca(), folder.join("ca.pem")).expect("the server made its CA");
         let flags = [&["--identity", identity.as_str()], flags].concat();
         Device { agent: Some(folder), open: false, ..self.add_device(&flags) }
@@ -205,12 +201,7 @@ impl Server {
 
     /// Runs `sightline admin ... --json` and reads its answer.
     pub fn admin(&self, words: &[&str]) -> Value {
-        let mut command = sightline();
-        command.arg("admin").arg("--data").arg(self.data()).args(words).arg("--json");
-        let output = command.output().expect("the binary runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "admin {words:?}: {said}");
-        serde_json::from_slice(&output.stdout).expect("JSON from admin")
+        admin(&self.data(), words)
     }
 
     /// Number of messages of a purpose to a phone number so far.
@@ -236,6 +227,25 @@ impl Server {
             })
             .collect()
     }
+}
+
+/// Runs `sightline admin ... --json` on a data folder and reads its answer.
+pub fn admin(data: &Path, words: &[&str]) -> Value {
+    let mut command = sightline();
+    command.arg("admin").arg("--data").arg(data).args(words).arg("--json");
+    let output = command.output().expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "admin {words:?}: {said}");
+    serde_json::from_slice(&output.stdout).expect("JSON from admin")
+}
+
+/// Makes an agent's identity in a folder; its public half as `device add --identity` takes it.
+pub fn new_identity(folder: &Path) -> String {
+    let mut command = sightline();
+    command.args(["camera", "--print-identity", "--folder"]).arg(folder);
+    let output = command.output().expect("the binary runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 fn next_number() -> u32 {

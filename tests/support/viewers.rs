@@ -274,24 +274,10 @@ fn pass_and_watch(
     out: &str,
 ) -> (Process, PathBuf) {
     let name = Viewer::Watch.process_name(&device.serial);
-    let secret = folder.join(format!("{name}.secret"));
-    match &device.agent {
-        // What the camera shows its owner: the secret, and the key that viewers pin.
-        Some(agent) => drop(fs::copy(agent.join("secret.txt"), &secret).expect("a secret")),
-        None => fs::write(&secret, &device.password).expect("a writable folder"),
-    }
     let sound = folder.join(format!("{name}.sound"));
-    let mut command = sightline();
+    let mut command = watch_command(server, terminal, device, folder);
     command
-        .args(["watch", "--server", HTTPS_ORIGIN, "--consent", "--out", out])
-        .args(["--serial", &device.serial, "--phone", &terminal.phone])
-        .args(["--seconds", &seconds.to_string()])
-        .arg("--ca")
-        .arg(server.ca())
-        .arg("--folder")
-        .arg(folder.join(format!("{name}.viewer")))
-        .arg("--secret-file")
-        .arg(secret)
+        .args(["--out", out, "--seconds", &seconds.to_string()])
         .arg("--sound")
         .arg(&sound)
         .stdin(Stdio::piped());
@@ -310,6 +296,34 @@ fn pass_and_watch(
         writeln!(answers, "{code}").expect("it waits for its answer");
     }
     (process, sound)
+}
+
+/// The product's own viewer as a terminal of the same user. Once it has passed the gate, it asks
+/// nothing for a while, since its folder remembers its login.
+pub fn watch_command(
+    server: &Server,
+    terminal: &Terminal,
+    device: &Device,
+    folder: &Path,
+) -> Command {
+    let name = Viewer::Watch.process_name(&device.serial);
+    let secret = folder.join(format!("{name}.secret"));
+    match &device.agent {
+        // What the camera shows its owner: the secret, and the key that viewers pin.
+        Some(agent) => drop(fs::copy(agent.join("secret.txt"), &secret).expect("a secret")),
+        None => fs::write(&secret, &device.password).expect("a writable folder"),
+    }
+    let mut command = sightline();
+    command
+        .args(["watch", "--server", HTTPS_ORIGIN, "--consent", "--serial", &device.serial])
+        .args(["--phone", &terminal.phone])
+        .arg("--ca")
+        .arg(server.ca())
+        .arg("--folder")
+        .arg(folder.join(format!("{name}.viewer")))
+        .arg("--secret-file")
+        .arg(secret);
+    command
 }
 
 /// Starts a client that takes one JSON object and prints JSON lines until it ends by itself.

@@ -15,6 +15,9 @@ pub struct Epochs {
     pub consent: u64,
     /// Rises when the login session or its terminal is signed out.
     pub session: u64,
+    /// Number of the proof of the device key that the session stands on; rises with each proof.
+    #[serde(default)]
+    pub proof: u64,
 }
 
 /// An act that ends running media sessions. Carries the new value: sessions below it die.
@@ -46,6 +49,15 @@ pub enum Revocation {
     Session {
         /// Login session id.
         session: String,
+    },
+    /// A proof of the device key ended: its terminal is not on the viewer list any more.
+    Proof {
+        /// Device serial.
+        serial: String,
+        /// Login session that made it.
+        session: String,
+        /// The least number of a proof that may still hold.
+        epoch: u64,
     },
     /// A share ended or changed.
     Share {

@@ -21,11 +21,15 @@ pub(super) async fn list(
         .map(|state| {
             let label = if state.sealed() {
                 "sealed: only you and whom you let in can see its video"
+            } else if state.can_seal() {
+                "open, as its owner ordered: this server could see its video"
             } else {
                 "open: this server could see its video"
             };
             json!({
                 "sealed": state.sealed(),
+                "can_seal": state.can_seal(),
+                "opened_at": state.opened_by().map(|order| order.stored_at),
                 "mode_label": label,
                 "identity": state.identity_key.map(|key| B64.encode(key)),
                 "key_ready": state.verifier.is_some(),

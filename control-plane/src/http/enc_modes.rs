@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -32,7 +34,7 @@ pub(super) async fn order(
     Ok(answer(state))
 }
 
-/// The mode and its history.
+/// The mode, the signed order that says so, and the history.
 pub(super) async fn show(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
@@ -45,7 +47,16 @@ fn answer(state: EncModeState) -> Json<Value> {
     let history: Vec<_> = state
         .history
         .into_iter()
-        .map(|event| json!({ "mode": event.mode, "at": event.at }))
+        .map(|event| {
+            let by = if event.ordered { "owner" } else { "new_key" };
+            json!({ "mode": event.mode, "by": by, "at": event.at })
+        })
         .collect();
-    Json(json!({ "mode": state.mode, "sequence": state.sequence, "history": history }))
+    Json(json!({
+        "mode": state.mode,
+        "binding_epoch": state.binding_epoch,
+        "sequence": state.order.as_ref().map_or(0, |order| order.sequence),
+        "order": state.order.map(|order| B64.encode(order.signed)),
+        "history": history,
+    }))
 }

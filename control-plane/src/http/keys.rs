@@ -8,11 +8,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::body::{Body, bytes};
+use super::body::{Body, array, bytes};
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
 use crate::ids::ChallengeId;
+use crate::key::SignedChallenge;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +26,9 @@ pub(super) struct Challenge {
 pub(super) struct Proof {
     challenge_id: ChallengeId,
     signature: String,
+    /// Of the terminal that signed, if the device secret did not.
+    #[serde(default)]
+    terminal: Option<String>,
 }
 
 /// Issues a challenge.
@@ -50,7 +54,11 @@ pub(super) async fn prove(
     Path(serial): Path<String>,
     Body(body): Body<Proof>,
 ) -> Result<StatusCode, Problem> {
-    let signature = bytes(&body.signature)?;
-    control_plane.prove_key(&session, &serial, &body.challenge_id, &signature).await?;
+    let answer = SignedChallenge {
+        challenge: body.challenge_id,
+        signature: bytes(&body.signature)?,
+        terminal: body.terminal.as_deref().map(array).transpose()?,
+    };
+    control_plane.prove_key(&session, &serial, &answer).await?;
     Ok(StatusCode::NO_CONTENT)
 }

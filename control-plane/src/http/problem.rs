@@ -9,6 +9,7 @@ use crate::consent::ConsentError;
 use crate::device::DeviceError;
 use crate::error::Inner;
 use crate::gate::Refusal;
+use crate::introduction::IntroductionError;
 use crate::key::KeyError;
 use crate::mailbox::{GenerationError, ListError, OrderError};
 use crate::otp::OtpError;
@@ -194,6 +195,20 @@ impl From<ListError> for Problem {
     }
 }
 
+impl From<IntroductionError> for Problem {
+    fn from(error: IntroductionError) -> Self {
+        let (status, name) = match error {
+            IntroductionError::Unknown => (StatusCode::NOT_FOUND, "introduction-unknown"),
+            IntroductionError::OutOfTurn => (StatusCode::CONFLICT, "introduction-out-of-turn"),
+            IntroductionError::Length => (StatusCode::UNPROCESSABLE_ENTITY, "introduction-invalid"),
+            IntroductionError::Full => (StatusCode::CONFLICT, "introductions-full"),
+            IntroductionError::Limited(wait) => return Self::limited(wait.0, error),
+            IntroductionError::Inner(inner) => return inner.into(),
+        };
+        Self::new(status, name, error)
+    }
+}
+
 impl From<GenerationError> for Problem {
     fn from(error: GenerationError) -> Self {
         let (status, name) = match error {
@@ -219,6 +234,7 @@ impl From<OrderError> for Problem {
         let (status, name) = match error {
             OrderError::Refused(refusal) => return refusal.into(),
             OrderError::Device(error) => return error.into(),
+            OrderError::NeverSealed => (StatusCode::CONFLICT, "device-open"),
             OrderError::OtherBinding => (StatusCode::CONFLICT, "order-other-binding"),
             OrderError::NotNewer(_) => (StatusCode::CONFLICT, "order-not-newer"),
             OrderError::Malformed(_) | OrderError::OtherMode | OrderError::Signature => {

@@ -1,5 +1,7 @@
 mod enc_mode;
+mod introduction;
 mod mailbox;
+mod terminal;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -194,6 +196,12 @@ async fn nothing_is_served_without_a_login_but_what_leads_to_one() {
         ("POST", "/v1/devices/CAM-1/wraps"),
         ("GET", "/v1/devices/CAM-1/enc-mode"),
         ("PUT", "/v1/devices/CAM-1/enc-mode"),
+        ("POST", "/v1/introductions"),
+        ("GET", "/v1/introductions/AAAA-AAAA"),
+        ("DELETE", "/v1/introductions/AAAA-AAAA"),
+        ("POST", "/v1/introductions/AAAA-AAAA/reply"),
+        ("POST", "/v1/introductions/AAAA-AAAA/reveal"),
+        ("POST", "/v1/introductions/AAAA-AAAA/outcome"),
         ("POST", "/v1/step-ups"),
         ("GET", "/v1/messages"),
     ] {

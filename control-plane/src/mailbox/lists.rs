@@ -5,12 +5,12 @@ use sightline_grant::Thumbprint;
 use crate::ControlPlane;
 use crate::device::DeviceError;
 use crate::error::Inner;
-use crate::ids::Serial;
+use crate::ids::{AccountId, Serial};
 use crate::limits::LISTS_PER_DEVICE;
 use crate::sealed::Malformed;
-use crate::sealed::list::ViewerList;
+use crate::sealed::list::{Entry, ViewerList};
 use crate::storage::model::{
-    Charge, DeviceKind, DeviceState, ListPut, NewList, RetryAfter, Session,
+    Charge, DeviceKind, DeviceState, ListPut, ListedTerminal, NewList, RetryAfter, Session,
 };
 
 /// The viewer list of a binding.
@@ -97,12 +97,16 @@ impl ControlPlane {
             version,
             signed: signed.to_vec(),
             verifier,
+            terminals: list.entries.iter().filter_map(listed).collect(),
         };
         let put = self.store().viewer_list_put(&session.account, &new, self.now()).await;
         match put.map_err(Inner::from)? {
             ListPut::OtherBinding => return Err(ListError::OtherBinding),
             ListPut::NotNewer(held) => return Err(ListError::NotNewer(held)),
-            ListPut::Stored => self.device_changed(serial),
+            ListPut::Stored(ended) => {
+                self.device_changed(serial);
+                self.announce_ended(ended);
+            }
             ListPut::Same => {}
         }
         Ok(ListState { binding_epoch: new.binding_epoch, version, signed: Some(new.signed) })
@@ -153,4 +157,13 @@ impl ControlPlane {
             DeviceKind::Credential(_) => Err(ListError::Open),
         }
     }
+}
+
+/// A terminal that may watch live, as it is compared with those that did prove themselves.
+fn listed(entry: &Entry<'_>) -> Option<ListedTerminal> {
+    Some(ListedTerminal {
+        signing: entry.signing.try_into().ok()?,
+        account: AccountId(String::from_utf8(entry.account.to_vec()).ok()?),
+        until: entry.live_until()?,
+    })
 }

@@ -11,16 +11,19 @@ use crate::limits::{ORDERS_PER_DEVICE, PAGE};
 use crate::sealed::Malformed;
 use crate::sealed::order::SealingOrder;
 use crate::storage::model::{
-    Charge, DeviceState, EncModeEvent, NewOrder, OrderPut, RetryAfter, Session,
+    Charge, DeviceState, EncModeEvent, NewOrder, OrderPut, RetryAfter, Session, StoredOrder,
 };
 
 /// Whether a device is to seal, and how that came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncModeState {
-    /// What its owner wants.
+    /// The mode in force.
     pub mode: EncMode,
-    /// Number of the order that says so; 0 without one.
-    pub sequence: u64,
+    /// The binding that orders are for.
+    pub binding_epoch: u64,
+    /// The order that says so; without one the device seals. Whoever has the device secret checks
+    /// its signature and need not believe the server.
+    pub order: Option<StoredOrder>,
     /// What was ordered under this binding, newest first, at most [`PAGE`].
     pub history: Vec<EncModeEvent>,
 }
@@ -31,9 +34,12 @@ pub enum OrderError {
     /// A fact of the gate is missing.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The device is not the owner's, cannot seal, or has no key.
+    /// The device is not the owner's, or has no key.
     #[error(transparent)]
     Device(#[from] ListError),
+    /// The device was added as open.
+    #[error("the device was added as open and cannot seal; remove it and add it as sealed")]
+    NeverSealed,
     /// For another device, or for a former or later owner.
     #[error("the sealing order is for another device or another owner; make it for this binding")]
     OtherBinding,
@@ -71,7 +77,7 @@ impl ControlPlane {
         mode: EncMode,
         signed: &[u8],
     ) -> Result<EncModeState, OrderError> {
-        let device = self.owned_sealed(session, serial).await?;
+        let device = self.owned_sealing(session, serial).await?;
         if mode == EncMode::Open {
             self.confirmed(token, session.jkt, serial).await?;
         }
@@ -103,11 +109,23 @@ impl ControlPlane {
         session: &Session,
         serial: &str,
     ) -> Result<EncModeState, OrderError> {
-        let device = self.owned_sealed(session, serial).await?;
-        let (serial, epoch) = (&device.device.serial, device.epochs.binding);
-        let history = self.store().enc_history(serial, epoch, PAGE).await.map_err(Inner::from)?;
-        let sequence = device.order.as_ref().map_or(0, |order| order.sequence);
-        Ok(EncModeState { mode: device.enc_mode(), sequence, history })
+        let device = self.owned_sealing(session, serial).await?;
+        let (serial, binding_epoch) = (&device.device.serial, device.epochs.binding);
+        let history = self.store().enc_history(serial, binding_epoch, PAGE).await;
+        let history = history.map_err(Inner::from)?;
+        Ok(EncModeState { mode: device.enc_mode(), binding_epoch, order: device.order, history })
+    }
+
+    async fn owned_sealing(
+        &self,
+        session: &Session,
+        serial: &str,
+    ) -> Result<DeviceState, OrderError> {
+        match self.owned_sealed(session, serial).await {
+            Ok(device) if device.can_seal() => Ok(device),
+            Ok(_) | Err(ListError::Open) => Err(OrderError::NeverSealed),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

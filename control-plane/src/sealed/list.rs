@@ -1,5 +1,6 @@
 //! The viewer list that an owner signs: which terminals may open a device's video.
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use sightline_grant::PublicKey;
 
 use super::read::{Malformed, Reader};
@@ -13,13 +14,13 @@ pub const MAX_ACCOUNT_LEN: usize = 64;
 /// Longest list, bytes.
 pub const MAX_LIST_LEN: usize = HEAD_LEN + MAX_VIEWERS * MAX_ENTRY_LEN + SIGNATURE_LEN;
 
+/// Scope of an entry that may watch live.
+const LIVE: u16 = 1;
 const LABEL: &str = "sightline/v1/viewer-list";
 /// Longest head: format, serial, epoch, version, count.
 const HEAD_LEN: usize = 1 + 1 + MAX_SERIAL_LEN + 8 + 8 + 2;
-/// Scopes and expiry of an entry.
-const ENTRY_TAIL_LEN: usize = 2 + 8;
 /// Longest entry: two keys, account, scopes, expiry.
-const MAX_ENTRY_LEN: usize = 2 * KEY_LEN + 1 + MAX_ACCOUNT_LEN + ENTRY_TAIL_LEN;
+const MAX_ENTRY_LEN: usize = 2 * KEY_LEN + 1 + MAX_ACCOUNT_LEN + 2 + 8;
 
 /// What the server reads of a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,11 +31,24 @@ pub struct ListHead {
     pub version: u64,
 }
 
+/// What the server reads of a terminal on a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry<'a> {
+    /// Ed25519 key that the terminal proves itself with.
+    pub signing: &'a [u8],
+    /// Whose it is: the account's id as the API shows it.
+    pub account: &'a [u8],
+    scopes: u16,
+    expires: u64,
+}
+
 /// A list and the parts that its signature is checked over.
 #[derive(Clone, Debug)]
 pub struct ViewerList<'a> {
     /// Whom it is for, and its number.
     pub head: ListHead,
+    /// Its terminals.
+    pub entries: Vec<Entry<'a>>,
     body: &'a [u8],
     signature: &'a [u8],
 }
@@ -58,19 +72,41 @@ impl<'a> ViewerList<'a> {
         if count > MAX_VIEWERS {
             return Err(Malformed("it has more than 64 terminals"));
         }
-        for _ in 0..count {
-            reader.take(2 * KEY_LEN)?;
-            reader.short(MAX_ACCOUNT_LEN)?;
-            reader.take(ENTRY_TAIL_LEN)?;
-        }
+        let entries = (0..count).map(|_| entry(&mut reader)).collect::<Result<_, _>>()?;
         let body = &bytes[..bytes.len() - reader.left()];
         let signature = reader.take(SIGNATURE_LEN)?;
         reader.end()?;
-        Ok(Self { head, body, signature })
+        Ok(Self { head, entries, body, signature })
     }
 
     /// Whether the holder of the device secret with this key verifier signed it.
     pub fn is_signed_by(&self, verifier: &[u8; KEY_LEN]) -> bool {
         signed_by(&PublicKey::Ed25519(*verifier), LABEL, self.body, self.signature)
     }
+
+    /// Until when a terminal of an account may watch live, Unix seconds; `None`: it may not. Takes as
+    /// long for every key.
+    pub fn live_until(&self, signing: &[u8; KEY_LEN], account: &str, now: u64) -> Option<u64> {
+        let is_it = |entry: &&Entry<'_>| {
+            let key = verify_slices_are_equal(entry.signing, signing).is_ok();
+            key & (entry.account == account.as_bytes())
+        };
+        let found = self.entries.iter().filter(is_it).fold(None, |_, entry| Some(entry));
+        found?.live_until().filter(|until| now < *until)
+    }
+}
+
+impl Entry<'_> {
+    /// Until when it may watch live, Unix seconds: `u64::MAX` without an end. `None`: it has no such
+    /// scope.
+    pub fn live_until(&self) -> Option<u64> {
+        let until = if self.expires == 0 { u64::MAX } else { self.expires };
+        (self.scopes & LIVE != 0).then_some(until)
+    }
+}
+
+fn entry<'a>(reader: &mut Reader<'a>) -> Result<Entry<'a>, Malformed> {
+    let (signing, _exchange) = (reader.take(KEY_LEN)?, reader.take(KEY_LEN)?);
+    let account = reader.short(MAX_ACCOUNT_LEN)?;
+    Ok(Entry { signing, account, scopes: reader.u16()?, expires: reader.u64()? })
 }

@@ -30,6 +30,30 @@ impl ListOf<'_> {
     }
 }
 
+/// An entry of a list: Ed25519 key, account, scopes, expiry.
+pub(crate) type EntryOf<'a> = (&'a [u8], &'a str, u16, u64);
+
+/// An owner's list of these terminals.
+pub(crate) fn list_of(
+    (serial, epoch, version): (&str, u64, u64),
+    entries: &[EntryOf<'_>],
+    auth: &Ed25519KeyPair,
+) -> Vec<u8> {
+    let mut body = vec![1];
+    put_binding(&mut body, serial, epoch);
+    body.extend_from_slice(&version.to_be_bytes());
+    body.extend_from_slice(&(entries.len() as u16).to_be_bytes());
+    for (at, (signing, account, scopes, expires)) in entries.iter().enumerate() {
+        body.extend_from_slice(signing);
+        body.extend_from_slice(&key_of(at as u16));
+        body.push(account.len() as u8);
+        body.extend_from_slice(account.as_bytes());
+        body.extend_from_slice(&scopes.to_be_bytes());
+        body.extend_from_slice(&expires.to_be_bytes());
+    }
+    sign(auth, "sightline/v1/viewer-list", body)
+}
+
 /// A camera's generation, wrapped for recipients 0 to `wraps` - 1.
 #[derive(Clone, Copy)]
 pub(crate) struct BlobOf<'a> {

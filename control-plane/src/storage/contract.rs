@@ -1,6 +1,7 @@
 //! What every store must do, whatever engine it stands on. Each check gets an empty store.
 
 mod mailbox;
+mod proofs;
 mod sealing;
 
 use std::future::Future;
@@ -26,6 +27,9 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(mailbox::the_oldest_generations_go_with_their_wraps(store)),
     |store| Box::pin(mailbox::a_wrap_goes_to_its_recipient_alone(store)),
     |store| Box::pin(mailbox::the_mailbox_goes_with_the_binding_and_numbers_stay_taken(store)),
+    |store| Box::pin(proofs::a_later_proof_has_a_higher_number(store)),
+    |store| Box::pin(proofs::a_terminals_proof_ends_with_its_place_on_the_list(store)),
+    |store| Box::pin(proofs::a_terminals_proof_ends_in_time(store)),
     |store| Box::pin(sealing::orders_rise_and_each_is_kept_and_told(store)),
     |store| Box::pin(sealing::a_new_key_or_owner_starts_sealed(store)),
 ];

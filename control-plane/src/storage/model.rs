@@ -1,14 +1,17 @@
 //! The rows and outcomes that the storage traits speak of.
 
+mod introduction;
 mod mailbox;
 
 use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
 
+pub use introduction::{Introduction, IntroductionPut, NewIntroduction, Party};
 pub use mailbox::{
-    EncModeEvent, GenerationPage, GenerationPut, ListPut, NewGeneration, NewList, NewOrder,
-    OrderPut, StoredGeneration, StoredList, StoredOrder, WrapAdded,
+    EncModeEvent, EndedProof, GenerationPage, GenerationPut, ListPut, ListedTerminal,
+    NewGeneration, NewList, NewOrder, OrderPut, StoredGeneration, StoredList, StoredOrder,
+    WrapAdded,
 };
 
 /// An active account.
@@ -365,8 +368,24 @@ pub struct KeyProof {
     pub serial: Serial,
     /// Epochs under which the verifier was read.
     pub epochs: DeviceEpochs,
+    /// What it stands on.
+    pub by: ProofBy,
     /// Unix seconds.
     pub expires: u64,
+}
+
+/// What a proof of a device key stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofBy {
+    /// The device secret.
+    Secret,
+    /// A terminal on the viewer list of this version.
+    Terminal {
+        /// Its Ed25519 key.
+        signing: [u8; 32],
+        /// Version of the list.
+        list: u64,
+    },
 }
 
 /// A decision about a purpose.
@@ -442,8 +461,8 @@ pub struct GateFacts {
     pub consent_epoch: u64,
     /// Epochs and number of channels, when the device is bound to the account.
     pub bound: Option<(DeviceEpochs, u16)>,
-    /// Whether a proof of the present key under the present binding holds.
-    pub key_proven: bool,
+    /// Number of the proof of the present key under the present binding, if one holds.
+    pub key_proof: Option<u64>,
     /// Idle end of the open viewing window.
     pub window_idle_expires: Option<u64>,
     /// Event by which the purpose is consented to, in its present version.

@@ -1,6 +1,6 @@
 use sightline_grant::{Revocation, requirement};
 
-use super::rig::{ANNA, BEN, IP, Rig, auth_of, key, terminal};
+use super::rig::{ANNA, BEN, IP, Rig, answered, auth_of, key, terminal};
 use crate::binding::{BindError, BindRequest};
 use crate::device::{DeviceError, DeviceKnown, DeviceStanding, EncMode};
 use crate::gate::Refusal;
@@ -93,7 +93,8 @@ async fn a_device_has_one_owner_and_everything_of_the_former_one_is_dead() {
     assert!(matches!(rig.admit(&anna, "CAM-1").await, Err(Refusal::NotBound)));
     assert_eq!(rig.cp.renew(&[lease]).await.unwrap(), [false]);
     let old = key(101).sign(&old_message);
-    let proof = rig.cp.prove_key(&anna.session, "CAM-1", &old_challenge, old.as_ref()).await;
+    let proof =
+        rig.cp.prove_key(&anna.session, "CAM-1", &answered(old_challenge, old.as_ref())).await;
     assert!(matches!(proof, Err(KeyError::NotBound)));
     assert!(rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.is_err());
     rig.cp.deliver_outbox().await.unwrap();
@@ -184,7 +185,8 @@ async fn wrong_device_keys_lock_the_entry_on_a_ladder() {
     for minutes in [1, 2] {
         let (challenge, message) = rig.challenge(&anna, "CAM-1").await;
         let right = key(101).sign(&message);
-        let locked = rig.cp.prove_key(&anna.session, "CAM-1", &challenge, right.as_ref()).await;
+        let locked =
+            rig.cp.prove_key(&anna.session, "CAM-1", &answered(challenge, right.as_ref())).await;
         let Err(KeyError::Limited(wait)) = locked else { panic!("not locked: {locked:?}") };
         assert_eq!(wait.0, minutes * 60);
         rig.clock.advance(wait.0);

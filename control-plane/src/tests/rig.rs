@@ -16,6 +16,7 @@ use crate::clock::ManualClock;
 use crate::consent::MEDIA_VIEW;
 use crate::gate::{Admission, Refusal};
 use crate::ids::ChallengeId;
+use crate::key::{KeyError, SignedChallenge};
 use crate::limits::Limits;
 use crate::phone::Phone;
 use crate::random::SeededRandom;
@@ -142,8 +143,22 @@ impl Rig {
     /// Proves the device key whose `auth` key has this pair.
     pub(crate) async fn prove(&self, user: &User, serial: &str, auth: &Ed25519KeyPair) -> bool {
         let (challenge, message) = self.challenge(user, serial).await;
-        let signature = auth.sign(&message);
-        self.cp.prove_key(&user.session, serial, &challenge, signature.as_ref()).await.is_ok()
+        let answer = answered(challenge, auth.sign(&message).as_ref());
+        self.cp.prove_key(&user.session, serial, &answer).await.is_ok()
+    }
+
+    /// Proves the device key by a terminal with this pair.
+    pub(crate) async fn prove_by(
+        &self,
+        user: &User,
+        serial: &str,
+        pair: &Ed25519KeyPair,
+    ) -> Result<(), KeyError> {
+        let (challenge, message) = self.challenge(user, serial).await;
+        let terminal = Some(pair.public_key().as_ref().try_into().unwrap());
+        let signature = pair.sign(&message).as_ref().to_vec();
+        let answer = SignedChallenge { challenge, signature, terminal };
+        self.cp.prove_key(&user.session, serial, &answer).await
     }
 
     pub(crate) async fn open_window(&self, user: &User, number: &str, serial: &str) {
@@ -195,6 +210,11 @@ pub(crate) fn request(challenge: ChallengeId, code: Redacted<String>) -> SignIn 
         client_type: "browser".into(),
         consents: Vec::new(),
     }
+}
+
+/// A challenge signed with the device secret.
+pub(crate) fn answered(challenge: ChallengeId, signature: &[u8]) -> SignedChallenge {
+    SignedChallenge { challenge, signature: signature.to_vec(), terminal: None }
 }
 
 pub(crate) fn device(serial: &str, identity: Option<Thumbprint>) -> NewDevice {

@@ -119,7 +119,7 @@ fn signed_grant() -> String {
         channel: 0,
         actions: vec![Action::Live],
         role: Role::Owner,
-        epochs: Epochs { binding: 1, key: 1, share: 0, consent: 1, session: 1 },
+        epochs: Epochs { binding: 1, key: 1, share: 0, consent: 1, session: 1, proof: 0 },
         consent_seq: 1,
         issued_at: NOW,
         expires_at: NOW + 30,

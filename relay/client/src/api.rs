@@ -1,6 +1,7 @@
 //! The HTTP API: typed calls of terminals and devices.
 
 mod mailbox;
+mod terminals;
 mod types;
 
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use sightline_relay_proto::frame::Mode;
 use url::{Host, Url};
 
 pub use self::mailbox::*;
+pub use self::terminals::*;
 pub use self::types::*;
 use crate::identity::{Identity, IdentityError};
 use crate::quic::Roots;
@@ -28,6 +30,10 @@ use crate::wire::{RoqSession, RoqTrack};
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Longest time for a call; a device's long poll takes up to 25 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(40);
+/// Silence of a device's connection after which the peer is asked for a sign of life.
+const DEVICE_KEEPALIVE: Duration = Duration::from_secs(5);
+/// Unanswered questions that end it, one a second.
+const DEVICE_KEEPALIVE_TRIES: u32 = 3;
 /// Longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -175,7 +181,12 @@ impl Api {
             Versions::All => builder,
             Versions::First => {
                 tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-                builder.http1_only()
+                // A poll that waits on a dead connection would miss what it waits for.
+                builder
+                    .http1_only()
+                    .tcp_keepalive(DEVICE_KEEPALIVE)
+                    .tcp_keepalive_interval(Duration::from_secs(1))
+                    .tcp_keepalive_retries(DEVICE_KEEPALIVE_TRIES)
             }
         };
         let http = builder.tls_backend_preconfigured(tls).build()?;

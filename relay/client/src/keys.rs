@@ -13,6 +13,7 @@ mod hpke;
 mod keyring;
 mod list_keeper;
 mod order;
+mod owners_word;
 mod terminal;
 mod viewer_list;
 
@@ -37,6 +38,7 @@ pub use generation::{
 pub use keyring::{Keyring, MAX_CLOCK_LEAD, MAX_HELD_LIVE, MAX_HELD_RECORDINGS};
 pub use list_keeper::{ListKeeper, ListRefused, NewerList};
 pub use order::{OrderRefused, SealingOrder};
+pub use owners_word::OwnersWord;
 pub use terminal::{TerminalKeys, TerminalPublic};
 pub use viewer_list::{
     ListError, MAX_ACCOUNT, MAX_LIST, MAX_VIEWERS, Scopes, SignedList, Viewer, ViewerList,

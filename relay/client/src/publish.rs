@@ -279,10 +279,12 @@ impl Track {
 }
 
 /// Publishes a source until it ends or `stop` is cancelled, reconnecting with back-off. `open`
-/// sets up a session with the server; it is asked again only when a session is dead.
+/// sets up a session with the server; it is asked again only when a session is dead. `ready` is
+/// awaited with each new connection: nothing goes over it before, and what waits until then is lost.
 pub async fn run<F, Fut, E>(
     mut source: MediaSource,
     mut open: F,
+    mut ready: impl AsyncFnMut(),
     keyframes: watch::Sender<u64>,
     stop: CancellationToken,
 ) -> PublishStats
@@ -317,6 +319,16 @@ where
         match attempt {
             Ok((target, mut publisher)) => {
                 let before = publisher.stats.frames;
+                let connection = publisher.connection.clone();
+                tokio::select! {
+                    () = ready() => {
+                        source.skip_waiting();
+                        keyframes.send_modify(|count| *count += 1);
+                    }
+                    () = stop.cancelled() => {}
+                    // Feeding finds out the same, and why.
+                    _ = connection.closed() => {}
+                }
                 let ended = feed(&mut source, &mut publisher, &keyframes, &stop).await;
                 add(&mut total, publisher.stats());
                 if publisher.stats.frames > before {

@@ -1,5 +1,10 @@
 //! The device secret: made by the camera, shown once, never sent. Its `auth` key proves it.
 
+mod base32;
+mod shown;
+
+pub use shown::{CHECK_LEN, CameraCheck, NotShown, ShownSecret};
+
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::rand;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -18,10 +23,6 @@ const ARCHIVE_INFO: &[u8] = b"sightline/v1/archive";
 const CHALLENGE_LABEL: &str = "sightline/v1/key-proof";
 /// Lines of a key challenge: label, server name, session, terminal, serial, channel, nonce, expiry.
 const CHALLENGE_LINES: usize = 8;
-/// RFC 4648, 6.
-const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-/// Characters of one group of the text form.
-const GROUP: usize = 4;
 
 /// 160 random bits, known to the owner and the camera only. Never printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -29,7 +30,9 @@ pub struct DeviceSecret([u8; SECRET_LEN]);
 
 /// The text is not a device secret.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
-#[error("a device secret is 32 characters of A-Z and 2-7, in groups of 4")]
+#[error(
+    "a device secret is 32 characters of A-Z and 2-7 in groups of 4, or 48 with its camera check"
+)]
 pub struct InvalidSecret;
 
 /// The crypto library failed.
@@ -40,6 +43,9 @@ pub struct CryptoFailed;
 /// What a key challenge must be for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChallengeFor<'a> {
+    /// The server that this client was told to talk to. A challenge that a server has from another
+    /// one is told by this.
+    pub server: &'a str,
     /// The terminal that asked: its key in HTTP. A challenge that a server fetched for a terminal of
     /// its own is told by this.
     pub terminal: Thumbprint,
@@ -71,44 +77,21 @@ impl DeviceSecret {
         Self(bytes)
     }
 
-    /// Reads the text form. Dashes, spaces and letter case do not matter.
+    /// Reads the text form of the secret alone. Dashes, spaces and letter case do not matter.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
-        let mut secret = Self([0; SECRET_LEN]);
-        let (mut bits, mut held, mut at) = (0u32, 0, 0);
-        for byte in text.bytes().filter(|b| !matches!(b, b'-' | b' ')) {
-            let upper = byte.to_ascii_uppercase();
-            let value = ALPHABET.iter().position(|c| *c == upper).ok_or(InvalidSecret)?;
-            bits = bits << 5 | value as u32;
-            held += 5;
-            if held >= 8 {
-                held -= 8;
-                *secret.0.get_mut(at).ok_or(InvalidSecret)? = (bits >> held) as u8;
-                bits &= (1 << held) - 1;
-                at += 1;
-            }
-        }
-        if at != SECRET_LEN || held != 0 {
-            return Err(InvalidSecret);
-        }
-        Ok(secret)
+        let bytes = base32::decode(text, SECRET_LEN).ok_or(InvalidSecret)?;
+        let secret = bytes.as_slice().try_into().map_err(|_| InvalidSecret)?;
+        Ok(Self(secret))
     }
 
-    /// The text that is shown: groups of four with dashes.
+    /// The text of the secret alone: groups of four with dashes.
     pub fn text(&self) -> Redacted<String> {
-        let plain = Zeroizing::new(self.base32());
-        let mut out = String::with_capacity(plain.len() + plain.len() / GROUP);
-        for (at, c) in plain.chars().enumerate() {
-            if at > 0 && at % GROUP == 0 {
-                out.push('-');
-            }
-            out.push(c);
-        }
-        Redacted::new(out)
+        Redacted::new(base32::grouped(&base32::encode(&self.0)))
     }
 
     /// The text without dashes: the publish password of an open device.
     pub fn password(&self) -> Redacted<String> {
-        Redacted::new(self.base32())
+        Redacted::new(base32::encode(&self.0).to_string())
     }
 
     /// The `auth` key of this secret.
@@ -134,21 +117,6 @@ impl DeviceSecret {
             .and_then(|okm| okm.fill(key.as_mut()))
             .map_err(|_| CryptoFailed)?;
         Ok(key)
-    }
-
-    fn base32(&self) -> String {
-        let (mut bits, mut held) = (0u32, 0);
-        let mut out = String::with_capacity(SECRET_LEN * 8 / 5);
-        for byte in self.0 {
-            bits = bits << 8 | u32::from(byte);
-            held += 8;
-            while held >= 5 {
-                held -= 5;
-                out.push(char::from(ALPHABET[(bits >> held) as usize & 31]));
-            }
-            bits &= (1 << held) - 1;
-        }
-        out
     }
 }
 
@@ -186,6 +154,7 @@ pub(crate) fn sign_challenge(
     let lines: Vec<&str> = text.split('\n').collect();
     let ours = lines.len() == CHALLENGE_LINES
         && lines[0] == CHALLENGE_LABEL
+        && lines[1].eq_ignore_ascii_case(asked.server)
         && lines[3] == asked.terminal.to_string()
         && lines[4] == asked.serial
         && lines[5] == asked.channel.to_string();
@@ -244,16 +213,18 @@ mod tests {
     #[test]
     fn only_the_key_challenge_that_was_asked_for_is_signed() {
         let key = counting().auth_key().expect("derived");
-        let asked = ChallengeFor { terminal: Thumbprint([3; 32]), serial: "CAM-1", channel: 0 };
+        let terminal = Thumbprint([3; 32]);
+        let asked = ChallengeFor { server: "cam.example", terminal, serial: "CAM-1", channel: 0 };
         let message = |label: &str, terminal: u8, serial: &str, channel: &str, rest: &str| {
             let terminal = Thumbprint([terminal; 32]);
-            format!("{label}\nserver\nsession\n{terminal}\n{serial}\n{channel}\nnonce\n{rest}")
+            format!("{label}\nCam.Example\nsession\n{terminal}\n{serial}\n{channel}\nnonce\n{rest}")
         };
         let right = message(CHALLENGE_LABEL, 3, "CAM-1", "0", "1800000000");
         let signature = key.sign_challenge(right.as_bytes(), asked).expect("ours");
         let public = sightline_grant::PublicKey::Ed25519(key.verifier());
         assert!(public.verify(right.as_bytes(), &signature));
         for wrong in [
+            right.replace("Cam.Example", "other.example"),
             message("sightline/v1/viewer-list", 3, "CAM-1", "0", "1800000000"),
             message(CHALLENGE_LABEL, 4, "CAM-1", "0", "1800000000"),
             message(CHALLENGE_LABEL, 3, "CAM-2", "0", "1800000000"),

@@ -50,6 +50,13 @@ impl MediaSource {
         }
     }
 
+    /// Throws away what an encoder has queued.
+    pub(crate) fn skip_waiting(&mut self) {
+        if let Self::Encoder { frames, .. } = self {
+            while frames.try_recv().is_ok() {}
+        }
+    }
+
     /// The next frame when it is due; `None` at the end of the source. Cancelling loses nothing.
     pub async fn next(&mut self) -> Option<Frame> {
         match self {

@@ -24,7 +24,7 @@ use self::stream::{Attached, Stream};
 use self::subscriber::Subscriber;
 use crate::codec::TrackInfo;
 use crate::frame::{Frame, Mode};
-use crate::ids::{StreamKey, TrackIndex};
+use crate::ids::{DeviceId, StreamKey, TrackIndex};
 use crate::limits::{MAX_CACHE_BYTES, MAX_TRACKS, PUBLISHER_RESUME};
 
 mod catch_up;
@@ -231,6 +231,8 @@ pub struct Selection {
 pub struct HubStats {
     /// Streams with a publisher or waiting for one to come back.
     pub streams: u64,
+    /// Of these, sealed ones.
+    pub sealed: u64,
     /// Streams of other hubs that are copied here.
     pub mirrors: u64,
     /// Subscribers.
@@ -282,6 +284,8 @@ pub struct Hub {
     copied: Vec<(StreamId, Copied)>,
     /// How many of the streams are mirrors.
     mirrors: usize,
+    /// How many of the others are sealed.
+    sealed: usize,
     counters: HubStats,
 }
 
@@ -315,6 +319,7 @@ impl Hub {
             handed: HandedOut::default(),
             copied: Vec::new(),
             mirrors: 0,
+            sealed: 0,
             counters: HubStats::default(),
         }
     }
@@ -354,6 +359,21 @@ impl Hub {
             stream.resume_until = Some(now + PUBLISHER_RESUME);
         }
         self.reschedule(id);
+        self.check_invariants();
+    }
+
+    /// Ends every stream and mirror of a device that is not of this mode: the device may send
+    /// nothing else any more. Their viewers end with [`EndReason::PublisherGone`].
+    pub fn end_other_mode(&mut self, device: &DeviceId, mode: Mode) {
+        let other = |stream: &Stream| stream.key.device == *device && stream.mode != mode;
+        let ended: Vec<_> =
+            self.streams.iter().filter(|(_, stream)| other(stream)).map(|(id, _)| id).collect();
+        for id in ended {
+            if let Some(attached) = self.streams.get(id).and_then(|stream| stream.publisher) {
+                self.publishers.remove(attached.id.0);
+            }
+            self.end_stream(id, EndReason::PublisherGone);
+        }
         self.check_invariants();
     }
 
@@ -606,6 +626,7 @@ impl Hub {
     pub fn stats(&self) -> HubStats {
         HubStats {
             streams: (self.streams.len() - self.mirrors) as u64,
+            sealed: self.sealed as u64,
             mirrors: self.mirrors as u64,
             subscribers: self.subscribers.len() as u64,
             cached_bytes: self.cached_bytes as u64,

@@ -28,6 +28,9 @@ pub(super) fn ends(revocation: &Revocation, terms: &LeaseTerms) -> bool {
             *subject == terms.subject && epochs.consent < *epoch
         }
         Revocation::Session { session } => *session == terms.session,
+        Revocation::Proof { serial, session, epoch } => {
+            *serial == terms.serial && *session == terms.session && epochs.proof < *epoch
+        }
         Revocation::Share { serial, subject, epoch } => {
             terms.role == Role::Guest
                 && *serial == terms.serial
@@ -63,6 +66,7 @@ enum Name {
     Key(String),
     Consent(String),
     Session(String),
+    Proof(String, String),
     Share(String, String),
 }
 
@@ -79,6 +83,9 @@ impl RecentRevocations {
             Revocation::Key { serial, epoch } => (Name::Key(serial.clone()), *epoch),
             Revocation::Consent { subject, epoch } => (Name::Consent(subject.clone()), *epoch),
             Revocation::Session { session } => (Name::Session(session.clone()), u64::MAX),
+            Revocation::Proof { serial, session, epoch } => {
+                (Name::Proof(serial.clone(), session.clone()), *epoch)
+            }
             Revocation::Share { serial, subject, epoch } => {
                 (Name::Share(serial.clone(), subject.clone()), *epoch)
             }
@@ -105,6 +112,7 @@ impl RecentRevocations {
             || below(Name::Key(serial()), epochs.key)
             || below(Name::Consent(subject()), epochs.consent)
             || self.by_name.contains_key(&Name::Session(terms.session.clone()))
+            || below(Name::Proof(serial(), terms.session.clone()), epochs.proof)
             || terms.role == Role::Guest && below(Name::Share(serial(), subject()), epochs.share);
         if revoked { Err(LeaseRefused::Revoked) } else { Ok(()) }
     }

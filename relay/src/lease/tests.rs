@@ -14,7 +14,7 @@ fn terms(role: Role) -> LeaseTerms {
         session: "session-1".into(),
         serial: "CAM-1".into(),
         role,
-        epochs: Epochs { binding: 5, key: 5, share: 5, consent: 5, session: 5 },
+        epochs: Epochs { binding: 5, key: 5, share: 5, consent: 5, session: 5, proof: 5 },
     }
 }
 
@@ -288,6 +288,11 @@ fn each_revocation_ends_the_leases_below_its_epoch_and_no_other() {
     let key = |serial: &String, epoch| Revocation::Key { serial: serial.clone(), epoch };
     let consent = |subject: &String, epoch| Revocation::Consent { subject: subject.clone(), epoch };
     let session = |session: &str| Revocation::Session { session: session.into() };
+    let proof = |serial: &String, session: &str, epoch| Revocation::Proof {
+        serial: serial.clone(),
+        session: session.into(),
+        epoch,
+    };
     let share = |serial: &String, subject: &String, epoch| Revocation::Share {
         serial: serial.clone(),
         subject: subject.clone(),
@@ -298,6 +303,10 @@ fn each_revocation_ends_the_leases_below_its_epoch_and_no_other() {
         (binding(&serial, 6), true, true),
         (binding(&serial, 5), false, false),
         (binding(&other, 6), false, false),
+        (proof(&serial, "session-1", 6), true, true),
+        (proof(&serial, "session-1", 5), false, false),
+        (proof(&serial, "session-2", 6), false, false),
+        (proof(&other, "session-1", 6), false, false),
         (key(&serial, 6), true, true),
         (key(&serial, 5), false, false),
         (key(&other, 6), false, false),

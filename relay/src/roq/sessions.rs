@@ -55,6 +55,16 @@ pub(super) struct Session {
     deadline: Option<Instant>,
 }
 
+impl Session {
+    /// Mode of the device that publishes here; `None` of a viewer.
+    pub(super) fn publishes_in(&self) -> Option<Mode> {
+        match &self.purpose {
+            Purpose::Publish { publisher } => Some(publisher.sealed.into()),
+            Purpose::View { .. } => None,
+        }
+    }
+}
+
 /// Every session of the port.
 #[derive(Default)]
 pub(super) struct Sessions {

@@ -47,7 +47,7 @@ impl SocketFeed {
     /// Why the session is over, once it is. No message comes after it.
     pub fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<SocketEnd> {
         self.queue.0.poll_end(cx).map(|reason| match reason {
-            CloseReason::StreamEnded => SocketEnd::StreamEnded,
+            CloseReason::StreamEnded | CloseReason::ModeChanged => SocketEnd::StreamEnded,
             CloseReason::Shutdown => SocketEnd::Shutdown,
             CloseReason::LeaseEnded | CloseReason::Replaced | CloseReason::CredentialEnded => {
                 SocketEnd::PermissionEnded

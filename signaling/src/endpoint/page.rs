@@ -20,7 +20,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; 
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types sightline-worker; \
     connect-src 'self'";
 /// What the page may use of the browser.
-const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
+const PERMISSIONS: &str = "camera=(self), geolocation=(), microphone=(), payment=(), usb=()";
+
+/// The page itself, which is served at the root.
+const INDEX: &str = "index.html";
 
 struct File {
     path: &'static str,
@@ -46,15 +49,17 @@ static FILES: &[File] = files! {
         "api.js", "app.js", "base32.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
         "keys.js", "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
         "sealed/codec.js", "sealed/connection.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",
-        "sealed/generation.js", "sealed/gop_stream.js", "sealed/hpke.js", "sealed/keyring.js",
-        "sealed/lane.js", "sealed/mailbox.js", "sealed/opener.js", "sealed/padlock.js",
-        "sealed/player.js", "sealed/playout.js", "sealed/screen.js", "sealed/session_keys.js",
+        "sealed/generation.js", "sealed/gop_stream.js", "sealed/hpke.js", "sealed/introduction.js",
+        "sealed/keyring.js", "sealed/lane.js", "sealed/mailbox.js", "sealed/opener.js",
+        "sealed/order.js", "sealed/owners_word.js", "sealed/padlock.js", "sealed/player.js",
+        "sealed/playout.js", "sealed/screen.js", "sealed/session_keys.js",
         "sealed/sframe.js", "sealed/socket.js", "sealed/sound.js", "sealed/speaker.js", "sealed/speaker_worklet.js",
         "sealed/start_worker.js", "sealed/terminal.js", "sealed/viewer.js",
-        "sealed/viewer_list.js", "sealed/window.js", "sealed/worker.js",
-        "secret.js", "session.js", "stats.js", "store.js",
+        "sealed/viewer_list.js", "sealed/viewers.js", "sealed/window.js", "sealed/worker.js",
+        "scan.js", "secret.js", "session.js", "shown_secret.js", "stats.js", "store.js",
         "views/account.js", "views/bind.js", "views/dialogs.js", "views/devices.js",
-        "views/live.js", "views/signin.js", "whep.js";
+        "views/introduce.js", "views/key_proof.js", "views/live.js", "views/sealing.js",
+        "views/signin.js", "views/viewers.js", "whep.js";
 };
 
 /// Entity tags, in the order of [`FILES`].
@@ -67,13 +72,30 @@ static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
     FILES.iter().map(tag).collect()
 });
 
+/// SHA-256 of every file of the page by the path at which it is served, in the order of the paths:
+/// for comparing what a server hands out with what its release says.
+#[must_use]
+pub fn page_hashes() -> Vec<(String, [u8; 32])> {
+    let hash = |file: &File| {
+        let path = match file.path {
+            INDEX => "/".to_owned(),
+            path => format!("/assets/{path}"),
+        };
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, file.text.as_bytes());
+        (path, hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+    };
+    let mut hashes: Vec<_> = FILES.iter().map(hash).collect();
+    hashes.sort();
+    hashes
+}
+
 pub(crate) async fn index(
     State(signaling): State<Arc<Signaling>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     let policy = policy(signaling.facts.ports, &uri, &headers);
-    serve("index.html", policy, &headers).unwrap_or_else(IntoResponse::into_response)
+    serve(INDEX, policy, &headers).unwrap_or_else(IntoResponse::into_response)
 }
 
 pub(crate) async fn asset(

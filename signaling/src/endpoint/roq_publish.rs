@@ -28,9 +28,16 @@ pub(crate) async fn post(
         let text = format!("a session has 1 to {MAX_TRACKS} tracks");
         return Err(Problem::MalformedRequest(text));
     }
-    let publisher = signaling.directory.publisher_by_key(proven.terminal).await;
-    let publisher = publisher.ok_or(Problem::PublisherUnknown)?;
+    let known = async || signaling.directory.publisher_by_key(proven.terminal).await;
+    let publisher = known().await.ok_or(Problem::PublisherUnknown)?;
     signaling.spend(&proven)?;
-    let session = signaling.media.roq_publish(publisher, proven.terminal, channel, offer).await?;
+    let media = &signaling.media;
+    let session = media.roq_publish(publisher.clone(), proven.terminal, channel, offer).await?;
+    // What ended the device's sessions meanwhile may have missed this one, which nobody can enter
+    // who does not learn its name.
+    if known().await.ok_or(Problem::PublisherUnknown)?.sealed != publisher.sealed {
+        let text = "the device was sealed or opened meanwhile; announce what it sends now";
+        return Err(Problem::WrongProtection(text.into()));
+    }
     Ok((StatusCode::CREATED, Json(session)))
 }

@@ -34,6 +34,8 @@ pub(super) struct Script {
     pub(super) hangs: Mutex<bool>,
     pub(super) panics: Mutex<bool>,
     pub(super) socket_end: Mutex<Option<SocketEnd>>,
+    /// Whether the device is open, for each question to come; sealed after the last.
+    pub(super) opened: Mutex<Vec<bool>>,
     pub(super) seen: Mutex<Vec<String>>,
 }
 
@@ -78,7 +80,7 @@ impl Directory for Facts {
             subject: "subject".into(),
             session: "login".into(),
             role: Role::Guest,
-            epochs: Epochs { binding: 1, key: 2, share: 3, consent: 4, session: 5 },
+            epochs: Epochs { binding: 1, key: 2, share: 3, consent: 4, session: 5, proof: 6 },
             consent_seq: 6,
         })
     }
@@ -94,7 +96,7 @@ impl Directory for Facts {
     async fn publisher_by_key(&self, key: Thumbprint) -> Option<PublisherFacts> {
         (key == Client::new(1).thumbprint()).then(|| PublisherFacts {
             serial: "CAM-1".into(),
-            sealed: true,
+            sealed: !self.0.opened.lock().unwrap().pop().unwrap_or_default(),
             channels: 1,
         })
     }

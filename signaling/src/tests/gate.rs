@@ -43,7 +43,10 @@ async fn the_grant_says_who_what_and_for_thirty_seconds() {
     assert_eq!(grant.terminal, client.thumbprint());
     assert_eq!((grant.serial.as_str(), grant.channel), ("CAM-1", 0));
     assert_eq!((grant.actions.as_slice(), grant.role), (&[Action::Live][..], Role::Guest));
-    assert_eq!(grant.epochs, Epochs { binding: 1, key: 2, share: 3, consent: 4, session: 5 });
+    assert_eq!(
+        grant.epochs,
+        Epochs { binding: 1, key: 2, share: 3, consent: 4, session: 5, proof: 6 }
+    );
     assert_eq!((grant.consent_seq, grant.issued_at, grant.expires_at), (6, NOW, NOW + 30));
     let other = door.send(client.gate()).await;
     let other = verifier().verify(other.json()["grant"].as_str().unwrap(), NOW).unwrap();

@@ -274,3 +274,22 @@ async fn a_device_publishes_with_its_identity_key_and_a_few_tracks() {
     let seen = ["open", "sealed", "open"].map(|mode| format!("roq publish CAM-1 2 {mode}"));
     assert_eq!(door.seen(), seen);
 }
+
+#[tokio::test]
+async fn a_session_of_a_device_that_changes_its_mode_meanwhile_is_not_handed_out() {
+    let (door, device) = (Door::new(), Client::new(1));
+    for (before, after, status) in [(true, true, 201), (true, false, 406), (false, true, 406)] {
+        *door.script.opened.lock().unwrap() = vec![after, before];
+        let track = r#"{"flow":0,"payload_type":96,"codec":"h264","clock_rate":90000}"#;
+        let request = device
+            .request("POST", "/v1/roq-publish/0", None)
+            .header("content-type", "application/json")
+            .body(Body::from(format!(r#"{{"tracks":[{track}]}}"#)))
+            .unwrap();
+        let reply = door.send(request).await;
+        assert_eq!(reply.status, status, "{before} {after}");
+        if status == 406 {
+            assert_eq!(reply.problem(), (406, "wrong-protection".into()));
+        }
+    }
+}

@@ -35,6 +35,15 @@ export async function openBlob(bytes, camera, binding) {
   return blob;
 }
 
+/** Whether a blob may open for a public key. One that cannot be read is left to whoever opens it. */
+export function isFor(bytes, recipient) {
+  try {
+    return read(bytes).wraps.some((one) => equal(one.recipient, recipient));
+  } catch {
+    return true;
+  }
+}
+
 /**
  * The base key that is wrapped for `recipient` ({privateKey, publicKey}, X25519): 32 bytes, which
  * the caller wipes.

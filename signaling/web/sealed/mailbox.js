@@ -1,13 +1,8 @@
-// What the server keeps for owners and viewers of sealed devices: viewer lists and generations. It
-// can read neither lists that it did not get from an owner nor any key.
+// What the server keeps for owners and viewers of sealed devices: viewer lists, sealing orders and
+// generations. It can make neither lists nor orders in an owner's place, and read no key.
 
 import { call } from '../api.js';
 import { base64url, fromBase64url } from '../dpop.js';
-
-/** Blobs that are asked for at a time. */
-export const PAGE = 32;
-/** Pages that are asked for at most, so that a server cannot keep us asking. */
-export const MAX_PAGES = 64;
 
 const device = (serial) => `/v1/devices/${encodeURIComponent(serial)}`;
 
@@ -21,25 +16,31 @@ export async function viewerList(serial) {
 export const putViewerList = (serial, list) =>
   call('PUT', `${device(serial)}/viewer-list`, { list: base64url(list) });
 
-/** Blobs after a generation, lowest first, with the wrap for `recipient` (X25519 public). */
-export async function generations(serial, { channel, recipient, after, limit = PAGE }) {
+/**
+ * Blobs with the wrap for `recipient` (X25519 public), or with none: the newest first, or those
+ * after a generation, rising.
+ */
+export async function generations(serial, { channel, recipient, after = 0, limit }) {
   const body = { channel, recipient: base64url(recipient), after, limit };
   const answer = await call('POST', `${device(serial)}/generations`, body);
+  return answer.generations.map(({ blob }) => fromBase64url(blob));
+}
+
+/**
+ * `{mode, epoch, sequence, order, history}` of a device of the account: epoch and sequence are bigints,
+ * the order its signed bytes, or null without one. Check them. History is newest first.
+ */
+export async function encMode(serial) {
+  const held = await call('GET', `${device(serial)}/enc-mode`);
   return {
-    items: answer.generations.map(({ generation, blob }) => ({ generation, blob: fromBase64url(blob) })),
-    more: answer.more,
+    mode: held.mode,
+    epoch: BigInt(held.binding_epoch),
+    sequence: BigInt(held.sequence),
+    order: held.order ? fromBase64url(held.order) : null,
+    history: held.history,
   };
 }
 
-/** The last `count` blobs from a generation on. */
-export async function newestGenerations(serial, { channel, recipient, from, count }) {
-  let found = [];
-  let after = Math.max(0, from - 1);
-  for (let page = 0; page < MAX_PAGES; page += 1) {
-    const { items, more } = await generations(serial, { channel, recipient, after });
-    found = [...found, ...items].slice(-count);
-    if (!more || items.length === 0) break;
-    after = items.at(-1).generation;
-  }
-  return found;
-}
+/** Hands in a signed order of this mode (`open`, `sealed`). */
+export const putEncMode = (serial, mode, order) =>
+  call('PUT', `${device(serial)}/enc-mode`, { mode, order: base64url(order) });

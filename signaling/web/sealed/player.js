@@ -2,10 +2,12 @@
 
 import { Problem, call, send } from '../api.js';
 import { fromBase64url } from '../dpop.js';
-import { archiveKey } from '../keys.js';
+import { archiveKey, cameraCheck } from '../keys.js';
+import { isCheckOf } from '../shown_secret.js';
 import { equal } from './bytes.js';
+import { isFor } from './generation.js';
 import { MAX_HELD_LIVE } from './keyring.js';
-import { generations, newestGenerations } from './mailbox.js';
+import { generations } from './mailbox.js';
 import { Sound } from './sound.js';
 import { startWorker } from './start_worker.js';
 import { pin, pinned, sealedTerminal } from './terminal.js';
@@ -33,28 +35,30 @@ function socketAddress(path) {
 let socketsFirst = !('WebTransport' in globalThis);
 
 /**
- * What this terminal knows of a device, from the server's words at first and from its own memory
- * from then on. Throws when the server's words have changed.
+ * What this terminal remembers of a device under its present binding, or null. Throws when the
+ * server's words have changed.
  */
-export async function trusted({ serial, binding_epoch, identity }) {
+export async function remembered({ serial, binding_epoch, identity }) {
   const epoch = BigInt(binding_epoch);
   const known = await pinned(serial);
   if (known && known.epoch > epoch) throw new Problem('sealed-other-binding');
-  if (!identity) throw new Problem('sealed-no-identity');
-  const camera = fromBase64url(identity);
-  if (known && known.epoch === epoch) {
-    if (!equal(known.camera, camera)) throw new Problem('sealed-camera-changed');
-    return known;
+  if (identity) {
+    const camera = fromBase64url(identity);
+    const check = await cameraCheck(serial);
+    if (check && !(await isCheckOf(check, camera))) throw new Problem('sealed-camera-changed');
+    if (known?.epoch === epoch && !equal(known.camera, camera)) throw new Problem('sealed-camera-changed');
   }
-  const facts = { epoch, camera, newest: 0 };
-  await pin(serial, facts);
-  return facts;
+  return known?.epoch === epoch ? known : null;
 }
 
-/** Whether a device that the server calls open was sealed under this binding. */
-export async function wasSealed({ serial, binding_epoch }) {
-  const known = await pinned(serial);
-  return Boolean(known) && known.epoch === BigInt(binding_epoch);
+/** The same, from the server's words at first and from this terminal's memory from then on. */
+export async function trusted(device) {
+  const known = await remembered(device);
+  if (!device.identity) throw new Problem('sealed-no-identity');
+  if (known) return known;
+  const facts = { epoch: BigInt(device.binding_epoch), camera: fromBase64url(device.identity), newest: 0 };
+  await pin(device.serial, facts);
+  return facts;
 }
 
 /**
@@ -82,7 +86,7 @@ export class SealedPlayer extends EventTarget {
     const { epoch, camera, newest } = await trusted(device);
     this.#device = { serial, channel };
     this.#recipients = await recipients(serial);
-    const blobs = await this.#blobs(newest);
+    const blobs = await this.#blobs();
     const session = await this.#admitted(socketsFirst ? 'websocket' : 'webtransport', grant);
     const url = session.port ? relayAddress(session.path, session.port) : socketAddress(session.path);
     this.#tracks = session.tracks;
@@ -148,28 +152,34 @@ export class SealedPlayer extends EventTarget {
     }
   }
 
-  async #blobs(newest) {
-    const { serial, channel } = this.#device;
-    const facts = { channel, from: newest, count: MAX_HELD_LIVE };
-    for (const { publicKey } of this.#recipients) {
-      const found = await newestGenerations(serial, { ...facts, recipient: publicKey });
-      if (found.length) return found.map(({ blob }) => blob);
-    }
+  async #blobs() {
+    const { opening, others } = await this.#ask({ limit: MAX_HELD_LIVE });
     // Neither this terminal nor, as far as it is known here, the device secret opens anything.
-    if (this.#recipients.length === 1) throw new Problem('device-key-required');
-    return [];
+    if (!opening.length && this.#recipients.length === 1) throw new Problem('device-key-required');
+    return opening.length ? opening.reverse() : others;
   }
 
   async #missing(generation) {
+    const asked = { after: generation - 1, limit: 1 };
+    const { opening, others } = await this.#ask(asked).catch(() => ({ opening: [], others: [] }));
+    const blobs = opening.length ? opening : others;
+    this.#worker?.postMessage({ kind: 'blobs', blobs, asked: generation });
+  }
+
+  /**
+   * What the server has for the first of the recipients that anything is wrapped for (`opening`), and
+   * what is for others: whoever opens says so.
+   */
+  async #ask(wanted) {
     const { serial, channel } = this.#device;
-    const found = [];
+    let others = [];
     for (const { publicKey: recipient } of this.#recipients) {
-      const asked = { channel, recipient, after: generation - 1, limit: 1 };
-      const { items } = await generations(serial, asked).catch(() => ({ items: [] }));
-      found.push(...items.map(({ blob }) => blob));
-      if (found.length) break;
+      const found = await generations(serial, { channel, recipient, ...wanted });
+      const opening = found.filter((blob) => isFor(blob, recipient));
+      if (opening.length) return { opening, others };
+      others = found;
     }
-    this.#worker?.postMessage({ kind: 'blobs', blobs: found, asked: generation });
+    return { opening: [], others };
   }
 
   #hear(event) {
@@ -199,5 +209,7 @@ async function recipients(serial) {
 /** The worker's figures as stats.js takes them; `before` is the reading a moment ago. */
 function reading({ at, bytes, opened, refused, skipped, shown, width, height }, before) {
   const fps = before ? ((shown - before.frames) * 1000) / (at - before.at) : undefined;
-  return { at, bytes, received: opened, lost: refused + skipped, frames: shown, fps, width, height };
+  // Bytes that do not become pictures are no moving picture.
+  const moving = shown > (before?.frames ?? 0);
+  return { at, bytes, received: opened, lost: refused + skipped, frames: shown, fps, width, height, moving };
 }

@@ -6,6 +6,7 @@ import * as icons from '../icons.js';
 import { forgetDeviceKey } from '../keys.js';
 import { bindDialog } from './bind.js';
 import { ask, problemLine, showProblem } from './dialogs.js';
+import { openedNote, sealingButton } from './sealing.js';
 
 /** Pause between looks at presence, milliseconds. Nothing is asked while the tab is hidden. */
 const LIVE_POLL_MS = 5000;
@@ -15,7 +16,9 @@ export function devicesView(context) {
   const error = problemLine('devices-error');
   const add = h('button', { class: 'primary', testid: 'add-device' }, icons.plus(), h('span', { t: 'devices.add' }));
   const element = h('section', { class: 'page' },
-    h('div', { class: 'row spread heading' }, h('h1', { t: 'devices.title' }), add),
+    h('div', { class: 'row spread heading' }, h('h1', { t: 'devices.title' }),
+      h('div', { class: 'row wrap' },
+        h('a', { class: 'button quiet', href: '#/introduce', t: 'introduce.title', testid: 'introduce' }), add)),
     error, list);
   const presence = new Map();
   let timer = 0;
@@ -26,7 +29,7 @@ export function devicesView(context) {
       const { items } = await call('GET', '/v1/devices');
       if (left) return;
       presence.clear();
-      list.replaceChildren(...(items.length ? items.map((item) => card(item, presence, reload)) : [empty(openBind)]));
+      list.replaceChildren(...(items.length ? items.map((item) => card(item, presence, context, reload)) : [empty(openBind)]));
       error.textContent = '';
       poll();
     } catch (problem) {
@@ -64,7 +67,7 @@ export function devicesView(context) {
   };
 }
 
-function card(device, presence, reload) {
+function card(device, presence, context, reload) {
   const { serial, name, model, sealed, channels = 1, role, key_ready: keyReady } = device;
   const dot = h('span', { class: 'presence', testid: `presence-${serial}`, data: { live: 'unknown' } });
   const word = h('span', { t: 'devices.unknown' });
@@ -84,8 +87,13 @@ function card(device, presence, reload) {
     h('p', { class: 'muted mono small' }, [serial, model].filter(Boolean).join(' · ')),
     h('div', { class: 'row wrap' }, modeLabel(sealed),
       role === 'guest' ? h('span', { class: 'tag', t: 'devices.guest' }) : null),
+    openedNote(device),
     keyReady === false ? h('p', { class: 'hint', t: 'devices.noKey' }) : null,
-    h('div', { class: 'row spread actions' }, watchLinks(serial, channels), remove));
+    h('div', { class: 'row spread actions' }, watchLinks(serial, channels),
+      sealed && role !== 'guest' ? h('a', {
+        class: 'button quiet small', href: `#/viewers/${encodeURIComponent(serial)}`,
+        t: 'viewers.title', testid: `viewers-${serial}`,
+      }) : null, sealingButton(device, context, reload), remove));
 }
 
 /** What the operator could see, in words. */

@@ -5,7 +5,8 @@ import { announce, busy, h, say } from '../dom.js';
 import { has } from '../i18n.js';
 import { grouped } from '../base32.js';
 import { branches } from '../sealed/branches.js';
-import { parse } from '../secret.js';
+import { canScan, scanner } from '../scan.js';
+import { isPictureText, parseShown } from '../shown_secret.js';
 
 /** A line for errors; readers hear it. */
 export const problemLine = (id) => h('p', { id, class: 'error', role: 'alert', testid: 'error' });
@@ -136,35 +137,44 @@ export function secretField({ id, testid, required = true }) {
     say(eye, hidden ? 'secret.hide' : 'secret.show');
   });
   input.addEventListener('change', () => {
-    input.value = grouped(input.value);
+    if (!isPictureText(input.value)) input.value = grouped(input.value);
   });
   return { input, row: h('div', { class: 'field-row' }, input, eye) };
 }
 
 /**
- * Asks for a device secret; resolves to its two keys `{auth, archive}`, or null. `prove` tries the
- * signing key and throws a problem when it does not open the device. `development`: the demo camera
+ * Asks for a device secret, typed or scanned; resolves to its two keys and the camera's check
+ * `{auth, archive, check}`, or null. `prove` tries the signing key and throws a problem when it does not open the device. `development`: the demo camera
  * may be meant.
  */
 export function secretDialog(serial, prove, development) {
   const field = secretField({ id: 'secret', testid: 'secret' });
+  const scan = canScan() ? scanner({
+    testid: 'secret-scan',
+    wanted: isPictureText,
+    found: (text) => {
+      field.input.value = text;
+      field.input.form.requestSubmit();
+    },
+  }) : null;
   return ask({
     title: 'secret.title', titleParameters: { serial }, testid: 'secret-dialog', submitKey: 'secret.submit',
     body: [
       h('p', { class: 'hint', t: 'secret.lead' }),
       development ? h('p', { class: 'hint', t: 'secret.demo', testid: 'secret-demo' }) : null,
-      h('label', { for: 'secret', t: 'secret.label' }), field.row,
+      h('label', { for: 'secret', t: 'secret.label' }), field.row, scan?.button, scan?.video,
       h('p', { class: 'assurance', t: 'secret.private' }),
     ],
     submit: async () => {
-      const secret = parse(field.input.value);
-      if (!secret) throw { key: 'secret.bad' };
-      const keys = await branches(secret);
+      const shown = parseShown(field.input.value, serial);
+      if (!shown) throw { key: 'secret.bad' };
+      const keys = await branches(shown.secret);
       await prove(keys.auth.privateKey);
       field.input.value = '';
-      return keys;
+      return { ...keys, check: shown.check };
     },
     leave: () => {
+      scan?.stop();
       field.input.value = '';
     },
   });

@@ -6,12 +6,16 @@ import { has } from '../i18n.js';
 import * as icons from '../icons.js';
 import { pause, stepFor, through } from '../flow.js';
 import * as keys from '../keys.js';
-import { SealedPlayer, wasSealed } from '../sealed/player.js';
+import { allowClear, noteOrder } from '../sealed/owners_word.js';
+import { SealedPlayer, remembered } from '../sealed/player.js';
 import { padlock } from '../sealed/padlock.js';
-import { answer } from '../secret.js';
+import { sealedTerminal } from '../sealed/terminal.js';
+import { admitThis } from '../sealed/viewers.js';
 import { figures } from '../stats.js';
 import { Player } from '../whep.js';
 import { consentDialog, secretDialog, smsDialog } from './dialogs.js';
+import { prove } from './key_proof.js';
+import { openedNote } from './sealing.js';
 
 /** Pause between readings, milliseconds. */
 const STATS_MS = 1000;
@@ -55,6 +59,7 @@ class Live {
     const controls = h('div', { class: 'controls', role: 'group', label: 'live.controls' }, this.halt, this.sound, h('span', { class: 'grow' }), this.full);
     this.stage = h('div', { class: 'stage', testid: 'stage' }, this.video, this.badge, this.overlay, controls);
     this.mode = h('div', { class: 'mode-line', testid: 'live-mode' });
+    this.opened = h('div');
     this.leftOut = h('p', { class: 'hint', testid: 'left-out', hidden: true });
     this.name = h('h1', {}, serial);
     const rows = FIGURES.map((name) => {
@@ -64,7 +69,7 @@ class Live {
     this.element = h('section', { class: 'page live' },
       h('div', { class: 'row heading' }, h('a', { class: 'button quiet icon-button', href: '#/devices', label: 'common.back', testid: 'back' }, icons.back()),
         h('div', { class: 'grow' }, this.name, h('p', { class: 'muted mono small' }, `${serial} · ${channel}`)), this.mode),
-      h('div', { class: 'live-grid' }, this.stage,
+      this.opened, h('div', { class: 'live-grid' }, this.stage,
         h('aside', { class: 'card figures' }, h('h2', { t: 'live.figures' }), h('dl', {}, ...rows), this.leftOut)));
   }
 
@@ -81,7 +86,8 @@ class Live {
     for (let attempt = 0; !run.ended; ) {
       try {
         const started = performance.now();
-        this.device ??= await this.#facts();
+        // Asked for anew: the camera may have got another owner, or a key, since the last try.
+        this.device = await this.#facts();
         if (!(await this.#connect(run, started))) {
           this.#finish(run, 'stopped', 'live.cancelled');
           return;
@@ -99,6 +105,8 @@ class Live {
         if (!problem.wait) return this.#failed(run, problem);
         this.#state('waiting', `problem.${problem.name}`);
       }
+      // Its owner may have sealed or opened it, which ends the picture.
+      this.device = null;
       await this.#sleep(run, Math.max(pause(attempt), run.retryAfter ?? 0));
       run.retryAfter = 0;
       attempt += 1;
@@ -143,7 +151,8 @@ class Live {
   async #start(run, grant) {
     const { serial, channel, device } = this;
     const sealed = device?.sealed;
-    if (device && !sealed && (await wasSealed(device))) throw new Problem('sealed-downgraded');
+    if (sealed) noteOrder(device);
+    else await allowClear(device);
     run.player?.stop();
     run.player = sealed ? new SealedPlayer() : new Player();
     this.#picture(sealed);
@@ -181,17 +190,21 @@ class Live {
         seen = performance.now();
         this.#set('firstFrame', `${Math.round(performance.now() - run.started)} ms`);
         this.#state('playing');
+        this.#leftOutText(player.leftOut);
       });
-      this.#leftOutText(player.leftOut);
+      // What was refused stands until there is a picture.
+      if (!this.canvas) this.#leftOutText(player.leftOut);
       this.#delayed(false);
       if (!this.canvas) this.video.play().catch(() => {});
       const timer = setInterval(async () => {
         const now = await player.reading().catch(() => null);
-        if (!now || run.ended) return;
-        const shown = figures(before, now);
-        if (shown.moving) seen = performance.now();
-        before = now;
-        this.#show(shown);
+        if (run.ended) return;
+        if (now) {
+          const shown = figures(before, now);
+          if (shown.moving) seen = performance.now();
+          before = now;
+          this.#show(shown);
+        }
         if (performance.now() - seen > STALL_MS) over();
       }, STATS_MS);
     });
@@ -203,8 +216,9 @@ class Live {
     else this.video.addEventListener('playing', then, { once: true });
   }
 
-  /** Proves the device key: with the kept key first, then by asking for the secret. */
+  /** Proves the device key: as a terminal that was let in, with the kept key, or by the secret. */
   async #proveKey(quietly) {
+    if (quietly && this.device?.sealed && (await this.#proveTerminal())) return true;
     // A sealed device needs the other key of its secret too.
     const enough = !this.device?.sealed || (await keys.archiveKey(this.serial));
     const known = quietly && enough ? await keys.deviceKey(this.serial) : null;
@@ -226,22 +240,33 @@ class Live {
     };
     const made = await secretDialog(this.serial, prove, this.context.server.development);
     if (!made) return false;
-    await keys.keepDeviceKey(this.serial, made.auth.privateKey);
-    if (this.device?.sealed) await keys.keepArchiveKey(this.serial, made.archive);
+    if (!this.device?.sealed) {
+      await keys.keepDeviceKey(this.serial, made.auth.privateKey);
+      await keys.keepDeviceVerifier(this.serial, made.auth.publicKey);
+      return true;
+    }
+    await keys.keepOwnerKeys(this.serial, made);
+    // Without a place on the list the secret's keys go on doing what they do now.
+    await admitThis(this.device, made.auth).catch(() => {});
     return true;
   }
 
-  async #prove(key) {
-    const path = `/v1/devices/${encodeURIComponent(this.serial)}`;
-    const challenge = await call('POST', `${path}/key-challenge`, { channel: this.channel });
-    const expected = {
-      serverName: this.context.server.server_name,
-      terminal: (await keys.terminalKey()).thumbprint,
-      serial: this.serial,
-      channel: this.channel,
-    };
-    const signature = await answer(key, challenge.message, expected);
-    await call('POST', `${path}/key-proof`, { challenge_id: challenge.challenge_id, signature });
+  /** Proves the device key by this terminal's place on the viewer list; false without one. */
+  async #proveTerminal() {
+    if (!(await keys.hasPlace(this.device))) return false;
+    const { signing } = await sealedTerminal();
+    try {
+      await this.#prove(signing.privateKey, signing.publicKey);
+      return true;
+    } catch (problem) {
+      if (problem.name !== 'device-key-invalid') throw problem;
+      await keys.losePlace(this.serial);
+      return false;
+    }
+  }
+
+  #prove(key, listed) {
+    return prove(this.context.server, this, key, listed);
   }
 
   /** What the server says of the device; its name and protection go to the heading. */
@@ -257,6 +282,9 @@ class Live {
     if (!device) throw new Problem('device-not-bound');
     this.name.textContent = device.name || device.serial;
     this.mode.replaceChildren(padlock(device.sealed));
+    this.opened.replaceChildren(...[openedNote(device)].filter(Boolean));
+    // Before anybody types a secret for a camera that is not the one it was.
+    if (device.sealed) await remembered(device);
     return device;
   }
 

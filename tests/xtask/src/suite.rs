@@ -37,9 +37,12 @@ struct Suite {
 const OWN_SUITES: [&str; 5] = ["tidy", "matrix", "browser", "soak", "silence"];
 /// Set: the soak is a share of so many seconds. Unset: the full measure.
 const SOAK_SECONDS: &str = "SIGHTLINE_SOAK_SECONDS";
-/// The full measure of revocations.
-const REVOCATIONS: [(&str, &str); 2] =
-    [("SIGHTLINE_REVOKE_ROUNDS", "100"), ("SIGHTLINE_REVOKE_OTHERS", "200")];
+/// The full measure of revocations, and of a sealed view.
+const FULL: [(&str, &str); 3] = [
+    ("SIGHTLINE_REVOKE_ROUNDS", "100"),
+    ("SIGHTLINE_REVOKE_OTHERS", "200"),
+    ("SIGHTLINE_SEALED_SECONDS", "60"),
+];
 
 const fn suite(name: &'static str, kind: Kind, minutes: u64, by_default: bool) -> Suite {
     Suite { name, kind, limit: Duration::from_secs(minutes * 60), by_default }
@@ -80,10 +83,11 @@ fn is_e2e(binary: &TestBinary) -> bool {
     is_root_test(binary) && !OWN_SUITES.contains(&binary.name.as_str())
 }
 
-/// The short share of `revoke` is part of e2e.
+/// The short shares of `revoke` and `sealed_live` are part of e2e.
 fn is_soak(binary: &TestBinary) -> bool {
     let full = std::env::var_os(SOAK_SECONDS).is_none();
-    root_test(binary, "soak") || root_test(binary, "silence") || full && root_test(binary, "revoke")
+    let shared = root_test(binary, "revoke") || root_test(binary, "sealed_live");
+    root_test(binary, "soak") || root_test(binary, "silence") || full && shared
 }
 
 /// Runs the named suites, or the usual ones, and prints the table.
@@ -184,7 +188,7 @@ fn run_program(
     let mut command = Command::new(&binary.program);
     command.arg("--show-output").current_dir(&binary.folder).envs(environment.iter().cloned());
     if suite.name == "soak" {
-        command.envs(REVOCATIONS.into_iter().filter(|(key, _)| std::env::var_os(key).is_none()));
+        command.envs(FULL.into_iter().filter(|(key, _)| std::env::var_os(key).is_none()));
     }
     if matches!(suite.kind, Kind::Clients(_)) {
         // Real processes share two cores and their clocks; one at a time keeps figures honest.

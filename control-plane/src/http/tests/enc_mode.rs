@@ -4,8 +4,9 @@ use axum::http::StatusCode;
 
 use super::mailbox::{AUTH, CAMERA, watching};
 use super::*;
+use crate::admin::NewDevice;
 use crate::sealed::testing::order_of;
-use crate::tests::rig::{User, terminal};
+use crate::tests::rig::{User, device, terminal};
 
 const MODE: &str = "/v1/devices/CAM-1/enc-mode";
 
@@ -28,7 +29,10 @@ async fn an_order_reaches_the_camera_and_everybody_who_may_watch_is_told() {
         camera.call("POST", "/v1/device/poll", Some(known)).await.body
     };
     let fresh = app.call("GET", MODE, None).await;
-    assert_eq!(fresh.body, json!({"mode": "sealed", "sequence": 0, "history": []}));
+    let nothing = json!({
+        "mode": "sealed", "binding_epoch": epoch, "sequence": 0, "order": null, "history": [],
+    });
+    assert_eq!(fresh.body, nothing);
     let open = order_of("CAM-1", epoch, 4, 0, &key(AUTH));
     let (woken, answer) = tokio::join!(poll(0), app.order("open", &open));
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
@@ -39,6 +43,7 @@ async fn an_order_reaches_the_camera_and_everybody_who_may_watch_is_told() {
     let sealed = order_of("CAM-1", epoch, 5, 1, &key(AUTH));
     let answer = app.order("sealed", &sealed).await;
     assert_eq!((&answer.body["mode"], &answer.body["sequence"]), (&json!("sealed"), &json!(5)));
+    assert_eq!(answer.body["order"], B64.encode(&sealed), "whoever doubts it checks it");
     let modes: Vec<_> = answer.body["history"].as_array().unwrap().iter().collect();
     assert_eq!(
         (modes.len(), &modes[0]["mode"], &modes[1]["mode"]),
@@ -111,4 +116,73 @@ async fn sealing_is_switched_off_only_after_key_proof_and_sms() {
     let order = order_of("CAM-1", epoch, 5, 0, &auth);
     assert_eq!(stranger.order("open", &order).await.problem(), "device-not-bound");
     assert_eq!(stranger.call("GET", MODE, None).await.problem(), "device-not-bound");
+}
+
+#[tokio::test]
+async fn what_a_device_may_send_follows_the_order_in_force_and_is_said_everywhere() {
+    let rig = Rig::new().await;
+    let (anna, app, _camera, epoch) = watching(&rig).await;
+    let auth = key(AUTH);
+    let mut changes = rig.cp.device_changes();
+    let standing = async || {
+        let publisher = rig.cp.publisher_by_identity(terminal(CAMERA)).await.unwrap().unwrap();
+        let terms = rig.cp.publishing_terms().await.unwrap();
+        let asked = rig.cp.is_sealed("CAM-1").await.unwrap();
+        let shown = app.call("GET", "/v1/devices", None).await.body["items"][0].clone();
+        let sealed = publisher.sealed;
+        assert_eq!((terms["CAM-1"].sealed, asked), (sealed, Some(sealed)));
+        assert_eq!((&shown["sealed"], &shown["can_seal"]), (&json!(sealed), &json!(true)));
+        assert_eq!(shown["opened_at"].is_null(), sealed);
+        let label = shown["mode_label"].as_str().unwrap();
+        assert_eq!((label.starts_with("sealed"), label.starts_with("open")), (sealed, !sealed));
+        sealed
+    };
+    assert!(standing().await);
+    for (sequence, mode) in [(4, "open"), (5, "sealed"), (6, "open")] {
+        let signed = order_of("CAM-1", epoch, sequence, u8::from(mode == "sealed"), &auth);
+        assert_eq!(app.order(mode, &signed).await.status, StatusCode::OK);
+        assert_eq!(changes.try_recv().unwrap().as_ref(), "CAM-1");
+        assert_eq!(standing().await, mode == "sealed");
+    }
+    // Another key ends the order, and those who watch hear of it.
+    let verifier = key(AUTH + 1);
+    let verifier = verifier.public_key().as_ref();
+    rig.cp.store_verifier(terminal(CAMERA), epoch, verifier).await.unwrap();
+    assert_eq!(changes.try_recv().unwrap().as_ref(), "CAM-1");
+    assert!(standing().await);
+    let history = app.call("GET", MODE, None).await.body["history"].clone();
+    let acts = history.as_array().unwrap().iter().map(|act| [&act["mode"], &act["by"]]);
+    let [owner, new_key] = [&json!("owner"), &json!("new_key")];
+    let [open, sealed] = [&json!("open"), &json!("sealed")];
+    let expected = [[sealed, new_key], [open, owner], [sealed, owner], [open, owner]];
+    assert_eq!(acts.collect::<Vec<_>>(), expected);
+    rig.cp.deliver_outbox().await.unwrap();
+    let told = rig.cp.messages(&anna.session).await.unwrap();
+    let kinds: Vec<_> = told.iter().map(|shown| shown.message.kind.as_str()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "sealing_on").count(), 2, "{kinds:?}");
+    assert_eq!(rig.cp.is_sealed("CAM-9").await.unwrap(), None);
+    assert_eq!(rig.cp.is_sealed("not a serial").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_device_that_was_added_as_open_has_nothing_to_switch() {
+    let rig = Rig::new().await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    let app = Client::of(&rig, &anna, 1);
+    let agent = NewDevice { seals: false, ..device("CAM-1", Some(terminal(CAMERA))) };
+    let texts = rig.cp.add_device(&agent).await.unwrap();
+    let epoch = rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    let auth = key(AUTH);
+    rig.cp.store_verifier(terminal(CAMERA), epoch, auth.public_key().as_ref()).await.unwrap();
+    assert!(rig.prove(&anna, "CAM-1", &auth).await);
+    rig.open_window(&anna, ANNA, "CAM-1").await;
+    assert_eq!(app.call("GET", MODE, None).await.problem(), "device-open");
+    for (mode, sealed) in [("open", 0), ("sealed", 1)] {
+        let refused = app.order(mode, &order_of("CAM-1", epoch, 4, sealed, &auth)).await;
+        assert_eq!((refused.status.as_u16(), refused.problem()), (409, "device-open"));
+        assert!(refused.body["detail"].as_str().unwrap().contains("added as open"));
+    }
+    let shown = app.call("GET", "/v1/devices", None).await.body["items"][0].clone();
+    assert_eq!((&shown["can_seal"], &shown["sealed"]), (&json!(false), &json!(false)));
+    assert_eq!(shown["opened_at"], Value::Null, "nobody switched anything off");
 }

@@ -31,7 +31,8 @@ pub(super) fn owner() -> AccountId {
 
 fn list(binding_epoch: u64, version: u64) -> NewList {
     let signed = version.to_be_bytes().to_vec();
-    NewList { serial: serial(), binding_epoch, version, signed, verifier: AUTH }
+    let terminals = Vec::new();
+    NewList { serial: serial(), binding_epoch, version, signed, verifier: AUTH, terminals }
 }
 
 fn wrap(recipient: u8, fill: u8) -> Wrap {
@@ -62,12 +63,12 @@ pub(super) async fn a_list_is_replaced_by_a_newer_one_only(store: &dyn Store) {
     let epoch = bound(store).await;
     let put = async |list: &NewList| store.viewer_list_put(&owner(), list, NOW).await.unwrap();
     assert_eq!(store.viewer_list(&serial(), epoch).await.unwrap(), None);
-    assert_eq!(put(&list(epoch, 3)).await, ListPut::Stored);
+    assert_eq!(put(&list(epoch, 3)).await, ListPut::Stored(vec![]));
     assert_eq!(put(&list(epoch, 3)).await, ListPut::Same);
     let rewritten = NewList { signed: vec![9], ..list(epoch, 3) };
     assert_eq!(put(&rewritten).await, ListPut::NotNewer(3));
     assert_eq!(put(&list(epoch, 2)).await, ListPut::NotNewer(3));
-    assert_eq!(put(&list(epoch, 4)).await, ListPut::Stored);
+    assert_eq!(put(&list(epoch, 4)).await, ListPut::Stored(vec![]));
     let held = store.viewer_list(&serial(), epoch).await.unwrap().unwrap();
     assert_eq!((held.version, held.signed), (4, list(epoch, 4).signed));
     assert_eq!(store.device(&serial()).await.unwrap().unwrap().list_version, 4);
@@ -91,7 +92,7 @@ pub(super) async fn a_new_key_ends_the_list_that_the_old_one_signed(store: &dyn 
     assert_eq!(put, ListPut::OtherBinding, "signed with the old key");
     let anew = NewList { verifier: [2; 32], ..list(epoch, 1) };
     let put = store.viewer_list_put(&owner(), &anew, NOW).await.unwrap();
-    assert_eq!(put, ListPut::Stored, "versions start again");
+    assert_eq!(put, ListPut::Stored(vec![]), "versions start again");
 }
 
 pub(super) async fn generations_rise_and_come_in_either_order(store: &dyn Store) {
@@ -165,7 +166,7 @@ pub(super) async fn the_mailbox_goes_with_the_binding_and_numbers_stay_taken(sto
     let first = bound(store).await;
     let fill = async |epoch: u64, number: u64| {
         let put = store.viewer_list_put(&owner(), &list(epoch, 3), NOW).await.unwrap();
-        assert_eq!(put, ListPut::Stored);
+        assert_eq!(put, ListPut::Stored(vec![]));
         store.generation_put(&generation(epoch, number), NOW).await.unwrap()
     };
     assert_eq!(fill(first, 10).await, GenerationPut::Stored);

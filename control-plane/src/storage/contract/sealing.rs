@@ -46,6 +46,9 @@ pub(super) async fn orders_rise_and_each_is_kept_and_told(store: &dyn Store) {
     assert_eq!(mode(store).await, (EncMode::Sealed, 3));
     assert_eq!(history(store, epoch).await, [EncMode::Sealed, EncMode::Open]);
     assert_eq!(messages(store).await, ["sealing_on", "sealing_off"]);
+    assert_eq!(put(&order(epoch, 4, true)).await, OrderPut::Stored);
+    assert_eq!(mode(store).await, (EncMode::Sealed, 4));
+    assert_eq!(messages(store).await.len(), 2, "nothing has changed for those who watch");
 }
 
 pub(super) async fn a_new_key_or_owner_starts_sealed(store: &dyn Store) {
@@ -54,6 +57,7 @@ pub(super) async fn a_new_key_or_owner_starts_sealed(store: &dyn Store) {
     store.verifier_put(&serial(), epoch, &[2; 32], NOW).await.unwrap();
     assert_eq!(mode(store).await, (EncMode::Sealed, 0));
     assert_eq!(history(store, epoch).await, [EncMode::Sealed, EncMode::Open]);
+    assert_eq!(messages(store).await, ["sealing_on", "sealing_off"]);
     let anew = NewOrder { verifier: [2; 32], ..order(epoch, 1, false) };
     assert_eq!(store.order_put(&owner(), &anew, NOW).await.unwrap(), OrderPut::Stored);
     store.unbind(&serial(), &owner(), NOW).await.unwrap().unwrap();

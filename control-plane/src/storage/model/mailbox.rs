@@ -1,7 +1,7 @@
 //! What the mailbox of sealed video stores, and how storing ended.
 
 use crate::device::EncMode;
-use crate::ids::Serial;
+use crate::ids::{AccountId, Serial, SessionId};
 use crate::sealed::generation::Wrap;
 
 /// A viewer list to store.
@@ -17,6 +17,30 @@ pub struct NewList {
     pub signed: Vec<u8>,
     /// Key verifier that its signature was checked with.
     pub verifier: [u8; 32],
+    /// Terminals that it lets watch live.
+    pub terminals: Vec<ListedTerminal>,
+}
+
+/// A terminal that a viewer list lets watch live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedTerminal {
+    /// Ed25519 key that it proves itself with.
+    pub signing: [u8; 32],
+    /// Whose it is.
+    pub account: AccountId,
+    /// Until when, Unix seconds; `u64::MAX`: without an end.
+    pub until: u64,
+}
+
+/// A proof of a device key that holds no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedProof {
+    /// Login session that made it.
+    pub session: SessionId,
+    /// Device.
+    pub serial: Serial,
+    /// Its number.
+    pub number: u64,
 }
 
 /// The viewer list in force.
@@ -29,10 +53,10 @@ pub struct StoredList {
 }
 
 /// How storing a viewer list ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListPut {
-    /// In force now.
-    Stored,
+    /// In force now; proofs of terminals that it does not let watch have ended.
+    Stored(Vec<EndedProof>),
     /// The same bytes were in force.
     Same,
     /// As old as the one in force, or older; holds the version in force.
@@ -140,6 +164,8 @@ pub struct StoredOrder {
     pub sealed: bool,
     /// The signed bytes.
     pub signed: Vec<u8>,
+    /// Since when it is in force, Unix seconds.
+    pub stored_at: u64,
 }
 
 /// How storing an order ended.
@@ -160,6 +186,8 @@ pub enum OrderPut {
 pub struct EncModeEvent {
     /// Mode from then on.
     pub mode: EncMode,
+    /// Its owner ordered that; else a new key has ended the former order.
+    pub ordered: bool,
     /// Unix seconds.
     pub at: u64,
 }

@@ -113,6 +113,7 @@ const ERASE: &[&str] = &[
     "DELETE FROM step_up WHERE session IN (SELECT id FROM session WHERE account = ?1)",
     "DELETE FROM key_challenge WHERE session IN (SELECT id FROM session WHERE account = ?1)",
     "DELETE FROM key_proof WHERE session IN (SELECT id FROM session WHERE account = ?1)",
+    "DELETE FROM introduction WHERE guest_account = ?1 OR owner_account = ?1",
     "DELETE FROM session WHERE account = ?1",
     "DELETE FROM terminal WHERE account = ?1",
     "DELETE FROM otp_challenge WHERE account = ?1",

@@ -21,7 +21,7 @@ macro_rules! select_device {
                     coalesce(e.key_epoch, 0) AS key_epoch, v.public AS bound_verifier,
                     coalesce(l.version, 0) AS list_version,
                     o.sequence AS order_sequence, o.sealed AS order_sealed,
-                    o.signed AS order_signed
+                    o.signed AS order_signed, o.stored_at AS order_stored_at
              FROM device d
              LEFT JOIN binding b ON b.serial = d.serial AND b.unbound_at IS NULL
              LEFT JOIN device_epoch e ON e.serial = d.serial
@@ -242,9 +242,12 @@ fn state(row: &SqliteRow) -> Stored<DeviceState> {
         DeviceKind::Credential(credential) => Some(credential.verifier),
     };
     let order = match (row.opt_num("order_sequence")?, row.opt_blob("order_signed")?) {
-        (Some(sequence), Some(signed)) => {
-            Some(StoredOrder { sequence, sealed: row.num("order_sealed")? == 1, signed })
-        }
+        (Some(sequence), Some(signed)) => Some(StoredOrder {
+            sequence,
+            sealed: row.num("order_sealed")? == 1,
+            signed,
+            stored_at: row.num("order_stored_at")?,
+        }),
         _ => None,
     };
     let identity_key = row.opt_blob("identity_key")?.map(key).transpose()?;

@@ -26,7 +26,7 @@ impl GateStore for SqliteStore {
         let row = query(
             "SELECT s.id AS session_id, s.account, s.terminal, a.subject, a.consent_epoch, t.jkt,
                     b.epoch AS bound_epoch, e.key_epoch, d.channels,
-                    p.expires AS proof, u.idle_expires AS window_end, c.seq AS consent_seq
+                    p.number AS proof, u.idle_expires AS window_end, c.seq AS consent_seq
              FROM access_token k
              JOIN session s ON s.id = k.session
              JOIN terminal t ON t.id = s.terminal
@@ -69,7 +69,7 @@ impl GateStore for SqliteStore {
             session: session(&row)?,
             consent_epoch: row.num("consent_epoch")?,
             bound,
-            key_proven: row.opt_num("proof")?.is_some(),
+            key_proof: row.opt_num("proof")?,
             window_idle_expires: row.opt_num("window_end")?,
             consent_seq: row.opt_num("consent_seq")?,
         }))
@@ -115,6 +115,8 @@ impl GateStore for SqliteStore {
              JOIN binding b ON b.serial = j.value ->> 2 AND b.account = a.id
                  AND b.unbound_at IS NULL AND b.epoch = j.value ->> 3
              JOIN device_epoch e ON e.serial = b.serial AND e.key_epoch = j.value ->> 4
+             JOIN key_proof p ON p.session = s.id AND p.serial = b.serial AND p.expires > ?2
+                 AND p.binding_epoch = b.epoch AND p.key_epoch = e.key_epoch
              JOIN step_up u ON u.session = s.id AND u.serial = b.serial AND u.max_expires > ?2
              WHERE s.revoked_at IS NULL AND s.abs_expires > ?2",
         )

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use sqlx::query;
 
 use super::SqliteStore;
+use super::proof;
 use super::row::{Columns, enqueue, epochs, int, log, raise};
 use super::sealing::forget_signed;
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId};
 use crate::limits::{KEY_LOCK_MAX_MINUTES, KEY_TRIES, KEY_WINDOW_SECS};
-use crate::storage::model::{KeyChallenge, KeyProof, RetryAfter, VerifierPut};
+use crate::storage::model::{EndedProof, KeyChallenge, KeyProof, RetryAfter, VerifierPut};
 use crate::storage::{KeyStore, StoreError, Stored};
 
 #[async_trait]
@@ -174,17 +175,9 @@ impl KeyStore for SqliteStore {
         if owned.is_none() || epochs(&mut tx, proof.serial.as_str()).await? != proof.epochs {
             return Ok(false);
         }
-        query(
-            "INSERT OR REPLACE INTO key_proof (session, serial, binding_epoch, key_epoch, expires)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-        )
-        .bind(proof.session.as_str())
-        .bind(proof.serial.as_str())
-        .bind(int(proof.epochs.binding))
-        .bind(int(proof.epochs.key))
-        .bind(int(proof.expires))
-        .execute(&mut *tx)
-        .await?;
+        if !proof::store(&mut tx, proof).await? {
+            return Ok(false);
+        }
         query("DELETE FROM key_lock WHERE serial = ?1 AND account = ?2")
             .bind(proof.serial.as_str())
             .bind(account.as_str())
@@ -192,5 +185,9 @@ impl KeyStore for SqliteStore {
             .await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    async fn key_proofs_end(&self, now: u64) -> Stored<Vec<EndedProof>> {
+        proof::end_expired(self, now).await
     }
 }

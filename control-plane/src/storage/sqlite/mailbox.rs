@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, query, query_scalar};
 
 use super::SqliteStore;
+use super::proof;
 use super::row::{Columns, int, log};
 use crate::ids::{AccountId, Serial};
 use crate::limits::GENERATIONS_KEPT;
@@ -72,9 +73,10 @@ impl MailboxStore for SqliteStore {
         .bind(int(now))
         .execute(&mut *tx)
         .await?;
+        let ended = proof::end_unlisted(&mut tx, list).await?;
         log(&mut tx, account.as_str(), "device.viewers_stored", serial, now).await?;
         tx.commit().await?;
-        Ok(ListPut::Stored)
+        Ok(ListPut::Stored(ended))
     }
 
     async fn viewer_list(&self, serial: &Serial, binding_epoch: u64) -> Stored<Option<StoredList>> {

@@ -16,7 +16,7 @@ impl SealingStore for SqliteStore {
         let mut tx = self.begin().await?;
         let serial = order.serial.as_str();
         let row = query(
-            "SELECT o.sequence, o.signed FROM binding b
+            "SELECT o.sequence, o.sealed, o.signed FROM binding b
              JOIN key_verifier v ON v.serial = b.serial AND v.binding_epoch = b.epoch
              LEFT JOIN sealing_order o ON o.serial = b.serial AND o.binding_epoch = b.epoch
              WHERE b.serial = ?1 AND b.unbound_at IS NULL AND b.account = ?2 AND b.epoch = ?3
@@ -43,8 +43,11 @@ impl SealingStore for SqliteStore {
             ("device.sealing_off", "sealing_off")
         };
         log(&mut tx, account.as_str(), action, serial, now).await?;
-        // Whoever may watch is told; as long as nothing is shared, that is the owner.
-        enqueue(&mut tx, "in_app", kind, serial, Some(account.as_str()), now).await?;
+        // Without an order a device seals; one that orders what is so already tells nobody anything.
+        let was_sealed = row.opt_num("sealed")?.is_none_or(|sealed| sealed == 1);
+        if was_sealed != order.sealed {
+            tell_viewers(&mut tx, kind, serial, now).await?;
+        }
         tx.commit().await?;
         Ok(OrderPut::Stored)
     }
@@ -56,7 +59,7 @@ impl SealingStore for SqliteStore {
         limit: u64,
     ) -> Stored<Vec<EncModeEvent>> {
         let rows = query(
-            "SELECT mode, at FROM enc_mode_event WHERE serial = ?1 AND binding_epoch = ?2
+            "SELECT mode, subject IS NOT NULL AS ordered, at FROM enc_mode_event WHERE serial = ?1 AND binding_epoch = ?2
              ORDER BY id DESC LIMIT ?3",
         )
         .bind(serial.as_str())
@@ -71,7 +74,7 @@ impl SealingStore for SqliteStore {
                     "open" => EncMode::Open,
                     _ => return Err(StoreError::Inconsistent("a mode")),
                 };
-                Ok(EncModeEvent { mode, at: row.num("at")? })
+                Ok(EncModeEvent { mode, ordered: row.num("ordered")? == 1, at: row.num("at")? })
             })
             .collect()
     }
@@ -121,7 +124,7 @@ pub(super) async fn forget_signed(
         .bind(serial)
         .execute(&mut *connection)
         .await?;
-    query(
+    let ended = query(
         "INSERT INTO enc_mode_event (serial, binding_epoch, mode, subject, at)
          SELECT serial, binding_epoch, 'sealed', NULL, ?2 FROM sealing_order
          WHERE serial = ?1 AND sealed = 0",
@@ -130,6 +133,25 @@ pub(super) async fn forget_signed(
     .bind(int(now))
     .execute(&mut *connection)
     .await?;
+    if ended.rows_affected() > 0 {
+        tell_viewers(connection, "sealing_on", serial, now).await?;
+    }
     query("DELETE FROM sealing_order WHERE serial = ?1").bind(serial).execute(connection).await?;
     Ok(())
+}
+
+/// Tells whoever may watch a device. As long as nothing is shared, that is its owner.
+async fn tell_viewers(
+    connection: &mut SqliteConnection,
+    kind: &str,
+    serial: &str,
+    now: u64,
+) -> Stored<()> {
+    let owner = query("SELECT account FROM binding WHERE serial = ?1 AND unbound_at IS NULL")
+        .bind(serial)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = owner else { return Ok(()) };
+    let owner = row.text("account")?;
+    enqueue(connection, "in_app", kind, serial, Some(&owner), now).await
 }

@@ -11,6 +11,7 @@ const BROKEN: &[&str] = &[
     MIGRATIONS[1],
     MIGRATIONS[2],
     MIGRATIONS[3],
+    MIGRATIONS[4],
     "CREATE TABLE half (a INTEGER); DELETE FROM otp_ledger; CREATE TABLE nonsense;",
 ];
 const GROWN: &[&str] = &[
@@ -18,6 +19,7 @@ const GROWN: &[&str] = &[
     MIGRATIONS[1],
     MIGRATIONS[2],
     MIGRATIONS[3],
+    MIGRATIONS[4],
     "CREATE TABLE more (a INTEGER) STRICT;",
 ];
 
@@ -26,6 +28,16 @@ impl SqliteStore {
     pub(crate) async fn tamper(&self, sql: &'static str) {
         raw_sql("DROP TRIGGER consent_event_no_update").execute(&self.writer).await.unwrap();
         raw_sql(sql).execute(&self.writer).await.unwrap();
+    }
+
+    /// Puts other bytes in the place of a viewer list.
+    pub(crate) async fn replace_viewer_list(&self, serial: &str, signed: &[u8]) {
+        query("UPDATE viewer_list SET signed = ?2 WHERE serial = ?1")
+            .bind(serial)
+            .bind(signed)
+            .execute(&self.writer)
+            .await
+            .unwrap();
     }
 
     /// Media sessions whose context is still there.

@@ -55,8 +55,13 @@ pub enum EncMode {
 pub struct HeldEncMode {
     /// What the newest order says; sealed without one.
     pub mode: EncMode,
+    /// The present binding.
+    pub binding_epoch: u64,
     /// Number of the newest order; 0 without one.
     pub sequence: u64,
+    /// The signed order, not checked.
+    #[serde(deserialize_with = "optional_bytes")]
+    pub order: Option<Vec<u8>>,
     /// What was ordered under this binding, newest first.
     pub history: Vec<EncModeChange>,
 }
@@ -213,8 +218,10 @@ mod tests {
             "list_version":3,"enc_mode":"open","enc_sequence":4,"enc_order":"AQI"}"#;
         let state: crate::api::DeviceState = serde_json::from_str(state).expect("read");
         assert_eq!((state.enc_sequence, state.enc_order), (4, Some(vec![1, 2])));
-        let held = r#"{"mode":"open","sequence":4,"history":[{"mode":"open","at":7}]}"#;
+        let held = r#"{"mode":"open","binding_epoch":1,"sequence":4,"order":"AQI",
+            "history":[{"mode":"open","at":7}]}"#;
         let held: HeldEncMode = serde_json::from_str(held).expect("read");
+        assert_eq!(held.order, Some(vec![1, 2]));
         assert_eq!(held.history, [EncModeChange { mode: EncMode::Open, at: 7 }]);
         let mode = serde_json::to_string(&EncMode::Sealed).expect("plain data");
         assert_eq!(mode, r#""sealed""#);

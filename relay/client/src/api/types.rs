@@ -186,9 +186,19 @@ pub struct Device {
     /// Name.
     #[serde(default)]
     pub name: String,
-    /// Sealed or open.
+    /// Sealed or open now.
     #[serde(default)]
     pub sealed: bool,
+    /// base64url of its identity's public half, as the server says; it knows it from the first
+    /// generation that the device signed.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// It can seal, so that its owner's order decides.
+    #[serde(default)]
+    pub can_seal: bool,
+    /// When its owner switched sealing off, Unix seconds; `None` while it is sealed.
+    #[serde(default)]
+    pub opened_at: Option<u64>,
     /// Rises with each binding.
     #[serde(default)]
     pub binding_epoch: u64,

@@ -35,7 +35,7 @@ pub struct Moment {
 /// Why a new generation is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
-    /// There is none since the camera started.
+    /// There is none since the camera started, or seals again.
     Boot,
     /// The generation is a day old.
     Daily,
@@ -159,7 +159,8 @@ impl CameraKeys {
     }
 
     /// Takes an order to seal or not, which the server hands out. `store` as in
-    /// [`Self::take_list`].
+    /// [`Self::take_list`]. Afterwards ask [`Self::sealed`]; whoever seals again does so under a
+    /// new generation.
     ///
     /// # Errors
     /// Refused, or not stored; then the order in force stays.
@@ -171,6 +172,9 @@ impl CameraKeys {
         let mode = self.mode.after(bytes, self.lists.binding(), self.lists.verifier())?;
         store(&self.write(Kept { mode, ..self.kept() }))?;
         self.mode = mode;
+        if !mode.sealed {
+            self.current = None;
+        }
         Ok(())
     }
 
@@ -179,8 +183,11 @@ impl CameraKeys {
         self.mode.sealed
     }
 
-    /// Whether a new generation must be made now, and why.
+    /// Whether a new generation must be made now, and why. A camera that does not seal needs none.
     pub fn due(&self, now: Moment) -> Option<Reason> {
+        if !self.sealed() {
+            return None;
+        }
         let Some(current) = &self.current else { return Some(Reason::Boot) };
         if current.recipients != self.recipients(now.unix) {
             Some(Reason::Viewers)
@@ -196,6 +203,9 @@ impl CameraKeys {
     /// When to ask [`Self::due`] again if nothing else happens. Expiries are on a clock that may
     /// step: ask once a minute too.
     pub fn next_due(&self, now: Moment) -> Instant {
+        if !self.sealed() {
+            return now.steady + DAILY;
+        }
         let Some(current) = &self.current else { return now.steady };
         let viewers = self.lists.list().map_or(&[][..], |signed| signed.list().viewers());
         let soonest =

@@ -104,6 +104,11 @@ impl TerminalKeys {
         &self.exchange
     }
 
+    /// The same key, once nothing is left to be signed.
+    pub fn into_exchange(self) -> ExchangeKey {
+        self.exchange
+    }
+
     /// Signs the key challenge that was asked for; nothing else.
     ///
     /// # Errors

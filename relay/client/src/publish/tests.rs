@@ -293,3 +293,43 @@ async fn a_viewer_orders_frames_of_streams_and_datagrams_and_counts_them() {
     let stats = viewer.stats();
     assert!(stats.first_frame.is_some() && stats.gaps == 0 && stats.keyframes == 1);
 }
+
+#[tokio::test]
+async fn each_connection_waits_until_it_is_ready_and_what_waited_meanwhile_is_lost() {
+    let (endpoint, target) = server();
+    let (frames, queued) = tokio::sync::mpsc::channel(8);
+    let tracks = vec![TrackInfo::video(Codec::H264)];
+    let source = MediaSource::Encoder { tracks, frames: queued };
+    let (asked, mut asking) = tokio::sync::mpsc::channel(1);
+    let ready = async || {
+        let (done, wait) = tokio::sync::oneshot::channel();
+        asked.send(done).await.expect("the test lives");
+        wait.await.expect("the test answers");
+    };
+    let stop = CancellationToken::new();
+    let (keyframes, wanted) = watch::channel(0);
+    let open = || async { Ok::<_, String>(target.clone()) };
+    let run = run(source, open, ready, keyframes, stop.clone());
+    let test = async {
+        for round in 0..2 {
+            let peer = endpoint.accept().await.expect("a peer").await.expect("a handshake");
+            let done = asking.recv().await.expect("asked with each connection");
+            frames.send(frame(10 * round, true)).await.expect("room");
+            let early = tokio::time::timeout(Duration::from_millis(50), peer.accept_uni()).await;
+            assert!(early.is_err(), "nothing leaves before it is ready");
+            done.send(()).expect("it waits");
+            while *wanted.borrow() <= u64::from(round) {
+                tokio::task::yield_now().await;
+            }
+            frames.send(frame(10 * round + 1, true)).await.expect("room");
+            let mut stream = peer.accept_uni().await.expect("a stream");
+            let bytes = stream.read_to_end(10_000).await.expect("a frame");
+            assert!(!bytes.is_empty());
+            assert_eq!(*wanted.borrow(), u64::from(round) + 1, "a keyframe is asked for");
+            peer.close(VarInt::from_u32(0), b"gone");
+        }
+        stop.cancel();
+    };
+    let (sent, ()) = tokio::join!(run, test);
+    assert_eq!(sent.frames, 2, "one of each connection");
+}

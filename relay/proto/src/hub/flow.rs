@@ -77,6 +77,7 @@ impl Hub {
         }
         let mut stream = Stream::new(publication.key.clone(), publication.mode, tracks);
         stream.announced = announced;
+        self.sealed += usize::from(publication.mode.is_sealed());
         let id = self.streams.insert(stream);
         self.by_key.insert(publication.key.clone(), id);
         self.by_size.insert((0, id));
@@ -90,6 +91,9 @@ impl Hub {
         self.by_key.remove(&stream.key);
         self.by_size.remove(&(stream.ring.bytes(), id));
         self.cached_bytes -= stream.ring.bytes();
+        if !stream.is_mirror() && stream.mode.is_sealed() {
+            self.sealed -= 1;
+        }
         for subscriber in stream.subscribers {
             self.remove_subscriber(subscriber);
             self.events.push_back(HubEvent::SubscriberEnded { subscriber, reason });

@@ -517,6 +517,35 @@ fn a_stream_says_whether_it_is_sealed() {
 }
 
 #[test]
+fn what_runs_of_a_device_in_the_mode_that_it_left_ends_with_its_viewers() {
+    for (stream, other) in [(Mode::Open, Mode::Sealed), (Mode::Sealed, Mode::Open)] {
+        let (mut hub, now) = (Hub::new(1), start());
+        let publication = Publication { mode: stream, ..publication(&[video()]) };
+        let publisher = hub.publish(now, publication.clone()).unwrap();
+        let selection = Selection { mode: stream, ..selection(&[0]) };
+        let subscriber = hub.subscribe(now, &key(), selection).unwrap();
+        while hub.poll_event().is_some() {}
+        let device = key().device;
+        hub.end_other_mode(&DeviceId::new("CAM-2").unwrap(), other);
+        hub.end_other_mode(&device, stream);
+        assert_eq!((hub.mode(&key()), hub.poll_event()), (Some(stream), None));
+        assert_eq!(hub.stats().sealed, u64::from(stream.is_sealed()));
+        hub.end_other_mode(&device, other);
+        assert_eq!((hub.mode(&key()), hub.stats().sealed), (None, 0));
+        let reason = EndReason::PublisherGone;
+        let ended = HubEvent::SubscriberEnded { subscriber, reason };
+        assert_eq!(hub.poll_event(), Some(ended));
+        // Its transport hears of it a moment later.
+        hub.unpublish(now, publisher);
+        // A stream that waits for its publisher ends as well.
+        let publisher = hub.publish(now, publication).unwrap();
+        hub.unpublish(now, publisher);
+        hub.end_other_mode(&device, other);
+        assert_eq!((hub.mode(&key()), hub.poll_timeout()), (None, None));
+    }
+}
+
+#[test]
 fn a_viewer_is_let_in_for_the_mode_that_it_was_promised_only() {
     let mut hub = Hub::new(1);
     for (stream, other) in [(Mode::Open, Mode::Sealed), (Mode::Sealed, Mode::Open)] {

@@ -204,6 +204,14 @@ impl Rig {
         self.with(|port, cx| port.end_publishers(cx, &device));
     }
 
+    pub(super) fn end_other_mode(&mut self, device: &str, mode: Mode) {
+        let device = DeviceId::new(device).expect("a legal serial");
+        self.with(|port, cx| {
+            port.end_other_mode(cx, &device, mode);
+            cx.hub.end_other_mode(&device, mode);
+        });
+    }
+
     /// One turn of the loop.
     pub(super) fn turn(&mut self) {
         let mut events = mio::Events::with_capacity(8);

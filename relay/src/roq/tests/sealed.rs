@@ -221,6 +221,31 @@ fn a_session_is_for_the_mode_that_it_was_set_up_for() {
 }
 
 #[test]
+fn a_device_that_may_not_seal_any_more_loses_its_sealed_session_and_every_viewer_of_it() {
+    let terminal = Identity::p256();
+    let mut rig = Rig::new();
+    let mut camera = Camera::connect(&mut rig);
+    camera.send(&mut rig, true, 3000);
+    let session = rig.view(terminal.thumbprint).expect("live");
+    let mut viewer = rig.connect(&session, &terminal);
+    rig.until(&mut viewer, "media", |_, client| !client.streams.is_empty());
+
+    for (device, mode) in [("CAM-2", Mode::Open), ("CAM-1", Mode::Sealed)] {
+        rig.end_other_mode(device, mode);
+        assert_eq!(rig.hub.stats().sealed, 1, "{device} {mode:?} concerns nothing that runs");
+    }
+    rig.end_other_mode("CAM-1", Mode::Open);
+    assert_eq!((rig.hub.stats().streams, rig.hub.stats().sealed), (0, 0));
+    rig.until(&mut viewer, "its end", |_, client| client.lost.is_some());
+    assert_eq!(viewer.close_code(), Some((0, "the stream has ended".to_owned())));
+    rig.until(&mut camera.client, "its end", |_, client| client.lost.is_some());
+    let reason = "the device is sealed or opened now".to_owned();
+    assert_eq!(camera.client.close_code(), Some((1, reason)));
+    assert!(rig.port.sessions.publishers_of(&stream_key().device).is_empty());
+    assert!(rig.directory.publishers.is_empty() && rig.directory.subscribers.is_empty());
+}
+
+#[test]
 fn a_browser_that_lags_behind_a_sealed_camera_goes_on_at_its_next_keyframe() {
     let mut rig = Rig::new();
     let mut camera = Camera::connect(&mut rig);
