@@ -15,8 +15,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use sightline_signaling::plane::ResetOnDrop;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -24,7 +25,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-/// Connections of one listener at a time; more wait in the system's queue.
+use self::held::Held;
+
+mod held;
+
+/// Connections of one listener at a time, WebSockets too; more wait in the system's queue.
 const MAX_CONNECTIONS: usize = 2048;
 /// Time for a TLS handshake, for the first request of a connection, and for the headers of each. A
 /// connection on which nothing was asked for as long is closed: over HTTP/2 it holds some 40 KB.
@@ -74,36 +79,38 @@ pub(crate) async fn serve(door: Door, stop: CancellationToken) {
             }
         };
         let (app, acceptor, stop) = (door.app.clone(), acceptor.clone(), stop.clone());
-        connections.spawn(async move {
-            connection(stream, from, acceptor, app, stop).await;
-            drop(place);
-        });
+        let stream = Held::new(stream, place, connections.token());
+        tokio::spawn(connection(stream, from, acceptor, app, stop));
     }
     connections.close();
     let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
 }
 
+/// What a connection's requests are told of it.
+#[derive(Clone)]
+struct Peer {
+    from: SocketAddr,
+    reset: ResetOnDrop,
+}
+
 async fn connection(
-    stream: TcpStream,
+    stream: Held,
     from: SocketAddr,
     acceptor: Option<TlsAcceptor>,
     app: Router,
     stop: CancellationToken,
 ) {
-    let _ = stream.set_nodelay(true);
-    let Some(acceptor) = acceptor else { return speak_http(stream, None, from, app, stop).await };
+    let peer = Peer { from, reset: stream.reset().clone() };
+    let Some(acceptor) = acceptor else { return speak_http(stream, None, peer, app, stop).await };
     // Boxed: what a handshake needs would stay part of the connection's task.
     let Some(stream) = Box::pin(shake_hands(acceptor, stream)).await else { return };
     let agreed = version(stream.get_ref().1.alpn_protocol());
-    speak_http(stream, Some(agreed), from, app, stop).await;
+    speak_http(stream, Some(agreed), peer, app, stop).await;
 }
 
 /// TLS, unless it fails or takes too long. Boxed: a task has a place for each step that a value
 /// moves through.
-async fn shake_hands(
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-) -> Option<Box<TlsStream<TcpStream>>> {
+async fn shake_hands(acceptor: TlsAcceptor, stream: Held) -> Option<Box<TlsStream<Held>>> {
     let accepted = tokio::time::timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await;
     accepted.ok()?.ok().map(Box::new)
 }
@@ -118,7 +125,7 @@ fn version(alpn: Option<&[u8]>) -> Version {
 async fn speak_http<S>(
     stream: S,
     agreed: Option<Version>,
-    from: SocketAddr,
+    peer: Peer,
     app: Router,
     stop: CancellationToken,
 ) where
@@ -129,7 +136,8 @@ async fn speak_http<S>(
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let running = counted.begin();
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(from));
+        request.extensions_mut().insert(ConnectInfo(peer.from));
+        request.extensions_mut().insert(peer.reset.clone());
         let answer = app.clone().oneshot(request);
         async move {
             let _running = running;
@@ -149,7 +157,8 @@ async fn speak_http<S>(
         Some(Version::HTTP_2) => builder.http2_only(),
         Some(_) => builder.http1_only(),
     };
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection =
+        pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     tokio::select! {
         _ = connection.as_mut() => {}
         () = requests.cease() => {

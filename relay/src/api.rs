@@ -114,6 +114,17 @@ pub struct WebSession {
     pub mode: Mode,
 }
 
+/// What a WebSocket viewer needs to connect.
+#[derive(Clone, Debug)]
+pub struct SocketSession {
+    /// The session's name: a ticket that works once, within 30 s.
+    pub ticket: SessionId,
+    /// Tracks, each with its number on the streams.
+    pub tracks: Vec<(TrackIndex, TrackInfo)>,
+    /// Whether their frames are sealed.
+    pub mode: Mode,
+}
+
 /// A one-use RTSP login for a viewer.
 #[derive(Clone, Debug)]
 pub struct RtspHandle {

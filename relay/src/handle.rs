@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 
 use crate::admit::{AdmitError, Gate, Request};
 use crate::api::{
-    Admitted, MediaError, Publisher, RoqSession, RtspHandle, SessionId, WebRtcAnswer, WebRtcPatch,
-    WebSession,
+    Admitted, MediaError, Publisher, RoqSession, RtspHandle, SessionId, SocketSession,
+    WebRtcAnswer, WebRtcPatch, WebSession,
 };
 use crate::crew::{Crew, PUBLISHER_WEIGHT, WorkerIndex};
 use crate::delay::Delays;
@@ -25,6 +25,7 @@ use crate::feed::FeedCommand;
 use crate::roq::RoqCommand;
 use crate::rtsp::RtspCommand;
 use crate::webrtc::WebRtcCommand;
+use crate::websocket::{SocketFeed, WebSocketCommand};
 use crate::worker::{Command, SharedStats, Urgent};
 
 /// How long a caller waits for the worker's answer.
@@ -201,6 +202,23 @@ impl RelayHandle {
         Ok(self.ask(worker, view).await?)
     }
 
+    /// Trades a grant for a WebSocket session: a ticket that works once.
+    pub async fn socket_view(&self, request: Request<'_>) -> Result<SocketSession, ViewError> {
+        let admitted = self.admit(request)?;
+        let worker = self.place_viewer(&admitted.key);
+        let id = name_session(worker);
+        let view = |reply| Command::WebSocket(WebSocketCommand::View { id, admitted, reply });
+        Ok(self.ask(worker, view).await?)
+    }
+
+    /// Uses a ticket up; the session begins. [`MediaError::NoSession`] for a ticket that is unknown,
+    /// used or too old.
+    pub async fn socket_enter(&self, ticket: SessionId) -> Result<SocketFeed, MediaError> {
+        let enter = |reply| Command::WebSocket(WebSocketCommand::Enter { id: ticket, reply });
+        let queue = self.ask(worker_of(ticket), enter).await?;
+        Ok(SocketFeed::new(ticket, queue, self.clone()))
+    }
+
     /// Opens a RoQ session for a device's identity key. `mode`: what the device announces to send.
     pub async fn roq_publish(
         &self,
@@ -341,6 +359,11 @@ impl RelayHandle {
     /// Queues a command; `false` if the queue is full or the worker gone.
     pub(crate) fn send(&self, worker: WorkerIndex, command: Command) -> bool {
         self.worker(worker).is_some_and(|worker| worker.send(command))
+    }
+
+    /// The same for the worker that a session is with.
+    pub(crate) fn send_to(&self, id: SessionId, command: Command) -> bool {
+        self.send(worker_of(id), command)
     }
 
     fn worker(&self, index: WorkerIndex) -> Option<&WorkerHandle> {

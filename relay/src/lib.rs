@@ -2,7 +2,8 @@
 //!
 //! A worker thread owns its sockets, its viewers and its timers. The rest of the process talks to
 //! the workers through [`RelayHandle`], whose commands cross bounded queues. See `worker.rs` for the
-//! loop, `crew.rs` for what workers tell each other, and one file per transport for the ports: `webrtc.rs`, `rtsp.rs`, `roq.rs`.
+//! loop, `crew.rs` for what workers tell each other, and one file per transport for the ports: `webrtc.rs`, `rtsp.rs`, `roq.rs`,
+//! `websocket.rs`.
 
 pub mod admit;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod crew;
 mod delay;
 mod feed;
 mod handle;
+mod items;
 pub mod lease;
 mod port;
 pub mod roq;
@@ -22,9 +24,11 @@ mod start;
 mod subscribers;
 mod udp;
 pub mod webrtc;
+mod websocket;
 mod worker;
 
 pub use api::*;
 pub use config::RelayConfig;
 pub use handle::{Feed, RelayHandle, RelayStats, ViewError};
 pub use start::{Relay, StartError};
+pub use websocket::{SocketEnd, SocketFeed};

@@ -40,6 +40,8 @@ pub(crate) enum PortKind {
     Roq,
     /// In-process publishers (RTSP pull).
     Feed,
+    /// WebSocket viewers.
+    WebSocket,
 }
 
 /// A peer of a port. Never reused within a port's life.
@@ -198,6 +200,7 @@ impl PortKind {
             2 => Self::Rtsp,
             3 => Self::Roq,
             4 => Self::Feed,
+            5 => Self::WebSocket,
             _ => return None,
         };
         Some((kind, index))

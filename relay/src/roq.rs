@@ -30,6 +30,7 @@ use quinn_proto::{Connection, Endpoint, VarInt};
 use sightline_grant::{Redacted, Thumbprint};
 use sightline_relay_proto::codec::{MediaKind, TrackInfo};
 use sightline_relay_proto::frame::Mode;
+use sightline_relay_proto::gop_stream;
 use sightline_relay_proto::hub::{SubscribeError, SubscriberId};
 use sightline_relay_proto::ids::{DeviceId, Tier, TrackIndex};
 use sightline_relay_proto::limits::MAX_TRACKS;
@@ -41,10 +42,12 @@ use self::sessions::{Door, Purpose, Session, Sessions};
 use self::socket::Socket;
 pub use self::tls::TlsSetupError;
 use self::web::h3::SessionCode;
-use self::web::items::Items;
 use self::written::WrittenFrames;
+#[cfg(test)]
+pub(crate) use self::written::tests::frame;
 use crate::api::{Admitted, MediaError, Publisher, RoqSession, RoqTrack, SessionId, WebSession};
 use crate::config::RelayConfig;
+use crate::items::Items;
 use crate::port::{CloseReason, Cx, PeerId, PortKind};
 
 /// First dynamic RTP payload type; tracks take it and the following ones.
@@ -111,7 +114,7 @@ pub(crate) struct RoqPort {
     buffer: Vec<u8>,
     received: Vec<socket::Datagram>,
     written: WrittenFrames,
-    items: Items,
+    items: Items<Bytes>,
 }
 
 impl RoqPort {
@@ -131,7 +134,7 @@ impl RoqPort {
             buffer: Vec::with_capacity(16 * 1024),
             received: Vec::new(),
             written: WrittenFrames::default(),
-            items: Items::default(),
+            items: Items::new(gop_stream::item),
         })
     }
 
@@ -385,7 +388,7 @@ impl RoqPort {
 }
 
 /// Whether a viewer gets the track: the main picture and the sound.
-fn watched(info: &TrackInfo) -> bool {
+pub(crate) fn watched(info: &TrackInfo) -> bool {
     info.kind() == MediaKind::Audio || info.tier == Tier::Main
 }
 

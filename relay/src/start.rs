@@ -22,6 +22,7 @@ use crate::port::{Question, Questions};
 use crate::roq::{RoqError, RoqPort};
 use crate::rtsp::{Door, RtspCommand, RtspPort};
 use crate::webrtc::WebRtcPort;
+use crate::websocket::WebSocketPort;
 use crate::worker::{Command, Ports, Renewals, SharedStats, Urgent, WAKER, Worker, WorkerParts};
 
 /// Questions and renewal batches that may wait for the asynchronous side.
@@ -193,7 +194,8 @@ fn bind(
         RoqError::Io(source) => StartError::Bind { key: "listen.roq", address: config.roq, source },
         RoqError::Tls(error) => StartError::Certificate(error.to_string()),
     })?;
-    Ok(Ports { webrtc, rtsp, roq, feed: FeedPort::default() })
+    let (feed, websocket) = (FeedPort::default(), WebSocketPort::default());
+    Ok(Ports { webrtc, rtsp, roq, feed, websocket })
 }
 
 /// Where the worker with the listeners listens.

@@ -36,6 +36,7 @@ use crate::port::{CloseReason, Cx, Directory, PeerId, PortKind, Questions};
 use crate::roq::{RoqCommand, RoqPort};
 use crate::rtsp::{RtspCommand, RtspPort};
 use crate::webrtc::{WebRtcCommand, WebRtcPort};
+use crate::websocket::{WebSocketCommand, WebSocketPort};
 
 /// Token of the waker that commands ring.
 pub(crate) const WAKER: Token = Token(0);
@@ -67,6 +68,7 @@ pub(crate) enum Command {
     Rtsp(RtspCommand),
     Roq(RoqCommand),
     Feed(FeedCommand),
+    WebSocket(WebSocketCommand),
     /// An act of the control plane that ends sessions.
     Revoke(Revocation),
     /// A device's publishing credential has ended, and so have the sessions that stand on it.
@@ -146,6 +148,7 @@ pub(crate) struct Ports {
     pub(crate) rtsp: RtspPort,
     pub(crate) roq: RoqPort,
     pub(crate) feed: FeedPort,
+    pub(crate) websocket: WebSocketPort,
 }
 
 impl Ports {
@@ -158,7 +161,7 @@ impl Ports {
             Some((PortKind::WebRtc, _)) => self.webrtc.handle_io(cx, token, readable, writable),
             Some((PortKind::Rtsp, _)) => self.rtsp.handle_io(cx, token, readable, writable),
             Some((PortKind::Roq, _)) => self.roq.handle_io(cx, token, readable, writable),
-            Some((PortKind::Feed, _)) | None => {}
+            Some((PortKind::Feed | PortKind::WebSocket, _)) | None => {}
         }
     }
 
@@ -167,7 +170,7 @@ impl Ports {
         match kind {
             PortKind::WebRtc => self.webrtc.look_ahead(peer),
             PortKind::Rtsp => self.rtsp.look_ahead(peer),
-            PortKind::Roq | PortKind::Feed => {}
+            PortKind::Roq | PortKind::Feed | PortKind::WebSocket => {}
         }
     }
 
@@ -177,6 +180,7 @@ impl Ports {
             PortKind::WebRtc => self.webrtc.deliver(cx, peer, subscriber),
             PortKind::Rtsp => self.rtsp.deliver(cx, peer, subscriber),
             PortKind::Roq => self.roq.deliver(cx, peer, subscriber),
+            PortKind::WebSocket => self.websocket.deliver(cx, peer, subscriber),
             PortKind::Feed => cx.hub.unsubscribe(subscriber),
         }
     }
@@ -186,7 +190,7 @@ impl Ports {
         match kind {
             PortKind::WebRtc => self.webrtc.rest(now),
             PortKind::Roq => self.roq.rest(),
-            PortKind::Rtsp | PortKind::Feed => LONG_REST,
+            PortKind::Rtsp | PortKind::Feed | PortKind::WebSocket => LONG_REST,
         }
     }
 }
@@ -318,6 +322,7 @@ impl Worker {
         let patient = [
             self.ports.webrtc.poll_timeout(),
             self.ports.rtsp.poll_timeout(),
+            self.ports.websocket.poll_timeout(),
             self.core.leases.poll_timeout(),
             self.core.company.poll_timeout(),
         ];
@@ -410,6 +415,7 @@ impl Worker {
             Command::Rtsp(command) => ports.rtsp.handle_command(&mut cx, command),
             Command::Roq(command) => ports.roq.handle_command(&mut cx, command),
             Command::Feed(command) => ports.feed.handle_command(&mut cx, command),
+            Command::WebSocket(command) => ports.websocket.handle_command(&mut cx, command),
             Command::Revoke(revocation) => cx.leases.revoke(now, &revocation),
             Command::EndPublishers(device) => {
                 ports.webrtc.end_publishers(&mut cx, &device);
@@ -445,6 +451,9 @@ impl Worker {
         }
         if due(ports.roq.poll_timeout()) {
             ports.roq.handle_timeout(&mut cx);
+        }
+        if due(ports.websocket.poll_timeout()) {
+            ports.websocket.handle_timeout(&mut cx);
         }
         if due(cx.hub.poll_timeout()) {
             cx.hub.handle_timeout(now);
@@ -522,7 +531,7 @@ impl Worker {
                     Some((PortKind::Roq, peer)) => {
                         ports.roq.request_keyframe(&mut cx, peer, track);
                     }
-                    Some((PortKind::Rtsp | PortKind::Feed, _)) => {}
+                    Some((PortKind::Rtsp | PortKind::Feed | PortKind::WebSocket, _)) => {}
                     // The publisher of a mirror is its home.
                     None => {
                         if let Some(mirror) = cx.hub.stream_of(publisher) {
@@ -560,6 +569,7 @@ impl Worker {
             PortKind::Rtsp => ports.rtsp.close(&mut cx, peer, reason),
             PortKind::Roq => ports.roq.close(&mut cx, peer, reason),
             PortKind::Feed => ports.feed.close(&mut cx, peer),
+            PortKind::WebSocket => ports.websocket.close(&mut cx, peer, reason),
         }
     }
 

@@ -9,6 +9,8 @@ pub(crate) mod roq_sessions;
 pub(crate) mod rtsp_handles;
 pub(crate) mod server;
 pub(crate) mod session;
+pub(crate) mod websocket_sessions;
+pub(crate) mod websockets;
 pub(crate) mod webtransport_sessions;
 pub(crate) mod whep;
 pub(crate) mod whip;

@@ -17,6 +17,7 @@ mod problem;
 mod rate;
 mod replay;
 mod router;
+mod socket;
 mod state;
 
 pub use endpoint::page::page_hashes;

@@ -57,7 +57,9 @@ pub(crate) fn check(
     if !hosts.allows(authority.host()) {
         return Err(Problem::WrongHost);
     }
-    if method.is_safe() || is_shared(uri.path()) {
+    // Any page may open a WebSocket and read it: the browser asks nobody, it only names the page.
+    let reads_only = method.is_safe() && !headers.contains_key(header::UPGRADE);
+    if reads_only || is_shared(uri.path()) {
         return Ok(());
     }
     match headers.get(header::ORIGIN) {
@@ -123,6 +125,25 @@ mod tests {
         for host in ["evil.example", "cam.example.evil.example", "cam.example@evil", ""] {
             let refused = checked(Method::GET, "/", host, None);
             assert_eq!(refused, Err(Problem::WrongHost), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_page_opens_no_websocket() {
+        let checked = |origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "localhost:8080".parse().unwrap());
+            headers.insert(header::UPGRADE, "websocket".parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            let path = "/v1/websockets/0".parse().unwrap();
+            check(&Hosts::default(), &Method::GET, &path, &headers)
+        };
+        assert_eq!(checked(None), Ok(()), "no page at all");
+        assert_eq!(checked(Some("http://localhost:8080")), Ok(()));
+        for origin in ["https://evil.example", "null", "http://localhost:8081", ""] {
+            assert_eq!(checked(Some(origin)), Err(Problem::CrossOrigin), "{origin}");
         }
     }
 

@@ -2,8 +2,12 @@
 //! `src/serve.rs` of the binary implements them over the control plane and the relay.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sightline_grant::{Action, Epochs, Redacted, Role, Thumbprint};
 
@@ -213,6 +217,54 @@ pub struct WebLogin {
     pub sealed: bool,
 }
 
+/// What a WebSocket viewer needs to connect.
+#[derive(Clone, Debug)]
+pub struct SocketLogin {
+    /// A ticket that works once: 32 hex digits, unguessable.
+    pub ticket: Redacted<String>,
+    /// Tracks.
+    pub tracks: Vec<WebTrackJson>,
+    /// Whether their frames are sealed.
+    pub sealed: bool,
+}
+
+/// Why a WebSocket session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketEnd {
+    /// The stream has ended.
+    StreamEnded,
+    /// The permission to watch has ended.
+    PermissionEnded,
+    /// The server stops.
+    Shutdown,
+}
+
+/// The messages of one WebSocket viewer. Dropping it ends the session. Both methods wake the task
+/// that called one of them last.
+pub trait SocketMedia: Send + 'static {
+    /// The next binary message.
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Bytes>;
+    /// Why the session is over, once it is; no message comes after it.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<SocketEnd>;
+}
+
+/// Whether a connection is to end by a reset when it is dropped, so that nothing that its system
+/// still holds reaches the peer. The listener puts one into the extensions of each request.
+#[derive(Clone, Debug, Default)]
+pub struct ResetOnDrop(Arc<AtomicBool>);
+
+impl ResetOnDrop {
+    /// It is.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A one-use RTSP login.
 #[derive(Clone, Debug)]
 pub struct RtspLogin {
@@ -330,6 +382,17 @@ pub trait MediaPlane: Send + Sync + 'static {
         serial: &str,
         channel: u16,
     ) -> Result<WebLogin, MediaRefusal>;
+    /// Trades a grant for a one-use ticket to a WebSocket session.
+    async fn socket_view(
+        &self,
+        grant: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &str,
+        channel: u16,
+    ) -> Result<SocketLogin, MediaRefusal>;
+    /// Uses a ticket up. [`MediaRefusal::NoSession`] for one that is malformed, unknown, used or too
+    /// old.
+    async fn socket_enter(&self, ticket: &str) -> Result<Box<dyn SocketMedia>, MediaRefusal>;
     /// Opens a publishing RoQ session that only the device's identity key can enter. `offer`: what
     /// the device announces; a device is never talked out of being sealed or open.
     async fn roq_publish(

@@ -87,6 +87,8 @@ pub enum Problem {
     NotFound,
     /// The path does not take this method.
     MethodNotAllowed,
+    /// The path is for WebSockets, and the request opens none.
+    UpgradeRequired,
     /// The request took too long.
     Timeout,
     /// The relay has no room.
@@ -146,6 +148,7 @@ impl Problem {
             Self::WrongHost => ("wrong-host", S::MISDIRECTED_REQUEST, "The server is not known by this name", "服务器不使用此名称"),
             Self::NotFound => ("not-found", S::NOT_FOUND, "Nothing here", "未找到"),
             Self::MethodNotAllowed => ("method-not-allowed", S::METHOD_NOT_ALLOWED, "The method is not allowed here", "不允许使用该方法"),
+            Self::UpgradeRequired => ("upgrade-required", S::UPGRADE_REQUIRED, "Open a WebSocket here", "此处仅接受 WebSocket"),
             Self::Timeout => ("timeout", S::SERVICE_UNAVAILABLE, "The request took too long", "请求超时"),
             Self::Full => ("relay-full", S::SERVICE_UNAVAILABLE, "The relay is full", "转发服务已满"),
             Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE, "The service cannot answer now", "服务暂时不可用"),

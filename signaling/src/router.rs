@@ -12,7 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::edge::{bounded, edge};
 use crate::endpoint::{
     health, live, media_grants, page, roq_publish, roq_sessions, rtsp_handles, server, session,
-    webtransport_sessions, whep, whip,
+    websocket_sessions, websockets, webtransport_sessions, whep, whip,
 };
 use crate::problem::Problem;
 use crate::state::Signaling;
@@ -55,6 +55,8 @@ impl Signaling {
                 "/v1/webtransport-sessions/{serial}/{channel}",
                 post(webtransport_sessions::post),
             )
+            .route("/v1/websocket-sessions/{serial}/{channel}", post(websocket_sessions::post))
+            .route("/v1/websockets/{ticket}", get(websockets::get))
             .route("/v1/roq-publish/{channel}", post(roq_publish::post))
             .route("/v1/live/{serial}", get(live::get))
             .route("/v1/server", get(server::get))

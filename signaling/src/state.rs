@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sightline_grant::{GrantSigner, GrantVerifier};
+use tokio::sync::Semaphore;
 
 use crate::facts::ServerFacts;
 use crate::origin::Hosts;
 use crate::plane::{Directory, MediaPlane};
 use crate::rate::{Limiter, RateLimits};
 use crate::replay::{MAX_PROOFS_PER_WINDOW, ReplayCache};
+use crate::socket::MAX_SOCKETS;
 
 /// The time, Unix seconds.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -49,6 +51,8 @@ pub struct Signaling {
     pub(crate) terminals: Limiter,
     pub(crate) proofs: ReplayCache,
     pub(crate) clock: Clock,
+    /// Places of open WebSockets.
+    pub(crate) sockets: Arc<Semaphore>,
 }
 
 impl Signaling {
@@ -73,6 +77,7 @@ impl Signaling {
             terminals: Limiter::new(options.rates.terminal),
             proofs: ReplayCache::new(MAX_PROOFS_PER_WINDOW),
             clock: options.clock,
+            sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
         })
     }
 

@@ -4,4 +4,5 @@ mod fakes;
 mod gate;
 mod media;
 mod page;
+mod sockets;
 mod surface;

@@ -37,8 +37,9 @@ async fn a_connection_of_http_2_is_closed_when_nothing_is_asked_any_more() {
     };
     let app = Router::new().route("/", axum::routing::get(slow));
     let from = SocketAddr::from(([127, 0, 0, 1], 1));
+    let peer = Peer { from, reset: ResetOnDrop::default() };
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(speak_http(server, Some(Version::HTTP_2), from, app, stop));
+    let serving = tokio::spawn(speak_http(server, Some(Version::HTTP_2), peer, app, stop));
     // GET http://a/ by the static table (RFC 7541, A).
     let head = [0x82, 0x86, 0x84, 0x41, 1, b'a'];
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -1,14 +1,19 @@
 //! The relay as signaling sees it.
 
+use std::task::{Context, Poll};
+
 use async_trait::async_trait;
+use bytes::Bytes;
 use sightline_grant::{Action, Redacted, Thumbprint};
 use sightline_relay::admit::{AdmitError, Request};
-use sightline_relay::{MediaError, Publisher, RelayHandle, RoqSession, SessionId, ViewError};
+use sightline_relay::{
+    MediaError, Publisher, RelayHandle, RoqSession, SessionId, SocketFeed, ViewError,
+};
 use sightline_relay_proto::codec::{Codec, TrackInfo};
 use sightline_relay_proto::ids::{Channel, DeviceId, StreamKey, Tier, TrackIndex};
 use sightline_signaling::plane::{
     Answer, MediaPlane, MediaRefusal, Patched, PublisherFacts, RoqOffer, RoqSessionJson,
-    RoqTrackJson, RtspLogin, WebLogin, WebTrackJson,
+    RoqTrackJson, RtspLogin, SocketEnd, SocketLogin, SocketMedia, WebLogin, WebTrackJson,
 };
 
 /// Protocols of RTP over QUIC, best first.
@@ -112,16 +117,30 @@ impl MediaPlane for RelayPlane {
     ) -> Result<WebLogin, MediaRefusal> {
         let request = request(grant, terminal, serial, channel);
         let session = self.relay.web_view(request).await.map_err(view_refusal)?;
-        let track = |(index, info): (TrackIndex, TrackInfo)| WebTrackJson {
-            track: index.0,
-            codec: info.codec.name().to_owned(),
-            clock_rate: info.clock_rate,
-            channels: info.channels,
-            fmtp: info.fmtp,
-        };
-        let tracks = session.tracks.into_iter().map(track).collect();
+        let tracks = web_tracks(session.tracks);
         let sealed = session.mode.is_sealed();
         Ok(WebLogin { path: session.path, port: session.port, tracks, sealed })
+    }
+
+    async fn socket_view(
+        &self,
+        grant: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &str,
+        channel: u16,
+    ) -> Result<SocketLogin, MediaRefusal> {
+        let request = request(grant, terminal, serial, channel);
+        let session = self.relay.socket_view(request).await.map_err(view_refusal)?;
+        Ok(SocketLogin {
+            ticket: Redacted::new(session_text(session.ticket)),
+            tracks: web_tracks(session.tracks),
+            sealed: session.mode.is_sealed(),
+        })
+    }
+
+    async fn socket_enter(&self, ticket: &str) -> Result<Box<dyn SocketMedia>, MediaRefusal> {
+        let feed = self.relay.socket_enter(session_id(ticket)?).await.map_err(media_refusal)?;
+        Ok(Box::new(RelaySocket(feed)))
     }
 
     async fn roq_publish(
@@ -144,6 +163,34 @@ impl MediaPlane for RelayPlane {
             Err(_) => false,
         }
     }
+}
+
+/// A viewer's messages from the relay.
+struct RelaySocket(SocketFeed);
+
+impl SocketMedia for RelaySocket {
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        self.0.poll_message(cx)
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<SocketEnd> {
+        self.0.poll_end(cx).map(|end| match end {
+            sightline_relay::SocketEnd::StreamEnded => SocketEnd::StreamEnded,
+            sightline_relay::SocketEnd::PermissionEnded => SocketEnd::PermissionEnded,
+            sightline_relay::SocketEnd::Shutdown => SocketEnd::Shutdown,
+        })
+    }
+}
+
+fn web_tracks(tracks: Vec<(TrackIndex, TrackInfo)>) -> Vec<WebTrackJson> {
+    let track = |(index, info): (TrackIndex, TrackInfo)| WebTrackJson {
+        track: index.0,
+        codec: info.codec.name().to_owned(),
+        clock_rate: info.clock_rate,
+        channels: info.channels,
+        fmtp: info.fmtp,
+    };
+    tracks.into_iter().map(track).collect()
 }
 
 fn known_publisher(facts: PublisherFacts, channel: u16) -> Result<Publisher, MediaRefusal> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sightline_client::SessionTarget;
 use sightline_client::api::{Api, ApiError};
 use sightline_client::watch::Viewer;
-use sightline_client::web::{WebSession, WebTarget, WebViewer};
+use sightline_client::web::{SocketSession, WebSession, WebTarget, WebViewer};
 use sightline_client::whep::WhepOffer;
 use sightline_client::wire::{RoqSession, RoqTrack};
 use sightline_grant::Redacted;
@@ -17,6 +17,7 @@ use tokio::net::UdpSocket;
 use crate::native::Egress;
 use crate::native::rtsp::{self, Item, Lower, Rtsp};
 use crate::native::server::Server;
+use crate::native::socket::SocketViewer;
 use crate::native::terminal::patiently;
 
 /// How long a socket is listened to: 25 frames of the camera.
@@ -57,6 +58,7 @@ impl Attempt<'_> {
             Egress::Whep => self.whep().await,
             Egress::Roq => self.roq().await,
             Egress::WebTransport => self.web().await,
+            Egress::WebSocket => self.socket().await,
             Egress::RtspTcp | Egress::RtspUdp | Egress::Rtsps => self.rtsp(egress).await,
         }
     }
@@ -107,6 +109,32 @@ impl Attempt<'_> {
                     sealed: false,
                 };
                 Outcome::refused(&error, web_items(self.server, session).await)
+            }
+        }
+    }
+
+    /// A ticket opens one WebSocket, for pages of the server itself; a made-up one opens none.
+    async fn socket(&self) -> Outcome {
+        match patiently(|| self.api.socket_session(self.grant, self.serial, 0)).await {
+            Ok(session) => {
+                let server = self.server;
+                let foreign = Some("https://evil.example");
+                let refused = SocketViewer::connect(server, &session, foreign).await.err();
+                assert_eq!(refused, Some(403), "a foreign page");
+                let Ok(viewer) = SocketViewer::connect(server, &session, None).await else {
+                    return Outcome { status: 0, problem: "admitted".into(), packets: 0 };
+                };
+                let again = SocketViewer::connect(server, &session, None).await.err();
+                assert_eq!(again, Some(404), "a used ticket");
+                let packets = socket_items(viewer).await;
+                Outcome { status: 0, problem: "admitted".into(), packets }
+            }
+            Err(error) => {
+                let path = format!("/v1/websockets/{}", "5a".repeat(16));
+                let session = SocketSession { path, tracks: Vec::new(), sealed: false };
+                let refused = SocketViewer::connect(self.server, &session, None).await.err();
+                assert_eq!(refused, Some(404), "a ticket of nobody");
+                Outcome::refused(&error, 0)
             }
         }
     }
@@ -243,6 +271,18 @@ pub(crate) async fn web_items(server: &Server, session: WebSession) -> usize {
     })
     .await;
     items + viewer.resets() as usize
+}
+
+/// Items that come on a WebSocket.
+async fn socket_items(mut viewer: SocketViewer) -> usize {
+    let mut items = 0;
+    let _ = tokio::time::timeout(LISTEN, async {
+        while viewer.next().await.is_ok() {
+            items += 1;
+        }
+    })
+    .await;
+    items
 }
 
 /// A session that nobody set up.

@@ -7,6 +7,7 @@
 pub mod camera;
 pub mod rtsp;
 pub mod server;
+pub mod socket;
 pub mod terminal;
 pub mod watching;
 
@@ -19,11 +20,19 @@ pub enum Egress {
     Rtsps,
     Roq,
     WebTransport,
+    WebSocket,
 }
 
 impl Egress {
-    pub const ALL: [Self; 6] =
-        [Self::Whep, Self::RtspTcp, Self::RtspUdp, Self::Rtsps, Self::Roq, Self::WebTransport];
+    pub const ALL: [Self; 7] = [
+        Self::Whep,
+        Self::RtspTcp,
+        Self::RtspUdp,
+        Self::Rtsps,
+        Self::Roq,
+        Self::WebTransport,
+        Self::WebSocket,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -33,6 +42,7 @@ impl Egress {
             Self::Rtsps => "RTSPS",
             Self::Roq => "RoQ",
             Self::WebTransport => "WebTransport",
+            Self::WebSocket => "WebSocket",
         }
     }
 }

@@ -144,7 +144,7 @@ impl Server {
     pub async fn add_device(&self, serial: &str, identity: &Identity) -> NewDevice {
         let mut command = sightline();
         command.args(["admin", "--json", "--data"]).arg(self.data());
-        command.args(["device", "add", "--serial", serial]);
+        command.args(["device", "add", "--mode", "open", "--serial", serial]);
         let output = command.arg(format!("--identity={}", identity.thumbprint())).output().await;
         let output = output.expect("the binary runs");
         let said = String::from_utf8_lossy(&output.stderr);

@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Egress;
 use super::camera::Camera;
 use super::rtsp::{self, Item, Lower, Rtsp, UdpPair};
+use super::socket::SocketViewer;
 use super::terminal::{Terminal, patiently};
 
 /// Time between keep-alives of RTSP.
@@ -82,6 +83,9 @@ impl Watching {
             }
             Egress::WebTransport => {
                 tokio::spawn(web_loop(web(terminal, camera).await, seen.clone()))
+            }
+            Egress::WebSocket => {
+                tokio::spawn(socket_loop(socket(terminal, camera).await, seen.clone()))
             }
             Egress::RtspTcp => {
                 let stream = rtsp::connect(&terminal.server, None).await;
@@ -221,6 +225,20 @@ async fn web(terminal: &Terminal, camera: &Camera) -> WebViewer {
     WebViewer::connect(&target).await.expect("the ticket is ours")
 }
 
+async fn socket(terminal: &Terminal, camera: &Camera) -> SocketViewer {
+    let deadline = Instant::now() + LIVE_LIMIT;
+    let session = loop {
+        let grant = terminal.pass(camera).await;
+        match terminal.api.socket_session(&grant, &camera.serial, 0).await {
+            Ok(session) => break session,
+            Err(error) if is_passing(error.problem()) => pause(deadline).await,
+            Err(error) => panic!("WebSocket: {error}"),
+        }
+    };
+    let viewer = SocketViewer::connect(&terminal.server, &session, None).await;
+    viewer.unwrap_or_else(|status| panic!("the ticket is ours: {status}"))
+}
+
 async fn play<S: AsyncRead + AsyncWrite + Unpin>(
     terminal: &Terminal,
     camera: &Camera,
@@ -278,6 +296,18 @@ async fn web_loop(mut viewer: WebViewer, seen: Arc<Mutex<Seen>>) {
         match next {
             Ok(_) => seen.packet(Instant::now()),
             Err(error) => break seen.ended = Some(error.to_string()),
+        }
+    }
+}
+
+async fn socket_loop(mut viewer: SocketViewer, seen: Arc<Mutex<Seen>>) {
+    loop {
+        let next = viewer.next().await;
+        let mut seen = seen.lock().expect("unpoisoned");
+        seen.gaps = viewer.given_up;
+        match next {
+            Ok(_) => seen.packet(Instant::now()),
+            Err(error) => break seen.ended = Some(error),
         }
     }
 }

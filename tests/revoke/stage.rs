@@ -94,9 +94,15 @@ impl Stage {
         // One by one, as every missing step of the gate may be done once only.
         viewer.pass(camera).await;
         let start = |egress| Watching::start(egress, viewer, camera, None);
-        let all =
-            [Egress::Whep, Egress::RtspTcp, Egress::RtspUdp, Egress::Roq, Egress::WebTransport]
-                .map(start);
+        let all = [
+            Egress::Whep,
+            Egress::RtspTcp,
+            Egress::RtspUdp,
+            Egress::Roq,
+            Egress::WebTransport,
+            Egress::WebSocket,
+        ]
+        .map(start);
         let (watching, stalled) = tokio::join!(join_all(all), Stalled::start(viewer, camera));
         join_all(watching.iter().map(|one| one.flows(WARM))).await;
         let held = stalled.held().await;
@@ -115,6 +121,10 @@ impl Stage {
             let seen = one.seen();
             let name = one.egress.name();
             assert!(seen.ended.is_some(), "{what}, {name}: not told: {seen:?}, {answered:?}");
+            if one.egress == Egress::WebSocket {
+                let told = seen.ended.as_deref();
+                assert_eq!(told, Some("4001 the permission to watch has ended"), "{what}");
+            }
         }
         self.check_stalled(what, stalled, held).await;
         let sample = |one: &Watching| Sample {

@@ -23,7 +23,7 @@ pub use self::terminals::*;
 pub use self::types::*;
 use crate::identity::{Identity, IdentityError};
 use crate::quic::Roots;
-use crate::web::WebSession;
+use crate::web::{SocketSession, WebSession};
 use crate::wire::{RoqSession, RoqTrack};
 
 /// Longest answer taken, bytes.
@@ -364,6 +364,17 @@ impl Api {
         channel: u16,
     ) -> Result<WebSession, ApiError> {
         let path = format!("/v1/webtransport-sessions/{serial}/{channel}");
+        self.post(&path, Auth::Grant(grant), &serde_json::json!({})).await
+    }
+
+    /// Trades a grant for a path that opens a WebSocket session once.
+    pub async fn socket_session(
+        &self,
+        grant: &Redacted<String>,
+        serial: &str,
+        channel: u16,
+    ) -> Result<SocketSession, ApiError> {
+        let path = format!("/v1/websocket-sessions/{serial}/{channel}");
         self.post(&path, Auth::Grant(grant), &serde_json::json!({})).await
     }
 

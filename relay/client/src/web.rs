@@ -79,6 +79,17 @@ pub struct WebSession {
     pub sealed: bool,
 }
 
+/// What the server said of a WebSocket session.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct SocketSession {
+    /// Path on the server's own origin, which opens the WebSocket once.
+    pub path: String,
+    /// Tracks.
+    pub tracks: Vec<WebTrack>,
+    /// Whether the items' payloads are sealed frames.
+    pub sealed: bool,
+}
+
 /// Where to connect.
 #[derive(Clone, Debug)]
 pub struct WebTarget {

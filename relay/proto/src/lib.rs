@@ -17,6 +17,7 @@
 
 pub mod codec;
 pub mod frame;
+pub mod gop_socket;
 pub mod gop_stream;
 pub mod hub;
 pub mod ids;

@@ -6,23 +6,23 @@
 //! [`sightline_relay_proto::gop_stream`].
 
 pub(super) mod h3;
-pub(super) mod items;
 mod viewer;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use quinn_proto::{Chunks, Connection, Dir, ReadError, RecvStream, StreamEvent, StreamId, VarInt};
 use sightline_relay_proto::hub::{Hub, Pacing, Selection};
 use sightline_relay_proto::ids::TrackIndex;
 use web_transport_proto::http::StatusCode;
 
 use self::h3::{Asked, Code, Fault, Kind, MAX_REQUEST, SessionCode, UniReader};
-use self::items::Items;
 pub(super) use self::viewer::Viewer;
 use super::connections::{Half, Peer};
 use super::sessions::{Door, Purpose};
 use super::{RoqPort, too_late, watched};
 use crate::api::SessionId;
+use crate::items::Items;
 use crate::port::{Cx, PortKind};
 
 /// Time from the handshake to the CONNECT request.
@@ -72,7 +72,7 @@ impl Web {
         now: Instant,
         hub: &mut Hub,
         quic: &mut Connection,
-        items: &mut Items,
+        items: &mut Items<Bytes>,
     ) {
         if let Some(viewer) = self.viewer() {
             viewer.deliver(now, hub, quic, items);
@@ -393,5 +393,5 @@ fn say(quic: &mut Connection, stream: StreamId, bytes: &[u8]) {
 
 /// CONNECTION_CLOSE at once; queued data is discarded.
 fn close(now: Instant, quic: &mut Connection, (code, reason): Fault) {
-    quic.close(now, code.wire(), bytes::Bytes::from_static(reason.as_bytes()));
+    quic.close(now, code.wire(), Bytes::from_static(reason.as_bytes()));
 }

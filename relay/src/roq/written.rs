@@ -108,7 +108,7 @@ pub(super) mod tests {
     }
 
     /// A frame of three packets.
-    pub(in crate::roq) fn frame() -> Arc<Frame> {
+    pub(crate) fn frame() -> Arc<Frame> {
         let descriptor = Descriptor {
             track: TrackIndex(0),
             tier: Tier::Main,

@@ -15,7 +15,7 @@ use crate::problem::Problem;
 use crate::state::Signaling;
 
 /// How long a ticket waits for its use, seconds.
-const TICKET_TTL_SECS: u64 = 30;
+pub(crate) const TICKET_TTL_SECS: u64 = 30;
 
 #[derive(Serialize)]
 pub(crate) struct Session {

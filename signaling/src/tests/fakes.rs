@@ -1,12 +1,15 @@
 //! A doorway over a scripted directory and relay, and a client with a key.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use sightline_grant::dpop;
 use sightline_grant::{Action, Epochs, Grant, GrantId, GrantSigner, PublicKey, Redacted, Role};
@@ -30,6 +33,7 @@ pub(super) struct Script {
     pub(super) not_ready: Mutex<bool>,
     pub(super) hangs: Mutex<bool>,
     pub(super) panics: Mutex<bool>,
+    pub(super) socket_end: Mutex<Option<SocketEnd>>,
     /// Whether the device is open, for each question to come; sealed after the last.
     pub(super) opened: Mutex<Vec<bool>>,
     pub(super) seen: Mutex<Vec<String>>,
@@ -179,6 +183,28 @@ impl MediaPlane for Relay {
         let path = Redacted::new(format!("/v1/live?ticket={SESSION}"));
         Ok(WebLogin { path, port: 8444, tracks: Vec::new(), sealed: true })
     }
+    async fn socket_view(
+        &self,
+        _grant: &Redacted<String>,
+        _terminal: Thumbprint,
+        serial: &str,
+        channel: u16,
+    ) -> Result<SocketLogin, MediaRefusal> {
+        self.0.note(format!("socket view {serial} {channel}"))?;
+        let ticket = Redacted::new(SESSION.to_owned());
+        Ok(SocketLogin { ticket, tracks: Vec::new(), sealed: true })
+    }
+    async fn socket_enter(&self, ticket: &str) -> Result<Box<dyn SocketMedia>, MediaRefusal> {
+        if ticket != SESSION {
+            return Err(MediaRefusal::NoSession);
+        }
+        self.0.note("socket".into())?;
+        let messages = [Bytes::from_static(b"one"), Bytes::from_static(b"two")];
+        Ok(Box::new(FakeMedia {
+            messages: messages.into(),
+            end: *self.0.socket_end.lock().unwrap(),
+        }))
+    }
     async fn roq_publish(
         &self,
         publisher: PublisherFacts,
@@ -192,6 +218,25 @@ impl MediaPlane for Relay {
     }
     async fn live(&self, serial: &str) -> bool {
         serial == "CAM-1"
+    }
+}
+
+/// Two messages, then an end if there is one.
+struct FakeMedia {
+    messages: VecDeque<Bytes>,
+    end: Option<SocketEnd>,
+}
+
+impl SocketMedia for FakeMedia {
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        if self.end.is_some() {
+            cx.waker().wake_by_ref();
+        }
+        self.messages.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+    fn poll_end(&mut self, _: &mut Context<'_>) -> Poll<SocketEnd> {
+        let end = self.end.filter(|_| self.messages.is_empty());
+        end.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -210,6 +255,7 @@ fn roq_session(offer: RoqOffer) -> RoqSessionJson {
 pub(super) struct Door {
     pub(super) script: Arc<Script>,
     pub(super) now: Arc<AtomicU64>,
+    pub(super) signaling: Arc<Signaling>,
     pub(super) router: Router,
 }
 
@@ -245,7 +291,7 @@ impl Door {
         let directory = Arc::new(Facts(Arc::clone(&script)));
         let media = Arc::new(Relay(Arc::clone(&script)));
         let signaling = Signaling::new(directory, media, signer(), facts, options);
-        Self { router: signaling.router(), script, now }
+        Self { router: signaling.router(), signaling, script, now }
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Reply {

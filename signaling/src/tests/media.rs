@@ -65,6 +65,7 @@ async fn grants_that_do_not_fit_never_reach_the_relay() {
             "/v1/rtsp-handles/CAM-1/0",
             "/v1/roq-sessions/CAM-1/0",
             "/v1/webtransport-sessions/CAM-1/0",
+            "/v1/websocket-sessions/CAM-1/0",
         ] {
             let reply = door.send(client.presenting(&grant, path, "v=0")).await;
             assert_eq!(reply.problem(), (status, name.to_owned()), "{path}");
@@ -235,6 +236,12 @@ async fn a_grant_buys_an_rtsp_handle_a_roq_session_or_a_ticket() {
         "sealed": true,
     });
     assert_eq!(ticket.json(), expected);
+    let socket = door.send(client.with_grant("/v1/websocket-sessions/CAM-1/0", "")).await;
+    assert_eq!(socket.status, 201);
+    let path = format!("/v1/websockets/{SESSION}");
+    let expected =
+        serde_json::json!({ "path": path, "expires_in": 30, "tracks": [], "sealed": true });
+    assert_eq!(socket.json(), expected);
 }
 
 #[tokio::test]

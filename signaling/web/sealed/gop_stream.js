@@ -1,4 +1,4 @@
-// What a relay sends over WebTransport: frames on uni streams, a stream for each group of pictures.
+// What a relay sends over WebTransport, and in pieces over a WebSocket: frames on uni streams, a stream for each group of pictures.
 
 import { concat } from './bytes.js';
 import { malformed } from './errors.js';

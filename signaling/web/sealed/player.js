@@ -1,6 +1,6 @@
 // The page's end of a sealed live view: admission, keys from the mailbox, a worker for the rest.
 
-import { Problem, send } from '../api.js';
+import { Problem, call, send } from '../api.js';
 import { fromBase64url } from '../dpop.js';
 import { archiveKey, cameraCheck } from '../keys.js';
 import { isCheckOf } from '../shown_secret.js';
@@ -23,6 +23,16 @@ function relayAddress(path, port) {
   if (url.hostname === 'localhost') url.hostname = '127.0.0.1';
   return url.href;
 }
+
+/** A WebSocket of the page's own origin. */
+function socketAddress(path) {
+  const url = new URL(path, location.href);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  return url.href;
+}
+
+/** WebTransport did not come through before, and a WebSocket did. */
+let socketsFirst = !('WebTransport' in globalThis);
 
 /**
  * What this terminal remembers of a device under its present binding, or null. Throws when the
@@ -62,6 +72,8 @@ export class SealedPlayer extends EventTarget {
   #device = null;
   #stopped = false;
   #recipients = [];
+  #tracks = [];
+  #unreachable = false;
   /** Tracks that the server left out: none, everything sealed is passed on. */
   leftOut = '';
 
@@ -75,14 +87,16 @@ export class SealedPlayer extends EventTarget {
     this.#device = { serial, channel };
     this.#recipients = await recipients(serial);
     const blobs = await this.#blobs();
-    const session = await this.#admitted(serial, channel, grant);
+    const session = await this.#admitted(socketsFirst ? 'websocket' : 'webtransport', grant);
+    const url = session.port ? relayAddress(session.path, session.port) : socketAddress(session.path);
+    this.#tracks = session.tracks;
     if (this.#stopped) return;
     this.#sound = new Sound(muted);
     const sound = await this.#sound.port().catch(() => null);
     if (this.#stopped) return;
     const screen = canvas.transferControlToOffscreen();
     const start = {
-      kind: 'start', url: relayAddress(session.path, session.port), hashes: server.webtransport_hashes,
+      kind: 'start', url, hashes: server.webtransport_hashes,
       tracks: session.tracks, binding: { serial, epoch }, camera, newest, channel, blobs,
       recipients: this.#recipients, canvas: screen, sound,
     };
@@ -114,12 +128,28 @@ export class SealedPlayer extends EventTarget {
     this.#sound = null;
   }
 
-  async #admitted(serial, channel, grant) {
-    const path = `/v1/webtransport-sessions/${encodeURIComponent(serial)}/${channel}`;
+  async #admitted(door, grant) {
+    const { serial, channel } = this.#device;
+    const path = `/v1/${door}-sessions/${encodeURIComponent(serial)}/${channel}`;
     const session = await (await send('POST', path, { token: grant, scheme: 'Bearer' })).json();
     // A sealed device never falls back to open.
     if (!session.sealed) throw new Problem('sealed-clear-media');
     return session;
+  }
+
+  /** Another session, by WebSocket: the worker cannot reach the relay. */
+  async #instead() {
+    this.#unreachable = true;
+    try {
+      const { grant } = await call('POST', '/v1/media-grants', { ...this.#device, action: 'live' });
+      const { path, tracks } = await this.#admitted('websocket', grant);
+      // The worker's viewer is made for the tracks of the first session.
+      if (JSON.stringify(tracks) !== JSON.stringify(this.#tracks)) throw new Problem('not-live');
+      this.#worker?.postMessage({ kind: 'socket', url: socketAddress(path) });
+    } catch {
+      // The next try goes through the gate and says what is missing.
+      this.#worker?.postMessage({ kind: 'socket', url: null });
+    }
   }
 
   async #blobs() {
@@ -155,9 +185,13 @@ export class SealedPlayer extends EventTarget {
   #hear(event) {
     if (!this.#worker) return;
     if (event.kind === 'missing') this.#missing(event.generation);
+    else if (event.kind === 'unreachable') this.#instead();
     else if (event.kind === 'figures') this.#figures = reading(event, this.#figures);
     else if (event.kind === 'ended') this.#say(event.reason === 'ended' ? 'ended' : 'lost');
-    else this.#say(event.kind, event);
+    else {
+      if (event.kind === 'connected' && this.#unreachable) socketsFirst = true;
+      this.#say(event.kind, event);
+    }
   }
 
   #say(name, detail) {

@@ -1,11 +1,11 @@
 // The worker of a sealed live view: connection, keys, decoders. Nothing that it opens leaves it but
 // pictures and sound.
 //
-// Takes {kind: 'start', ...} once, {kind: 'blobs', blobs, asked} and {kind: 'stop'}. Tells
-// {kind: 'ready'}, then 'connected', 'picture', 'missing', 'refused', 'delayed', 'fault',
+// Takes {kind: 'start', ...} once, {kind: 'blobs', blobs, asked}, {kind: 'socket', url} and
+// {kind: 'stop'}. Tells {kind: 'ready'}, then 'unreachable' if it needs a WebSocket, 'connected', 'picture', 'missing', 'refused', 'delayed', 'fault',
 // 'figures', and at last 'ended'.
 
-import { fromBase64url } from '../dpop.js';
+import { Connection } from './connection.js';
 import { Keyring } from './keyring.js';
 import { FrameOpener } from './opener.js';
 import { Playout } from './playout.js';
@@ -23,6 +23,7 @@ const DELAYED_HOLD_MS = 1000;
 const clock = () => performance.timeOrigin + performance.now();
 const tell = (event) => postMessage(event);
 let keys = null;
+let socketAddress = { resolve() {}, reject() {} };
 let stop = (reason) => tell({ kind: 'ended', reason });
 
 /** Tells changes only: each frame says whether it is delayed. */
@@ -55,7 +56,6 @@ async function start({ url, hashes, tracks, binding, camera, newest, channel, re
     tell: (event) => (event.kind === 'delayed' ? delayed(event.by) : tell(event)),
     keys, screen, playout, clock,
   });
-  const serverCertificateHashes = hashes.map((hash) => ({ algorithm: 'sha-256', value: fromBase64url(hash) }));
   let transport = null;
   const figures = setInterval(() => {
     const { width, height } = canvas;
@@ -69,7 +69,10 @@ async function start({ url, hashes, tracks, binding, camera, newest, channel, re
     transport?.close();
     tell({ kind: 'ended', reason });
   };
-  transport = new WebTransport(url, { serverCertificateHashes });
+  transport = new Connection(url, hashes, () => new Promise((resolve, reject) => {
+    socketAddress = { resolve, reject };
+    tell({ kind: 'unreachable' });
+  }));
   transport.closed.then(() => stop('ended'), () => stop('lost'));
   await transport.ready;
   tell({ kind: 'connected' });
@@ -78,6 +81,7 @@ async function start({ url, hashes, tracks, binding, camera, newest, channel, re
 
 onmessage = ({ data }) => {
   if (data.kind === 'blobs') keys?.take(data.blobs, data.asked);
+  else if (data.kind === 'socket') data.url ? socketAddress.resolve(data.url) : socketAddress.reject(new Error('no WebSocket'));
   else if (data.kind === 'stop') stop('stopped');
   else if (data.kind === 'start') {
     start(data).catch((error) => {

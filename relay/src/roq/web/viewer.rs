@@ -13,7 +13,7 @@ use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::limits::MAX_LAG;
 
 use super::h3::{SessionCode, stream_prefix};
-use super::items::Items;
+use crate::items::Items;
 use crate::roq::budget::budget;
 
 /// Streams of one viewer that are finished and not wholly acknowledged, at most; then the hub is not
@@ -101,7 +101,7 @@ impl Viewer {
         now: Instant,
         hub: &mut Hub,
         quic: &mut Connection,
-        items: &mut Items,
+        items: &mut Items<Bytes>,
     ) {
         self.tell_budget(now, hub, quic);
         self.write_pending(quic);
@@ -222,7 +222,7 @@ impl Viewer {
         now: Instant,
         quic: &mut Connection,
         delivery: &Delivery,
-        items: &mut Items,
+        items: &mut Items<Bytes>,
     ) {
         let found = self.tracks.iter().position(|track| track.index == delivery.track);
         let Some(at) = found else { return };
