@@ -92,9 +92,10 @@ struct AddDevice {
     // A thumbprint is base64url, so one in 64 begins with a dash.
     #[arg(long, allow_hyphen_values = true)]
     identity: Option<String>,
-    /// The camera seals its media: only its owner and whom he lets in can open it
-    #[arg(long, requires = "identity")]
-    sealed: bool,
+    /// What the agent sends: `sealed` frames, which only its owner and whom he lets in can open, or
+    /// `open` ones, which this server can see too
+    #[arg(long, requires = "identity", default_value = "sealed", value_parser = ["sealed", "open"])]
+    mode: String,
 }
 
 #[derive(Subcommand)]
@@ -189,7 +190,7 @@ async fn add_device(control: &ControlPlane, add: &AddDevice, out: Output) -> Res
         name: add.name.clone(),
         model: add.model.clone(),
         identity,
-        seals: add.sealed,
+        seals: add.identity.is_some() && add.mode == "sealed",
         channels: add.channels,
     };
     let texts = control.add_device(&new).await.map_err(|error| error.to_string())?;

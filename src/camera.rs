@@ -56,7 +56,7 @@ pub(crate) struct CameraArgs {
     new_secret: bool,
     /// What leaves the camera: `sealed` frames, which only its owner and whom he lets in can open, or
     /// `open` ones. The server must have been told the same
-    #[arg(long, default_value = "open", value_parser = ["sealed", "open"])]
+    #[arg(long, default_value = "sealed", value_parser = ["sealed", "open"])]
     mode: String,
     /// End when standard input ends
     #[arg(long, hide = true)]

@@ -113,11 +113,25 @@ impl Media {
 pub(crate) struct Demo {
     /// Run the demo camera.
     pub(crate) camera: bool,
+    /// Whether a demo camera that is added on the first start seals what it sends. One that was added
+    /// before stays what it is.
+    pub(crate) mode: DemoMode,
+}
+
+/// What leaves the demo camera.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DemoMode {
+    /// Frames that only its owner can open.
+    #[default]
+    Sealed,
+    /// Frames that this server can see.
+    Open,
 }
 
 impl Default for Demo {
     fn default() -> Self {
-        Self { camera: true }
+        Self { camera: true, mode: DemoMode::default() }
     }
 }
 

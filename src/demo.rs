@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use sightline_relay_proto::frame::Mode;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,8 @@ pub(crate) struct DemoCamera {
     pub(crate) folder: PathBuf,
     /// Its serial.
     pub(crate) serial: String,
+    /// What it was added as.
+    pub(crate) mode: Mode,
     /// Base URL of the API.
     pub(crate) server: String,
     /// CA certificate to pin.
@@ -62,6 +65,8 @@ impl DemoCamera {
             .arg("--until-stdin-ends")
             .arg("--serial")
             .arg(&self.serial)
+            .arg("--mode")
+            .arg(if self.mode == Mode::Sealed { "sealed" } else { "open" })
             .arg("--server")
             .arg(&self.server)
             .arg("--ca")

@@ -12,6 +12,7 @@ mod report;
 mod roq;
 mod rtsp;
 mod run;
+mod sealing;
 mod sound;
 mod stamp;
 mod viewer;
@@ -48,6 +49,9 @@ pub(crate) struct LoadArgs {
     /// Number of cameras
     #[arg(long, default_value_t = 1)]
     cameras: usize,
+    /// Cameras seal what they send, and viewers open it. Only over RTP over QUIC and WebTransport
+    #[arg(long, conflicts_with = "audio")]
+    sealed: bool,
     /// Number of viewers, spread evenly over the cameras; 0: cameras alone
     #[arg(long, default_value_t = 1)]
     viewers: usize,
@@ -136,6 +140,11 @@ impl Egress {
         }
     }
 
+    /// Whether it carries sealed frames.
+    fn takes_sealed(self) -> bool {
+        matches!(self, Self::Roq | Self::Webtransport)
+    }
+
     /// Its place in [`Self::ALL`].
     fn index(self) -> usize {
         self as usize
@@ -180,6 +189,11 @@ pub(crate) fn run(args: &LoadArgs) -> Result<(), String> {
 fn check(args: &LoadArgs) -> Result<Picture, String> {
     if !(1..=MAX_CAMERAS).contains(&args.cameras) || args.viewers > MAX_VIEWERS {
         return Err(format!("--cameras is 1 to {MAX_CAMERAS}, --viewers at most {MAX_VIEWERS}"));
+    }
+    if args.sealed && args.via.iter().any(|egress| !egress.takes_sealed()) {
+        return Err(
+            "--sealed cameras are watched --via roq or webtransport: others have no key".into()
+        );
     }
     let good = |value: f64| value.is_finite() && value > 0.0;
     if !good(args.gop) || !good(args.keyframe_factor) || !args.seconds.is_none_or(good) {
@@ -233,6 +247,13 @@ mod tests {
             assert_eq!(parse_bitrate(text), Ok(bits));
         }
         assert!(["", "M", "-1", "0", "4G", "nan"].iter().all(|text| parse_bitrate(text).is_err()));
+    }
+
+    #[test]
+    fn sealed_cameras_are_watched_where_viewers_have_keys() {
+        let sealed = |egress: &&Egress| egress.takes_sealed();
+        let those: Vec<_> = Egress::ALL.iter().filter(sealed).map(|egress| egress.name()).collect();
+        assert_eq!(those, ["roq", "webtransport"]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use sightline_control_plane::ControlPlane;
 use sightline_grant::GrantSigner;
 use sightline_relay::config::RotatingIdentity;
 use sightline_relay::{Relay, RelayConfig, RelayHandle};
+use sightline_relay_proto::frame::Mode;
 use sightline_signaling::{Hosts, Options, Signaling};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
@@ -189,10 +190,11 @@ impl Server {
         }
         if raw.demo.camera {
             let folder = self.data.path().join("demo-camera");
-            let serial = facts::ensure_demo_device(control, self.data.path(), &folder).await?;
+            let demo = facts::ensure_demo_device(control, raw, self.data.path(), &folder).await?;
             let camera = DemoCamera {
                 folder,
-                serial,
+                serial: demo.serial,
+                mode: if demo.sealed { Mode::Sealed } else { Mode::Open },
                 server: format!("https://localhost:{}", at.https.port()),
                 ca: self.data.path().join("pki/ca.pem"),
             };

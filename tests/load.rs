@@ -102,6 +102,25 @@ async fn viewers_that_other_workers_serve_get_all_frames_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn viewers_of_sealed_cameras_open_every_frame() {
+    let server = Server::start().await;
+    let mut command = sightline();
+    command.args(["load", "--sealed", "--server", &server.origin, "--data"]).arg(server.data());
+    command.args(["--cameras", "2", "--viewers", "8", "--bitrate", "1M", "--seconds", "5"]);
+    command.args(["--via", "roq,webtransport", "--json"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let lines = lines_of(command).await;
+    let report: Value = serde_json::from_str(lines.last().expect("a report")).expect("JSON");
+    assert_eq!((&report["verdict"], &report["connected"]), (&"pass".into(), &8.into()));
+    for way in report["egress"].as_array().expect("a list") {
+        for none in ["gaps", "foreign", "damaged", "failed"] {
+            assert_eq!(way[none], 0, "{way}");
+        }
+        assert!(way["frame_share"].as_f64().expect("measured") >= 0.95, "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn scripted_viewers_connect_and_stay() {
     let server = Server::start().await;
     let mut command = load(&server, "3");

@@ -46,7 +46,7 @@ const SETTLED: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn malformed_input_ends_its_peer_and_disturbs_no_stream() {
-    let mut server = Server::start(&[]).await;
+    let mut server = Server::start(&["--set", "demo.mode=open"]).await;
     let demo = server.demo().await;
     let camera = server.add_open("PUSHED");
     let user = User::sign_in(&server, "+4915110000701").await;

@@ -230,18 +230,22 @@ fn by_command_line(server: &Server, folder: &Path) -> Secrets {
     answer("Phone number", BEN);
     answer("Code from the SMS", &server.sms_after(0, BEN, "login"));
     let file = server.data().join("demo-camera/secret.txt");
-    let secret = wait_for("the device secret", PATIENCE, || {
+    let [secret, camera_key] = wait_for("the device secret", PATIENCE, || {
         let text = fs::read_to_string(&file).ok()?;
-        (text.lines().count() >= 2).then(|| text.lines().next().unwrap_or_default().to_owned())
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        (lines.len() == 3).then(|| [lines[0].clone(), lines[2].clone()])
     });
     answer("Device secret", &secret);
     answer("Code for viewing", &server.sms_after(0, BEN, "view"));
     answer("Do you agree?", "yes");
+    answer("Camera key", &camera_key);
     let status = watch.wait(PATIENCE);
     let said = watch.complaints();
     assert!(status.is_some_and(|status| status.success()), "{said}");
     let last = said.lines().rfind(|line| line.starts_with("first picture")).expect("figures");
     assert!(!last.starts_with("first picture - "), "{last}");
+    let opened = said.lines().find_map(|line| line.strip_prefix("opened ")).expect("it is sealed");
+    assert!(!opened.starts_with("0 "), "{said}");
     let refresh = fs::read_to_string(own.join("login")).expect("the login is kept");
     vec![
         ("phone number", BEN[3..].to_owned()),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use sightline_client::api::{Api, DeviceKnown};
 use sightline_client::publish::{Outcome, Publisher};
 use sightline_client::retry::Backoff;
@@ -24,6 +25,7 @@ use super::Failure;
 use super::clock::{Window, now};
 use super::gate::Doors;
 use super::picture::Sizes;
+use super::sealing::Sealing;
 use super::sound::{self, Sound};
 use super::stamp::Stamp;
 
@@ -68,6 +70,8 @@ pub(super) struct Camera {
     /// What became of its frames.
     pub(super) counters: Counters,
     api: Api,
+    /// `None`: it is open.
+    sealing: Option<Sealing>,
     secret: Mutex<Option<Arc<DeviceSecret>>>,
     live: watch::Sender<bool>,
 }
@@ -78,6 +82,7 @@ impl Camera {
         control: &ControlPlane,
         doors: &Doors,
         serial: String,
+        sealed: bool,
     ) -> Result<Arc<Self>, String> {
         let identity = Identity::generate_device().map_err(|error| error.to_string())?;
         let new = NewDevice {
@@ -85,7 +90,7 @@ impl Camera {
             name: "Load".into(),
             model: String::new(),
             identity: Some(identity.thumbprint()),
-            seals: false,
+            seals: sealed,
             channels: 1,
         };
         let texts = control.add_device(&new).await.map_err(|error| error.to_string())?;
@@ -94,6 +99,7 @@ impl Camera {
             code: texts.verification_code,
             counters: Counters::default(),
             api: doors.api(identity).map_err(|error| error.to_string())?,
+            sealing: sealed.then(Sealing::default),
             secret: Mutex::new(None),
             live: watch::Sender::new(false),
         }))
@@ -107,6 +113,9 @@ impl Camera {
         let verifier = secret.auth_key().map_err(|error| error.to_string())?.verifier();
         let store = || self.api.put_key_verifier(state.binding_epoch, &verifier);
         doors.patiently(store).await?;
+        if let Some(sealing) = &self.sealing {
+            sealing.renew(&self.api, &self.serial, state.binding_epoch, &secret).await?;
+        }
         *self.secret.lock().expect("unpoisoned") = Some(Arc::new(secret));
         Ok(())
     }
@@ -114,6 +123,11 @@ impl Camera {
     /// The secret that its owner reads on the camera; `None` before it is bound.
     pub(super) fn secret(&self) -> Option<Arc<DeviceSecret>> {
         self.secret.lock().expect("unpoisoned").clone()
+    }
+
+    /// How it seals, unless it is open.
+    pub(super) fn sealing(&self) -> Option<&Sealing> {
+        self.sealing.as_ref()
     }
 
     /// Asks for the binding again and again, by long polls, as every agent does. Never ends.
@@ -175,9 +189,14 @@ impl Camera {
     }
 
     async fn connect(&self, doors: &Doors, sound: bool) -> Result<Publisher, String> {
-        let mut tracks = vec![RoqTrack::announce(&TrackInfo::video(Codec::H264))];
+        let picture = TrackInfo::video(Codec::H264);
+        let (mode, announced) = match self.sealing {
+            Some(_) => (Mode::Sealed, RoqTrack::announce_sealed(&picture)),
+            None => (Mode::Open, RoqTrack::announce(&picture)),
+        };
+        let mut tracks = vec![announced];
         tracks.extend(sound.then(|| RoqTrack::announce(&sound::track())));
-        let session = doors.patiently(|| self.api.roq_publish(0, &tracks, Mode::Open)).await;
+        let session = doors.patiently(|| self.api.roq_publish(0, &tracks, mode)).await;
         let target = SessionTarget {
             server: doors.ip,
             session: session.map_err(|error| error.to_string())?,
@@ -201,6 +220,10 @@ impl Camera {
         let mut ticks = Ticks::new(start, picture.fps);
         let mut sound = picture.sound.then(Sound::new);
         let mut keyframe_due = true;
+        if self.sealing.is_some() {
+            // It has nothing to say before it is bound, and is there to be bound.
+            self.live.send_replace(true);
+        }
         loop {
             let (number, skipped) = ticks.take();
             if let Some(sound) = &mut sound
@@ -217,13 +240,14 @@ impl Camera {
             keyframe_due |= wanted.has_changed().unwrap_or(false);
             let keyframe = keyframe_due || number % picture.gop == 0;
             let stamp = Stamp { serial: &self.serial, frame: number as u32, captured };
+            let Some(unit) = self.unit(&stamp, picture, keyframe) else { continue };
             let frame = Frame {
                 track: TrackIndex(0),
                 timestamp: (number * CLOCK / u64::from(picture.fps)) as u32,
                 captured: SystemTime::now(),
                 ready: Instant::now(),
                 keyframe,
-                unit: picture.sizes.unit(&stamp, keyframe),
+                unit,
             };
             wanted.mark_unchanged();
             match publisher.send(&frame).await {
@@ -239,6 +263,15 @@ impl Camera {
                 }
                 Err(_) => return,
             }
+        }
+    }
+
+    /// What leaves the camera for a frame; `None` while it seals and has no key.
+    fn unit(&self, stamp: &Stamp<'_>, picture: Picture, keyframe: bool) -> Option<Bytes> {
+        let unit = picture.sizes.unit(stamp, keyframe);
+        match &self.sealing {
+            Some(sealing) => sealing.seal(&unit, keyframe, stamp.captured),
+            None => Some(unit),
         }
     }
 }

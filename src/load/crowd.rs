@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::camera::Camera;
 use super::gate::{Doors, Owner, Terminal};
+use super::sealing::Opening;
 use super::viewer::{Measure, Seen, Watcher};
 use super::{Egress, Failure, roq, rtsp, web, whep};
 
@@ -63,6 +64,15 @@ pub(super) struct Counts {
     pub(super) failed: AtomicUsize,
     /// Terminals that signed in.
     pub(super) terminals: AtomicUsize,
+}
+
+/// A viewer that is in.
+struct Entered {
+    session: Session,
+    /// When the session was asked for.
+    asked: Instant,
+    /// Opens what a sealed camera sends; `None` when nobody reads it.
+    opening: Option<Opening>,
 }
 
 enum Session {
@@ -217,19 +227,15 @@ impl Crowd {
         while let Some(seat) = self.next(camera) {
             let entered = tokio::time::timeout(CONNECT_LIMIT, self.enter(&terminal, seat.egress));
             match entered.await {
-                Ok(Ok((session, asked))) => self.sit(seat, session, asked),
+                Ok(Ok(entered)) => self.sit(seat, entered),
                 Ok(Err(failure)) => self.fail(seat, failure.to_string()),
                 Err(_) => self.fail(seat, "the way in takes too long".into()),
             }
         }
     }
 
-    async fn enter(
-        &self,
-        terminal: &Terminal,
-        egress: Egress,
-    ) -> Result<(Session, Instant), Failure> {
-        Ok(match egress {
+    async fn enter(&self, terminal: &Terminal, egress: Egress) -> Result<Entered, Failure> {
+        let (session, asked) = match egress {
             Egress::Whep => {
                 let (viewer, asked) = whep::connect(terminal, self.viewing).await?;
                 (Session::Whep(Box::new(viewer)), asked)
@@ -247,14 +253,18 @@ impl Crowd {
                 let (viewer, asked) = web::connect(terminal, &self.sockets).await?;
                 (Session::Web(Box::new(viewer)), asked)
             }
-        })
+        };
+        let opening = if self.viewing.scripted { None } else { terminal.opening().await? };
+        Ok(Entered { session, asked, opening })
     }
 
     /// The viewer has connected and watches until everybody leaves.
-    fn sit(&self, seat: Seat, session: Session, asked: Instant) {
+    fn sit(&self, seat: Seat, entered: Entered) {
+        let Entered { session, asked, opening } = entered;
         self.counts.connected.fetch_add(1, Ordering::Relaxed);
         let serial = self.cameras[seat.camera].serial.clone();
-        let mut watcher = Watcher::new(self.measure.clone(), seat.egress, serial, asked);
+        let watcher = Watcher::new(self.measure.clone(), seat.egress, serial, asked);
+        let mut watcher = watcher.opening(opening);
         let Viewing { scripted, arrivals, .. } = self.viewing;
         let stop = self.stop.child_token();
         let task = tokio::spawn(async move {

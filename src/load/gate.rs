@@ -11,14 +11,17 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use sightline_client::api::{Api, ApiError, BindRequest, OtpRequest, SignIn, Tokens};
+use sightline_client::api::{
+    Api, ApiError, BindRequest, GenerationsWanted, OtpRequest, SignIn, Tokens,
+};
 use sightline_client::secret::ChallengeFor;
-use sightline_client::{Identity, Roots};
+use sightline_client::{DeviceSecret, Identity, Roots};
 use sightline_grant::Redacted;
 
 use super::Failure;
 use super::camera::Camera;
 use super::inbox::Inbox;
+use super::sealing::Opening;
 use crate::camera::{read_roots, resolve};
 use crate::serve::facts::SMS_FILE;
 
@@ -192,6 +195,8 @@ pub(super) struct Terminal {
     /// Calls with the terminal's key.
     pub(super) api: Api,
     login: Mutex<Option<Tokens>>,
+    /// Generations of a sealed camera, as the server hands them out.
+    generations: tokio::sync::OnceCell<Vec<Vec<u8>>>,
     /// Held while steps of the gate are made, so that each is made once.
     gate: tokio::sync::Mutex<()>,
 }
@@ -204,7 +209,8 @@ impl Terminal {
         let local = owner.doors.local[number % owner.doors.local.len()];
         let api = owner.doors.api_from(identity, local)?;
         let (login, gate) = (Mutex::new(None), tokio::sync::Mutex::new(()));
-        let terminal = Arc::new(Self { owner, local, api, login, gate });
+        let generations = tokio::sync::OnceCell::new();
+        let terminal = Arc::new(Self { owner, local, api, login, generations, gate });
         terminal.sign_in().await?;
         terminal.pass().await?;
         Ok(terminal)
@@ -227,6 +233,26 @@ impl Terminal {
             Err(error) if is_passing(&error) => Err(error.into()),
             Err(_) => self.pass().await,
         }
+    }
+
+    /// What a viewer opens the frames of a sealed camera with; `None` for an open one.
+    pub(super) async fn opening(&self) -> Result<Option<Opening>, Failure> {
+        let camera = self.camera();
+        let Some(sealing) = camera.sealing() else { return Ok(None) };
+        let unbound = || "the camera is not bound".to_owned();
+        let secret = camera.secret().ok_or_else(unbound)?;
+        let viewing = sealing.viewing().ok_or_else(unbound)?;
+        let blobs = self.generations.get_or_try_init(|| self.ask_generations(&secret)).await?;
+        Ok(Some(Opening::new(&viewing, &secret, blobs)?))
+    }
+
+    async fn ask_generations(&self, secret: &DeviceSecret) -> Result<Vec<Vec<u8>>, Failure> {
+        let access = self.access().unwrap_or_default();
+        let recipient = secret.archive_key().map_err(|error| error.to_string())?.public().0;
+        let wanted = GenerationsWanted { channel: 0, recipient, after: 0, limit: 1 };
+        let ask = || self.api.generations(&access, &self.camera().serial, &wanted);
+        let page = self.doors().patiently(ask).await?;
+        Ok(page.generations.into_iter().map(|held| held.blob).collect())
     }
 
     async fn ask_grant(&self) -> Result<Redacted<String>, ApiError> {

@@ -41,7 +41,7 @@ pub(super) async fn load(args: &LoadArgs, picture: Picture) -> Result<Report, St
     let mut cameras = Vec::with_capacity(args.cameras);
     for number in 0..args.cameras {
         let serial = format!("LOAD-{run:08x}-{number:04}");
-        cameras.push(Camera::add(&control, &doors, serial).await?);
+        cameras.push(Camera::add(&control, &doors, serial, args.sealed).await?);
     }
     let report = watch(args, picture, &doors, &cameras).await;
     remove(&control, &cameras).await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use sightline_client::sealed::FrameError;
 use sightline_relay_proto::gop_stream::Item;
 use sightline_relay_proto::wire::rtcp::ReceptionReport;
 use sightline_relay_proto::wire::{annexb, rtp};
@@ -13,6 +14,7 @@ use super::Egress;
 use super::clock::{Window, now};
 use super::histogram::Histogram;
 use super::picture::slice_start;
+use super::sealing::Opening;
 use super::stamp::Stamp;
 
 /// Time between receiver reports.
@@ -109,6 +111,8 @@ pub(super) struct Watcher {
     ssrc: u32,
     /// Timestamp of the keyframe whose last packet makes the first picture.
     keyframe: Option<u32>,
+    /// Opens what a sealed camera sends.
+    opening: Option<Opening>,
     seen: Seen,
 }
 
@@ -120,8 +124,13 @@ impl Watcher {
         serial: String,
         asked: Instant,
     ) -> Self {
-        let seen = Seen::default();
-        Self { measure, egress, serial, asked, span: None, ssrc: 0, keyframe: None, seen }
+        let (span, opening, seen) = (None, None, Seen::default());
+        Self { measure, egress, serial, asked, span, ssrc: 0, keyframe: None, opening, seen }
+    }
+
+    /// The same of a sealed camera.
+    pub(super) fn opening(self, opening: Option<Opening>) -> Self {
+        Self { opening, ..self }
     }
 
     /// What was seen until now.
@@ -145,7 +154,14 @@ impl Watcher {
             self.seen.packets += 1;
             self.seen.bytes += packet.len() as u64;
         }
-        if let Some(slice) = packet.get(header.payload.clone()).and_then(slice_start) {
+        let Some(payload) = packet.get(header.payload.clone()) else { return };
+        if let Some(opening) = &mut self.opening {
+            if let Some(opened) = opening.packet(header.timestamp, payload) {
+                self.opened(arrived, opened);
+            }
+            return;
+        }
+        if let Some(slice) = slice_start(payload) {
             self.frame(arrived, slice.body);
             if slice.keyframe {
                 self.keyframe.get_or_insert(header.timestamp);
@@ -163,18 +179,41 @@ impl Watcher {
             self.seen.packets += 1;
             self.seen.bytes += item.payload.len() as u64;
         }
-        let Some(slice) = annexb::units(&item.payload).find_map(slice_start) else { return };
-        if let Ok(stamp) = Stamp::read(slice.body) {
-            let number = stamp.frame as u16;
+        let number = match &mut self.opening {
+            Some(opening) => {
+                let opened = opening.frame(&item.payload);
+                self.opened(arrived, opened)
+            }
+            None => self.unit(arrived, &item.payload),
+        };
+        if let Some(number) = number {
+            let number = number as u16;
             match &mut self.span {
                 Some(span) => span.add(number),
                 None => self.span = Some(Span::new(number)),
             }
         }
+    }
+
+    /// A sealed frame is whole.
+    fn opened(&mut self, arrived: u64, opened: Result<Vec<u8>, FrameError>) -> Option<u32> {
+        match opened {
+            Ok(unit) => self.unit(arrived, &unit),
+            Err(_) => {
+                self.seen.damaged += 1;
+                None
+            }
+        }
+    }
+
+    /// An access unit is whole; its number, if it can be read.
+    fn unit(&mut self, arrived: u64, unit: &[u8]) -> Option<u32> {
+        let slice = annexb::units(unit).find_map(slice_start)?;
         self.frame(arrived, slice.body);
         if slice.keyframe {
             self.picture();
         }
+        Stamp::read(slice.body).ok().map(|stamp| stamp.frame)
     }
 
     fn frame(&mut self, arrived: u64, body: &[u8]) {

@@ -23,7 +23,7 @@ use sightline_signaling::{Hashes, Ports, ServerFacts};
 use super::DoorAddresses;
 use super::banner::BIND_FILE;
 use crate::camera::IDENTITY_FILE;
-use crate::config::Raw;
+use crate::config::{DemoMode, Raw};
 use crate::data_dir::{make_private_dir, write_private};
 use crate::pki::{Pki, WebTransportLeaves, hex};
 
@@ -193,12 +193,21 @@ impl Authority for ControlAuthority {
     }
 }
 
-/// Registers the demo camera on the first start; its serial.
+/// The demo camera as the server knows it.
+pub(crate) struct DemoDevice {
+    /// Its serial.
+    pub(crate) serial: String,
+    /// Whether it was added to seal.
+    pub(crate) sealed: bool,
+}
+
+/// Registers the demo camera on the first start.
 pub(crate) async fn ensure_demo_device(
     control: &ControlPlane,
+    raw: &Raw,
     data: &Path,
     folder: &Path,
-) -> Result<String, String> {
+) -> Result<DemoDevice, String> {
     let text = |error: &dyn std::fmt::Display| format!("cannot prepare the demo camera: {error}");
     make_private_dir(folder).map_err(|error| text(&error))?;
     let path = folder.join(IDENTITY_FILE);
@@ -212,7 +221,7 @@ pub(crate) async fn ensure_demo_device(
         name: "Demo camera".into(),
         model: "Sightline test card".into(),
         identity: Some(thumbprint),
-        seals: false,
+        seals: raw.demo.mode == DemoMode::Sealed,
         channels: 1,
     };
     match control.add_device(&new).await {
@@ -223,5 +232,7 @@ pub(crate) async fn ensure_demo_device(
         Err(AdminError::Exists) => {}
         Err(error) => return Err(text(&error)),
     }
-    Ok(serial)
+    let device = control.publisher_by_identity(thumbprint).await.map_err(|error| text(&error))?;
+    let sealed = device.is_some_and(|device| device.sealed);
+    Ok(DemoDevice { serial, sealed })
 }

@@ -263,7 +263,7 @@ async fn consent(api: &Api, args: &GateArgs, access: &Redacted<String>) -> Resul
 }
 
 /// Asks on the terminal; standard output may be the stream, so the question goes to standard error.
-fn ask(question: &str) -> Result<String, String> {
+pub(super) fn ask(question: &str) -> Result<String, String> {
     let mut err = std::io::stderr().lock();
     let _ = write!(err, "{question}: ");
     let _ = err.flush();

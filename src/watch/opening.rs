@@ -18,6 +18,7 @@ use sightline_relay_proto::frame::CaptureTime;
 use sightline_relay_proto::ids::{Channel, DeviceId};
 use sightline_relay_proto::wire::packetize::packetize;
 
+use super::gate::ask;
 use crate::data_dir::write_private;
 
 /// Generations asked for at once: those of a switch.
@@ -72,7 +73,8 @@ impl<'a> Opening<'a> {
         let epoch = device.ok_or("the camera is not bound to this account")?.binding_epoch;
         let serial = DeviceId::new(asker.serial).map_err(|error| error.to_string())?;
         let file = folder.join(format!("{serial}.camera"));
-        let pinned = pin(&file, camera_key, epoch)?;
+        let asked = || ask("Camera key, as the camera's terminal shows it below the device secret");
+        let pinned = pin(&file, camera_key, epoch, asked)?;
         let camera = public(&pinned.camera_key)?;
         let newest = pinned.newest.and_then(Generation::new);
         let keyring = Keyring::live(Binding { serial, epoch }, camera, newest);
@@ -161,8 +163,14 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// The camera that this viewer trusts: named now, or by an earlier run.
-fn pin(file: &Path, camera_key: Option<&str>, epoch: u64) -> Result<Pinned, String> {
+/// The camera that this viewer trusts: named now, or by an earlier run, or asked for, so that nobody
+/// can stand in for it.
+fn pin(
+    file: &Path,
+    camera_key: Option<&str>,
+    epoch: u64,
+    asked: impl FnOnce() -> Result<String, String>,
+) -> Result<Pinned, String> {
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let held: Option<Pinned> = match std::fs::read(file) {
         Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|error| at(&error))?),
@@ -172,11 +180,9 @@ fn pin(file: &Path, camera_key: Option<&str>, epoch: u64) -> Result<Pinned, Stri
     let pinned = match (held, camera_key) {
         (Some(held), None) if held.binding_epoch == epoch => held,
         (Some(held), Some(key)) if held.binding_epoch == epoch && held.camera_key == key => held,
-        (_, Some(key)) => Pinned { camera_key: key.to_owned(), binding_epoch: epoch, newest: None },
-        (_, None) => {
-            return Err("the camera is sealed: give --camera-key, which its terminal shows below \
-                        the device secret, so that nobody can stand in for it"
-                .into());
+        (_, given) => {
+            let camera_key = given.map_or_else(asked, |key| Ok(key.to_owned()))?;
+            Pinned { camera_key, binding_epoch: epoch, newest: None }
         }
     };
     public(&pinned.camera_key)?;
@@ -208,15 +214,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("CAM-1.camera");
         let key = B64.encode([7; 32]);
-        assert!(pin(&file, None, 3).err().unwrap().contains("--camera-key"));
-        assert!(pin(&file, Some("short"), 3).is_err());
-        let mut pinned = pin(&file, Some(&key), 3).unwrap();
+        let nobody = || Err("no answer".to_owned());
+        assert!(pin(&file, None, 3, nobody).is_err());
+        assert!(pin(&file, Some("short"), 3, nobody).is_err());
+        assert!(pin(&file, None, 3, || Ok("short".into())).is_err());
+        let mut pinned = pin(&file, None, 3, || Ok(key.clone())).unwrap();
         pinned.newest = Some(1 << 25);
         store(&file, &pinned).unwrap();
         for given in [None, Some(key.as_str())] {
-            assert_eq!(pin(&file, given, 3).unwrap().newest, Some(1 << 25));
+            assert_eq!(pin(&file, given, 3, nobody).unwrap().newest, Some(1 << 25));
         }
-        assert!(pin(&file, None, 4).is_err(), "another owner's camera key is asked for");
-        assert_eq!(pin(&file, Some(&key), 4).unwrap().newest, None);
+        assert!(pin(&file, None, 4, nobody).is_err(), "another owner's camera key is asked for");
+        assert_eq!(pin(&file, Some(&key), 4, nobody).unwrap().newest, None);
     }
 }

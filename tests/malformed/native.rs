@@ -179,19 +179,22 @@ impl Server {
         }
     }
 
-    /// Adds an agent and starts it with these flags.
+    /// Adds an agent of open media and starts it with these flags.
     pub(crate) fn start_agent(&self, serial: &str, flags: &[&str]) -> (Device, Process) {
         let folder = self.folder.path().join(serial);
         let mut command = sightline();
         command.arg("camera").arg("--folder").arg(&folder).arg("--print-identity");
         let output = command.output().expect("the binary runs");
         let identity = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        let json =
-            self.admin(&["device", "add", "--serial", serial, "--identity", identity.as_str()]);
+        let add = ["device", "add", "--serial", serial, "--mode", "open", "--identity"];
+        let json = self.admin(&[&add[..], &[identity.as_str()]].concat());
         let code = json["verification_code"].as_str().expect("a string").to_owned();
         let mut command = sightline();
         command.arg("camera").arg("--folder").arg(&folder).args(["--serial", serial]);
-        command.args(["--server", &self.origin]).arg("--ca").arg(self.data().join("pki/ca.pem"));
+        command
+            .args(["--mode", "open", "--server", &self.origin])
+            .arg("--ca")
+            .arg(self.data().join("pki/ca.pem"));
         let errors = File::create(self.folder.path().join("camera.err")).expect("a file");
         command.args(flags).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
         let process = Process(command.spawn().expect("the camera starts"));

@@ -31,7 +31,8 @@ impl Rogue {
     pub(crate) fn add(server: &Server) -> Self {
         let identity = Arc::new(Identity::generate_device().expect("randomness"));
         let thumbprint = identity.thumbprint().to_string();
-        server.admin(&["device", "add", "--serial", SERIAL, "--identity", &thumbprint]);
+        let add = ["device", "add", "--serial", SERIAL, "--mode", "open", "--identity"];
+        server.admin(&[&add[..], &[&thumbprint]].concat());
         Self { identity }
     }
 

@@ -155,14 +155,14 @@ impl Server {
         self.add_device(&["--open"])
     }
 
-    /// Adds a camera behind the agent, with an identity in a folder of its own.
+    /// Adds a camera behind the agent, with an identity in a folder of its own, whose media is open.
     pub fn add_agent(&self) -> Device {
-        self.add_agent_with(&[])
+        self.add_agent_with(&["--mode", "open"])
     }
 
-    /// The same, sealed.
+    /// The same, sealed, as it is unless told.
     pub fn add_sealed_agent(&self) -> Device {
-        Device { sealed: true, ..self.add_agent_with(&["--sealed"]) }
+        Device { sealed: true, ..self.add_agent_with(&[]) }
     }
 
     fn add_agent_with(&self, flags: &[&str]) -> Device {

@@ -22,6 +22,7 @@ mod plot;
 mod procfs;
 mod results;
 mod rounds;
+mod sealing;
 mod server;
 mod subject;
 
@@ -45,6 +46,7 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
         Some((name, rest)) if name == "crowd" => crowd::run(rest),
         Some((name, rest)) if name == "latency" => latency::run(rest),
         Some((name, rest)) if name == "compare" => compare::run(rest),
+        Some((name, rest)) if name == "sealing" => sealing::run(rest),
         _ => Err(format!("{}\n{}", options::USAGE, compare::USAGE)),
     }
 }

@@ -6,7 +6,8 @@ pub(super) const USAGE: &str = "usage: cargo xtask bench floor [flags]
 
 flags:
   --path NAME          webrtc, rtp, rtsp-tcp, roq, webtransport, srtp-sha1,
-                       webrtc-audio or webrtc-twcc; may be repeated (all)
+                       webrtc-audio, webrtc-twcc, roq-sealed or
+                       webtransport-sealed; may be repeated (all)
   --viewers N[,N...]   viewers of one camera (1000,100)
   --fps N              frames a second of the camera (30, or 8 for 1000 viewers over QUIC,
                        whose processor can read no more)
@@ -16,7 +17,7 @@ flags:
                        card without UDP segmentation; without paths whose viewers read
   --bare               only the bare loops, without the server
 
-other benches: cargo xtask bench memory, crowd, latency
+other benches: cargo xtask bench memory, crowd, latency, sealing
 ";
 
 /// Most viewers of one case: their ports must fit behind the first.

@@ -28,6 +28,10 @@ pub(super) enum Path {
     WebrtcAudio,
     /// Like [`Self::Webrtc`], with transport-wide feedback of every viewer ten times a second.
     WebrtcTwcc,
+    /// Like [`Self::Roq`], of a sealed camera.
+    RoqSealed,
+    /// Like [`Self::WebTransport`], of a sealed camera.
+    WebTransportSealed,
 }
 
 /// What becomes of the media at the viewers' end.
@@ -60,7 +64,7 @@ struct Facts {
 }
 
 impl Path {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Webrtc,
         Self::Rtp,
         Self::RtspTcp,
@@ -69,6 +73,8 @@ impl Path {
         Self::SrtpSha1,
         Self::WebrtcAudio,
         Self::WebrtcTwcc,
+        Self::RoqSealed,
+        Self::WebTransportSealed,
     ];
 
     const fn facts(self) -> Facts {
@@ -117,6 +123,19 @@ impl Path {
                 goal: Some(5.00),
                 // The same bytes a frame, and so the same bare loop.
                 ..Self::Roq.facts()
+            },
+            // What the relay carries is ciphertext, and costs it what clear packets cost.
+            Self::RoqSealed => Facts {
+                name: "roq-sealed",
+                load: &["--via", "roq", "--sealed"],
+                packet: Some(SEALED_PACKET + QUIC as f64),
+                ..Self::Roq.facts()
+            },
+            Self::WebTransportSealed => Facts {
+                name: "webtransport-sealed",
+                load: &["--via", "webtransport", "--sealed"],
+                packet: Some(SEALED_PACKET + QUIC as f64),
+                ..Self::WebTransport.facts()
             },
             Self::SrtpSha1 => Facts {
                 name: "srtp-sha1",
@@ -201,6 +220,9 @@ impl Path {
 
 /// Packet of the camera, bytes of RTP: a frame of 4 Mbit/s at 30 a second has 14 of 1190.
 const CAMERA_PACKET: f64 = 1190.0;
+/// The same of a sealed camera: descriptor, header, tag, and a byte a packet, less the headers of
+/// fragments.
+const SEALED_PACKET: f64 = 1193.0;
 /// What QUIC adds to a packet of RTP, bytes: short header, frame, flow identifier and tag.
 const QUIC: usize = 11 + 1 + 4 + 16;
 

@@ -1,5 +1,6 @@
 //! The server under load: `sightline serve` at one end, `sightline load` at the other.
 
+use std::path::{Path as File, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,22 +69,9 @@ impl<'a> Loaded<'a> {
         viewers: usize,
         rate: u32,
     ) -> Result<Self, String> {
-        let program = crate::target().join("release/sightline");
         let data = network.folder().join(format!("{}-{viewers}", path.name()));
-        let mut command = network.command(Side::Server, &program);
-        command.args(["serve", "--no-demo", "--data"]).arg(&data).args(server_flags());
-        let mut server = Running::start("server", &mut command)?;
-        // The last line of what the server prints when it is ready.
-        server.wait_until("its doors were open", START_LIMIT, |said| said.contains("  SMS "))?;
-
-        let mut command = network.command(Side::Viewers, &program);
-        command.args(["load", "--scripted", "--data"]).arg(&data);
-        command.args(load_flags(path, viewers, rate));
-        let mut load = Running::start("load", &mut command)?;
-        let limit = START_LIMIT + CONNECT_LIMIT * u32::try_from(viewers).unwrap_or(u32::MAX);
-        let ready = format!("ready {viewers}");
-        let is_ready = |said: &str| said.lines().any(|line| line.trim() == ready);
-        load.wait_until("its viewers were connected", limit, is_ready)?;
+        let server = start_server(network, &data)?;
+        let load = start_load(network, "load", &data, path, viewers, rate)?;
         let calm = CALM + CALM_PER_VIEWER * viewers as u64;
         Ok(Self { network, path, calm, server, load })
     }
@@ -151,6 +139,40 @@ impl Sample {
             sound: self.sound.saturating_sub(earlier.sound),
         }
     }
+}
+
+/// Starts a server and waits until its doors are open.
+pub(super) fn start_server(network: &Network, data: &File) -> Result<Running, String> {
+    let mut command = network.command(Side::Server, &program());
+    command.args(["serve", "--no-demo", "--data"]).arg(data).args(server_flags());
+    let mut server = Running::start("server", &mut command)?;
+    // The last line of what the server prints when it is ready.
+    server.wait_until("its doors were open", START_LIMIT, |said| said.contains("  SMS "))?;
+    Ok(server)
+}
+
+/// Starts a camera with its viewers and waits until they are connected. `name` is that of its logs.
+pub(super) fn start_load(
+    network: &Network,
+    name: &'static str,
+    data: &File,
+    path: Path,
+    viewers: usize,
+    rate: u32,
+) -> Result<Running, String> {
+    let mut command = network.command(Side::Viewers, &program());
+    command.args(["load", "--scripted", "--data"]).arg(data);
+    command.args(load_flags(path, viewers, rate));
+    let mut load = Running::start(name, &mut command)?;
+    let limit = START_LIMIT + CONNECT_LIMIT * u32::try_from(viewers).unwrap_or(u32::MAX);
+    let ready = format!("ready {viewers}");
+    let is_ready = |said: &str| said.lines().any(|line| line.trim() == ready);
+    load.wait_until("its viewers were connected", limit, is_ready)?;
+    Ok(load)
+}
+
+fn program() -> PathBuf {
+    crate::target().join("release/sightline")
 }
 
 /// Doors at the cable's end; what is for the operator alone stays on loopback.
