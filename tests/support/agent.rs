@@ -21,15 +21,8 @@ impl Agent {
     pub fn start(server: &Local, folder: &Path, serial: &str, flags: &[&str]) -> Self {
         let own = folder.join(serial);
         let identity = new_identity(&own);
-        let added = server.admin(&[
-            "device",
-            "add",
-            "--sealed",
-            "--serial",
-            serial,
-            "--identity",
-            &identity,
-        ]);
+        let words = ["device", "add", "--mode", "sealed", "--serial", serial];
+        let added = server.admin(&[&words[..], &["--identity", &identity]].concat());
         let code = added["verification_code"].as_str().expect("a verification code");
         let bind_text = format!("SL1:{serial}:{code}");
         let mut agent = Self { serial: serial.to_owned(), bind_text, folder: own, process: None };
