@@ -180,10 +180,11 @@ mod tests {
         let units = [vec![1; 3000], vec![2; 3000]];
         let frames = units.each_ref().map(|unit| payloads(&sealing, unit));
         let last = frames[0].len() - 1;
-        for at in 0..=last {
-            for (timestamp, unit) in units.iter().enumerate() {
-                let opened = opening.packet(timestamp as u32, &frames[timestamp][at]);
-                assert_eq!(opened, (at == last).then(|| Ok(unit.clone())));
+        let [first, second] = &frames;
+        for (at, pair) in first.iter().zip(second).enumerate() {
+            for (timestamp, packet) in [pair.0, pair.1].into_iter().enumerate() {
+                let opened = opening.packet(timestamp as u32, packet);
+                assert_eq!(opened, (at == last).then(|| Ok(units[timestamp].clone())));
             }
         }
     }
