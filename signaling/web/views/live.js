@@ -281,7 +281,9 @@ class Live {
     const device = items.find((item) => item.serial === this.serial);
     if (!device) throw new Problem('device-not-bound');
     this.name.textContent = device.name || device.serial;
-    this.mode.replaceChildren(padlock(device.sealed));
+    // One that somebody has opened stays open.
+    const mode = device.sealed ? 'sealed' : 'open';
+    if (this.mode.firstElementChild?.dataset.mode !== mode) this.mode.replaceChildren(padlock(device.sealed));
     this.opened.replaceChildren(...[openedNote(device)].filter(Boolean));
     // Before anybody types a secret for a camera that is not the one it was.
     if (device.sealed) await remembered(device);

@@ -65,8 +65,7 @@ impl<T> Slots<T> {
         self.live
     }
 
-    /// Live values in slot order, for the invariant checks of debug builds.
-    #[cfg(debug_assertions)]
+    /// Live values in slot order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.entries.iter().enumerate().filter_map(|(slot, entry)| {
             let value = entry.value.as_ref()?;
