@@ -89,7 +89,7 @@ pub(crate) async fn open(
             .map(|user| (user.clone(), Redacted::new(password.trim_end().to_owned())));
         // The agent stands in the camera's own network, so private and local addresses are its job.
         let target = PullTarget { url: url.clone(), login, policy: TargetPolicy::LOCAL };
-        return pulled(target, stop).await;
+        return Ok(pulled(target, stop).await);
     }
     test_card(args, serial, keyframes)
 }
@@ -179,13 +179,21 @@ fn frame(track: u8, timestamp: u32, captured: SystemTime, keyframe: bool, unit: 
     Frame { track: TrackIndex(track), timestamp, captured, ready: Instant::now(), keyframe, unit }
 }
 
-/// A camera on the local network. The first connection tells the tracks; later ones must agree.
-async fn pulled(target: PullTarget, stop: CancellationToken) -> Result<MediaSource, String> {
-    let puller = Puller::connect(&target).await.map_err(|error| error.to_string())?;
+/// A camera on the local network, waited for: after a power cut the agent may be up before it. The
+/// first connection tells the tracks; later ones must agree.
+async fn pulled(target: PullTarget, stop: CancellationToken) -> MediaSource {
+    let mut backoff = Backoff::default();
+    let puller = loop {
+        match Puller::connect(&target).await {
+            Ok(puller) => break puller,
+            Err(error) => tracing::warn!(%error, "the RTSP camera cannot be reached yet"),
+        }
+        tokio::time::sleep(backoff.next_wait()).await;
+    };
     let tracks = puller.tracks().to_vec();
     let (sender, frames) = mpsc::channel(QUEUE);
     tokio::spawn(keep_pulling(target, puller, tracks.clone(), sender, stop));
-    Ok(MediaSource::Encoder { tracks, frames })
+    MediaSource::Encoder { tracks, frames }
 }
 
 async fn keep_pulling(
