@@ -1,7 +1,9 @@
 //! `sightline camera`: the agent. It has its own identity, pushes one source by RTP over QUIC, and
 //! keeps the device secret, which it makes itself and shows on its own terminal only.
 
+mod adding;
 mod display;
+mod inventory;
 mod outlet;
 mod returned;
 mod sealing;
@@ -59,6 +61,8 @@ pub(crate) struct CameraArgs {
     /// Make a new device secret now: every viewer must prove the new one
     #[arg(long)]
     new_secret: bool,
+    #[command(flatten)]
+    adding: adding::AddingArgs,
     /// What leaves the camera: `sealed` frames, which only its owner and whom he lets in can open, or
     /// `open` ones. The server must have been told the same
     #[arg(long, default_value = "sealed", value_parser = ["sealed", "open"])]
@@ -112,6 +116,7 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     let roots = read_roots(args.ca.as_deref())?;
     let api = Api::for_device(&args.server, roots.as_ref(), identity.clone())
         .map_err(|error| error.to_string())?;
+    args.adding.run(&args.serial, &args.folder, &api).await?;
     let roots = roots.ok_or("--ca is needed: RTP over QUIC always checks the server")?;
     let stop = CancellationToken::new();
     let (keyframes, wanted) = watch::channel(0);
@@ -134,8 +139,10 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
         }
     };
     let (returned, asked) = Returned::new();
+    let inventory = inventory::Inventory::load(&args.folder, &args.mode);
     let keeper =
         secret::Keeper::load(&args.folder, &args.serial, api.clone(), args.new_secret, news)?;
+    let keeper = keeper.telling(inventory);
     let keeping = tokio::spawn(keeper.run(asked, stop.clone()));
     let ending = tokio::spawn(end_of_life(args.until_stdin_ends, stop.clone()));
     tracing::info!(serial = args.serial, mode = args.mode, "the camera runs");

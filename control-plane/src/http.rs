@@ -4,6 +4,7 @@ mod bindings;
 mod body;
 mod consents;
 mod device;
+mod device_facts;
 mod devices;
 mod enc_modes;
 mod generations;

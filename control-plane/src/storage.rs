@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 mod contract;
+mod device_facts;
+mod handover;
 pub mod model;
 pub mod sqlite;
 
@@ -15,6 +17,9 @@ use sightline_grant::Thumbprint;
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
 use crate::sealed::generation::Wrap;
 use model::*;
+
+pub use device_facts::DeviceFactStore;
+pub use handover::HandoverStore;
 
 /// Why the store does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -308,6 +313,8 @@ pub trait Store:
     + OtpStore
     + SessionStore
     + DeviceStore
+    + HandoverStore
+    + DeviceFactStore
     + KeyStore
     + MailboxStore
     + SealingStore

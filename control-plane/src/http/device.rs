@@ -25,6 +25,8 @@ pub(super) struct Poll {
     #[serde(default)]
     list_version: u64,
     enc_sequence: Option<u64>,
+    #[serde(default)]
+    tells_inventory: bool,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +50,8 @@ pub(super) async fn poll(
 ) -> Result<Json<Value>, Problem> {
     let epochs = DeviceEpochs { binding: body.binding_epoch, key: body.key_epoch };
     let (list_version, enc_sequence) = (body.list_version, body.enc_sequence);
-    let known = DeviceKnown { epochs, list_version, enc_sequence };
+    let tells_inventory = body.tells_inventory;
+    let known = DeviceKnown { epochs, list_version, enc_sequence, tells_inventory };
     let standing = control_plane.poll_device(identity, known).await?;
     Ok(Json(json!({
         "bound": standing.bound,
@@ -58,6 +61,7 @@ pub(super) async fn poll(
         "list_version": standing.list_version,
         "enc_mode": standing.enc_mode,
         "enc_sequence": standing.enc_sequence(),
+        "inventory_wanted": standing.inventory_wanted,
         "enc_order": standing.enc_order.map(|order| B64.encode(order.signed)),
     })))
 }

@@ -1,5 +1,6 @@
 //! The HTTP API: typed calls of terminals and devices.
 
+mod devices;
 mod mailbox;
 mod terminals;
 mod types;
@@ -18,6 +19,7 @@ use sightline_grant::Redacted;
 use sightline_relay_proto::frame::Mode;
 use url::{Host, Url};
 
+pub use self::devices::*;
 pub use self::mailbox::*;
 pub use self::terminals::*;
 pub use self::types::*;

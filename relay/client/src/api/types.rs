@@ -296,6 +296,9 @@ pub struct DeviceKnown {
     /// refused, 0 before the first. `None`: the poll does not return for orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enc_sequence: Option<u64>,
+    /// The poll returns when the device is to tell what it is made of.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tells_inventory: bool,
 }
 
 /// What the server knows of a device.
@@ -318,6 +321,9 @@ pub struct DeviceState {
     /// The signed order, not checked. A camera obeys its signature, never the server.
     #[serde(default, deserialize_with = "super::mailbox::optional_bytes")]
     pub enc_order: Option<Vec<u8>>,
+    /// Its owner agrees that it tells what it is made of, and it has not under this binding.
+    #[serde(default)]
+    pub inventory_wanted: bool,
 }
 
 /// Answer to a key verifier.
@@ -327,7 +333,9 @@ pub struct KeyEpoch {
     pub key_epoch: u64,
 }
 
-fn redacted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Redacted<String>, D::Error> {
+pub(super) fn redacted<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Redacted<String>, D::Error> {
     String::deserialize(deserializer).map(Redacted::new)
 }
 
