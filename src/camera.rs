@@ -4,6 +4,7 @@
 mod adding;
 mod display;
 mod inventory;
+mod lan;
 mod outlet;
 mod returned;
 mod sealing;
@@ -63,6 +64,8 @@ pub(crate) struct CameraArgs {
     new_secret: bool,
     #[command(flatten)]
     adding: adding::AddingArgs,
+    #[command(flatten)]
+    nearby: lan::LanArgs,
     /// What leaves the camera: `sealed` frames, which only its owner and whom he lets in can open, or
     /// `open` ones. The server must have been told the same
     #[arg(long, default_value = "sealed", value_parser = ["sealed", "open"])]
@@ -123,6 +126,7 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     let source = source::open(&args.source, &args.serial, wanted, stop.clone()).await?;
     let tracks: Vec<TrackInfo> = source.tracks().to_vec();
     let mode = if args.mode == "sealed" { Mode::Sealed } else { Mode::Open };
+    let nearby = args.nearby.start(args, &api, &keyframes, &stop).await?;
     let (mut periods, keyframes, news) = match mode {
         Mode::Open => (outlet::only(mode, source, &stop), keyframes, None),
         Mode::Sealed => {
@@ -133,6 +137,7 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
                 channel: Channel(args.channel),
                 folder: args.folder.clone(),
                 keyframes,
+                lan: nearby,
             };
             let sealed = sealing.start(source, stop.clone());
             (sealed.periods, sealed.wanted, Some(sealed.news))

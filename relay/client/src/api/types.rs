@@ -46,6 +46,9 @@ pub struct ServerInfo {
     /// SHA-256 of the certificates of WebTransport, base64url: the one in use and the next one.
     #[serde(default)]
     pub webtransport_hashes: Vec<String>,
+    /// Key that verifies the server's LAN grants, base64url; a camera keeps it.
+    #[serde(default)]
+    pub grant_key: Option<String>,
     /// A development server: codes go to the operator's terminal.
     #[serde(default)]
     pub development: bool,
