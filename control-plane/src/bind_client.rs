@@ -2,6 +2,7 @@
 //! [`BIND_CLIENT_SECS`], encrypted, with the hardware fingerprint as a keyed hash only.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::ControlPlane;
 use crate::consent::DEVICE_BIND;
@@ -10,7 +11,7 @@ use crate::limits::{BIND_CLIENT_SECS, MAX_NAME_CHARS};
 use crate::storage::model::{FactKind, Session};
 
 /// What a client tells of itself when it adds a device.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BindClient {
     /// Kind of client, such as `browser`.
@@ -28,7 +29,7 @@ pub struct BindClient {
 }
 
 /// What is kept of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeptClient {
     /// Kind of client.
     pub client_type: String,

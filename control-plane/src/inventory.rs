@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sightline_grant::Thumbprint;
+use utoipa::ToSchema;
 
 use crate::ControlPlane;
 use crate::consent::DEVICE_HARDWARE;
@@ -18,7 +19,7 @@ use crate::limits::{INVENTORIES_PER_DEVICE, MAX_NAME_CHARS, MAX_SETTING_CHARS, M
 use crate::storage::model::FactKind;
 
 /// How a device reaches the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessMode {
     /// By cable.
@@ -32,7 +33,7 @@ pub enum AccessMode {
 }
 
 /// What a device tells of itself.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hardware {
     /// Kind of device, such as `camera`.

@@ -1,6 +1,7 @@
 //! Names that owners give, and the detail of a device.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::ControlPlane;
 use crate::bind_client::KeptClient;
@@ -12,14 +13,14 @@ use crate::limits::{MAX_NAME_CHARS, RENAMES_PER_DEVICE};
 use crate::storage::model::{DeviceState, FactKind, Session};
 
 /// Whether and with how many a device is shared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Sharing {
     /// Accounts that it is shared with.
     pub shares: u32,
 }
 
 /// A value-added service that a device uses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ValueAdded {
     /// Id of the service.
     pub service: String,
@@ -28,7 +29,7 @@ pub struct ValueAdded {
 }
 
 /// One channel of a device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ChannelName {
     /// Number, from 0.
     pub channel: u16,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::ControlPlane;
 use crate::consent::DEVICE_LOCATION;
@@ -11,7 +12,7 @@ use crate::limits::{MAX_NAME_CHARS, RENAMES_PER_DEVICE};
 use crate::storage::model::{FactKind, Session};
 
 /// A place.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Province.

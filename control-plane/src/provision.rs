@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use sightline_grant::Thumbprint;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::ControlPlane;
@@ -25,7 +26,7 @@ use crate::vault::DoesNotOpen;
 const FACTS: &str = "provisioning.facts";
 
 /// The network that a device is brought into.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// Name of the wireless network.

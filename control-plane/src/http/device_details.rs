@@ -71,15 +71,7 @@ impl From<DeviceDetail> for DeviceDetailJson {
         let (has_place, transfer_until) = (detail.has_place, detail.transfer_until);
         let (hardware, hardware_at) = hardware.unzip();
         let device = DeviceJson::from(detail);
-        Self {
-            device,
-            channel_names,
-            hardware,
-            hardware_at,
-            added_with,
-            has_place,
-            transfer_until,
-        }
+        Self { device, channel_names, hardware, hardware_at, added_with, has_place, transfer_until }
     }
 }
 

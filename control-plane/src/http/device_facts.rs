@@ -1,10 +1,14 @@
 //! Refusals about devices as problems.
 
 use axum::http::StatusCode;
+use sightline_operation::{Refusals, Refused, refused};
 
 use super::problem::Problem;
 use crate::bind_token::{BindTokenError, PresentError};
+use crate::device::DeviceError;
 use crate::device_facts::FactError;
+use crate::error::Inner;
+use crate::gate::Refusal;
 use crate::inventory::InventoryError;
 use crate::transfer::{CodeError, ResetError};
 
@@ -73,5 +77,61 @@ impl From<PresentError> for Problem {
             PresentError::Inner(inner) => return inner.into(),
         };
         Self::new(status, name, error)
+    }
+}
+
+/// The problems of an error, and of those inside it.
+fn with(own: &[Refused], inner: &[Vec<Refused>]) -> Vec<Refused> {
+    [own, &inner.concat()].concat()
+}
+
+impl Refusals for FactError {
+    fn refusals() -> Vec<Refused> {
+        let own = [
+            refused(404, "device-not-bound", "No such device on this account, or none at all"),
+            refused(403, "consent-required", "Consent to the purpose first"),
+            refused(422, "value-invalid", "A value is none, or too long; the detail says which"),
+            refused(404, "nothing-kept", "Nothing of this is kept for the device"),
+            refused(429, "rate-limited", "Too many changes; wait as Retry-After says"),
+        ];
+        with(&own, &[Inner::refusals()])
+    }
+}
+
+impl Refusals for InventoryError {
+    fn refusals() -> Vec<Refused> {
+        with(&[], &[DeviceError::refusals(), FactError::refusals()])
+    }
+}
+
+impl Refusals for ResetError {
+    fn refusals() -> Vec<Refused> {
+        with(&[], &[DeviceError::refusals(), FactError::refusals()])
+    }
+}
+
+impl Refusals for CodeError {
+    fn refusals() -> Vec<Refused> {
+        with(&[], &[Refusal::refusals(), FactError::refusals()])
+    }
+}
+
+impl Refusals for BindTokenError {
+    fn refusals() -> Vec<Refused> {
+        let own = [
+            refused(409, "bind-tokens-full", "Five tokens are open; end one or wait ten minutes"),
+            refused(404, "bind-token-unknown", "No such token of the account, or it has expired"),
+        ];
+        with(&own, &[FactError::refusals()])
+    }
+}
+
+impl Refusals for PresentError {
+    fn refusals() -> Vec<Refused> {
+        let own = [
+            refused(403, "bind-token-refused", "No token, or used or expired; make a new one"),
+            refused(409, "device-taken", "The device has an owner; unbind it or reset it first"),
+        ];
+        with(&own, &[DeviceError::refusals(), FactError::refusals()])
     }
 }

@@ -16,12 +16,8 @@ const PATH: &str = "/v1/devices/{serial}/location";
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let purpose = DEVICE_LOCATION.id;
-    table
-        .get(PATH, Rule::Owner, (purpose, "Where a device stands"), show)
-        .may::<FactError>();
-    table
-        .put(PATH, Rule::Owner, (purpose, "Keep where a device stands"), store)
-        .may::<FactError>();
+    table.get(PATH, Rule::Owner, (purpose, "Where a device stands"), show).may::<FactError>();
+    table.put(PATH, Rule::Owner, (purpose, "Keep where a device stands"), store).may::<FactError>();
     table
         .delete(PATH, Rule::Owner, (purpose, "Forget where a device stands"), forget)
         .may::<FactError>();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sightline_operation::{Created, NoContent, Rule, Table};
 use utoipa::ToSchema;
 
-use super::bindings::{Bind, Bound, BindBodyError};
+use super::bindings::{Bind, BindBodyError, Bound};
 use super::body::Body;
 use super::picture::{Picture, picture};
 use super::problem::Problem;
