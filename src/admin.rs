@@ -65,6 +65,16 @@ enum DeviceCommand {
         /// Serial
         serial: String,
     },
+    /// Issue a code that binds a device which nobody owns, once, within a day
+    Code {
+        /// Serial
+        serial: String,
+    },
+    /// End the binding of a device; its owner is told
+    Release {
+        /// Serial
+        serial: String,
+    },
     /// Give an RTSP or WHIP camera a new publish password
     Rotate {
         /// Serial
@@ -161,6 +171,12 @@ async fn device(
             out.line(json!({ "removed": serial }), &format!("{serial} is removed"));
             Ok(())
         }
+        DeviceCommand::Code { serial } => issue_code(control, serial, out).await,
+        DeviceCommand::Release { serial } => {
+            control.release_device(serial).await.map_err(|error| error.to_string())?;
+            out.line(json!({ "released": serial }), &format!("{serial} has no owner any more"));
+            Ok(())
+        }
         DeviceCommand::Rotate { serial } => {
             let password =
                 control.rotate_publish_password(serial).await.map_err(|error| error.to_string())?;
@@ -193,15 +209,36 @@ async fn add_device(control: &ControlPlane, add: &AddDevice, out: Output) -> Res
     let texts = control.add_device(&new).await.map_err(|error| error.to_string())?;
     let (serial, code) = (&add.serial, texts.verification_code.expose());
     let password = texts.publish_password.as_ref().map(|password| password.expose().as_str());
+    let add = texts.add_code(serial).ok_or("the serial is none")?;
+    let add = add.expose();
     let mut text = format!("serial             {serial}\nverification code  {code}\n");
-    text += &format!("bind text          SL1:{serial}:{code}");
+    text += &format!("bind text          SL1:{serial}:{code}\n");
+    text += &format!("picture code       {add}");
     if let Some(password) = password {
         text += &format!("\npublish password   {password}");
     }
     text += "\nThese are shown once.";
-    let value =
-        json!({ "serial": serial, "verification_code": code, "publish_password": password });
+    let value = json!({
+        "serial": serial, "verification_code": code, "add_code": add,
+        "publish_password": password,
+    });
     out.line(value, &text);
+    out.picture(add);
+    Ok(())
+}
+
+async fn issue_code(control: &ControlPlane, serial: &str, out: Output) -> Result<(), String> {
+    let issued = control.issue_bind_code(serial).await.map_err(|error| error.to_string())?;
+    let (code, add) = (issued.code.expose(), issued.picture.expose());
+    let value = json!({
+        "serial": serial, "code": code, "add_code": add, "expires_at": issued.expires_at,
+    });
+    let text = format!(
+        "code of {serial}   {code}\npicture code       {add}\n\
+         Works once, within a day, while nobody owns the device. Shown once."
+    );
+    out.line(value, &text);
+    out.picture(add);
     Ok(())
 }
 
@@ -274,6 +311,13 @@ impl Output {
             println!("{value}");
         } else {
             println!("{text}");
+        }
+    }
+
+    /// A picture code, for people at a terminal.
+    fn picture(self, text: &str) {
+        if let Some(picture) = crate::picture::on_terminal(text).filter(|_| !self.json) {
+            println!("{picture}");
         }
     }
 }

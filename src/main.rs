@@ -11,6 +11,7 @@ mod files;
 mod http;
 mod load;
 mod openapi;
+mod picture;
 mod pki;
 mod serve;
 mod telemetry;

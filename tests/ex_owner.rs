@@ -162,6 +162,7 @@ async fn nothing_that_a_former_owner_ever_received_is_taken_once_somebody_else_o
         handles.extend(watch(&mut keeper, device).await);
     }
     for device in &mut devices {
+        let unused = keeper.grant(&device.serial).await;
         let secret = device.agent.as_deref().expect("an agent").join("secret.txt");
         let former = std::fs::read_to_string(&secret).expect("the former secret");
         keeper.terminal.unbind(&device.serial).await.ok();
@@ -175,6 +176,11 @@ async fn nothing_that_a_former_owner_ever_received_is_taken_once_somebody_else_o
         ben.step_up(&server, &device.serial).await.ok();
         ben.wait_until_live(&device.serial).await;
         ben.ask_grant(&device.serial).await.ok();
+        let grant = Shown::Grant(unused);
+        let path = format!("/v1/roq-sessions/{}/0", device.serial);
+        let refused = keeper.patiently("POST", &path, &grant, None).await.problem();
+        // Refused for what it is, not for being late.
+        assert_eq!(refused, (401, "grant-invalid".into()));
     }
 
     keeper.terminal.refresh().await.ok();

@@ -88,6 +88,40 @@ async fn devices_and_accounts_are_managed_beside_the_running_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_binding_is_ended_and_a_code_that_ends_is_issued_beside_the_running_server() {
+    if !network::inside(
+        "a_binding_is_ended_and_a_code_that_ends_is_issued_beside_the_running_server",
+    ) {
+        return;
+    }
+    let server = Server::start();
+    let data = server.data();
+    let device = server.add_agent();
+    let (mut anna, mut ben) = (Terminal::new(ANNA), Terminal::new(BEN));
+    anna.sign_in(&server).await;
+    ben.sign_in(&server).await;
+    anna.bind(&device).await.ok();
+    let serial = device.serial.as_str();
+    let bound = admin(&data, &["device", "code", serial]);
+    assert!(!bound.status.success(), "somebody owns it");
+    admin_lines(&data, &["device", "release", serial]);
+    let path = format!("/v1/devices/{serial}");
+    let gone = anna.send("GET", &path, Token::Login, None).await;
+    assert_eq!(gone.problem(), (404, "device-not-bound".into()));
+    let issued = admin_lines(&data, &["device", "code", serial]);
+    let text = issued[0]["add_code"].as_str().expect("the text of a picture code");
+    assert!(text.starts_with(&format!("SL3:B:{serial}:")), "{text}");
+    let wish = json!({ "payload": text });
+    ben.send("POST", "/v1/bindings", Token::Login, Some(wish.clone())).await.ok();
+    let again = anna.send("POST", "/v1/bindings", Token::Login, Some(wish)).await;
+    assert_eq!(again.problem(), (403, "binding-refused".into()), "it works once");
+    let added = server.admin(&["device", "add", "--serial", "HUB-1", "--open", "--channels", "3"]);
+    let text = added["add_code"].as_str().expect("the text of a picture code");
+    assert!(text.starts_with("SL3:B:HUB-1:"), "{text}");
+    requirement!("B5", "B6", "B18");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_goes_on_from_a_backup_of_the_running_one() {
     if !network::inside("a_server_goes_on_from_a_backup_of_the_running_one") {
         return;

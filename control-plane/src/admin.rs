@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use sightline_grant::{Redacted, Revocation, Thumbprint};
 
+use crate::add_code::AddCode;
 use crate::base32;
 use crate::error::Inner;
 use crate::ids::{AccountId, Serial};
 use crate::limits::{MAX_CHANNELS, MAX_NAME_CHARS};
 use crate::random;
-use crate::storage::model::{Device, DeviceKind, DeviceState};
+use crate::storage::model::{CodeKind, Device, DeviceKind, DeviceState};
 use crate::storage::sqlite::{private, upkeep::join_backup};
 use crate::{ControlPlane, DATABASE_FILE};
 
@@ -43,6 +44,15 @@ pub struct OneTimeTexts {
     /// Open devices: password for publishing (RTSP user = serial, WHIP bearer token), which is
     /// also the device key that viewers prove.
     pub publish_password: Option<Redacted<String>>,
+}
+
+impl OneTimeTexts {
+    /// Text of the picture code that says serial and verification code; `None` for a bad serial.
+    pub fn add_code(&self, serial: &str) -> Option<Redacted<String>> {
+        let code = Redacted::new(base32::canonical(self.verification_code.expose()));
+        let serial = Serial::parse(serial)?;
+        Some(AddCode { kind: CodeKind::Bind, serial, code }.text())
+    }
 }
 
 /// An account as the operator sees it.

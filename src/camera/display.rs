@@ -2,13 +2,9 @@
 
 use std::io::{IsTerminal, Write};
 
-use qrcode::QrCode;
-use qrcode::render::unicode::Dense1x2;
 use sightline_client::secret::ShownSecret;
 
-/// Black on white, whatever the terminal's own colours are (ECMA-48, 8.3.117).
-const ON_WHITE: &str = "\x1b[30;107m";
-const PLAIN: &str = "\x1b[0m";
+use crate::picture;
 
 /// Shows an owner the secret, as text and, to people, as a picture code for the page.
 pub(super) fn show(serial: &str, shown: &ShownSecret, camera_key: &str) {
@@ -17,18 +13,11 @@ pub(super) fn show(serial: &str, shown: &ShownSecret, camera_key: &str) {
     let _ = writeln!(out, "[camera {serial}] device secret: {}", shown.text().expose());
     let _ = writeln!(out, "[camera {serial}] camera key: {camera_key}");
     if out.is_terminal()
-        && let Some(code) = picture(shown.picture(serial).expose())
+        && let Some(code) = picture::dense(shown.picture(serial).expose())
     {
         let _ = writeln!(out, "{code}");
     }
     let _ = out.flush();
-}
-
-/// A picture code in half blocks, with the quiet zone that readers need.
-fn picture(text: &str) -> Option<String> {
-    let code = QrCode::new(text).ok()?;
-    let picture = code.render::<Dense1x2>().build();
-    Some(picture.lines().map(|line| format!("{ON_WHITE}{line}{PLAIN}\n")).collect())
 }
 
 #[cfg(test)]
@@ -43,8 +32,8 @@ mod tests {
         let secret = DeviceSecret::generate().unwrap();
         let shown = ShownSecret { secret, check: Some(CameraCheck::of(&[1; 32])) };
         let text = shown.picture(&"S".repeat(64));
-        let code = picture(text.expose()).unwrap();
-        let colours = ON_WHITE.len() + PLAIN.len();
+        let code = picture::dense(text.expose()).unwrap();
+        let colours = picture::COLOURS;
         let widest = code.lines().map(|line| line.chars().count() - colours).max().unwrap();
         assert!(widest <= 80 && code.lines().count() <= 40, "{widest} x {}", code.lines().count());
     }

@@ -214,7 +214,7 @@ impl Keeper {
     }
 
     /// Asks again for as long as the answer is that this is too much at once: that is no refusal.
-    async fn patiently(
+    pub(crate) async fn patiently(
         &self,
         method: &str,
         path: &str,
