@@ -16,7 +16,7 @@ use crate::storage::model::{DeviceState, FactKind, Session};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Sharing {
     /// Accounts that it is shared with.
-    pub shares: u32,
+    pub shares: u64,
 }
 
 /// A value-added service that a device uses.
@@ -81,9 +81,10 @@ impl ControlPlane {
     /// When the database does not answer or a value does not open.
     pub async fn device_details(&self, session: &Session) -> Result<Vec<DeviceDetail>, Inner> {
         let facts = self.kept_facts(session, None).await?;
+        let shared = self.store().share_counts(&session.account, self.now()).await?;
         let mut details = Vec::new();
         for state in self.store().devices_of(&session.account).await? {
-            details.push(self.detail_of(state, &facts, None)?);
+            details.push(self.detail_of(state, &facts, &shared, None)?);
         }
         Ok(details)
     }
@@ -101,7 +102,9 @@ impl ControlPlane {
         let serial = state.device.serial.clone();
         let facts = self.kept_facts(session, Some(&serial)).await?;
         let until = self.transfer_until(&serial).await?;
-        Ok(self.detail_of(state, &facts, until)?)
+        let shared = self.store().share_counts(&session.account, self.now()).await;
+        let shared = shared.map_err(Inner::from)?;
+        Ok(self.detail_of(state, &facts, &shared, until)?)
     }
 
     /// Gives a device or its channels new names.
@@ -140,6 +143,7 @@ impl ControlPlane {
         &self,
         mut state: DeviceState,
         facts: &Facts,
+        shared: &[(Serial, u64)],
         transfer_until: Option<u64>,
     ) -> Result<DeviceDetail, Inner> {
         let serial: Serial = state.device.serial.clone();
@@ -151,6 +155,7 @@ impl ControlPlane {
             let name = facts.get::<String>(&serial, FactKind::ChannelName(channel))?;
             channels.push(ChannelName { channel, name: name.map(|(name, _)| name) });
         }
+        let shares = shared.iter().find(|(of, _)| *of == serial).map_or(0, |(_, guests)| *guests);
         Ok(DeviceDetail {
             hardware: facts.get(&serial, FactKind::Hardware)?,
             added_with: facts.get(&serial, FactKind::BindClient)?.map(|(client, _)| client),
@@ -158,7 +163,7 @@ impl ControlPlane {
             channels,
             transfer_until,
             value_added: Vec::new(),
-            sharing: Sharing::default(),
+            sharing: Sharing { shares },
             state,
         })
     }

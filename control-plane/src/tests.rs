@@ -8,6 +8,7 @@ mod gate;
 mod handover;
 mod ownership;
 pub(crate) mod rig;
+mod shares;
 mod sign_in;
 mod terminals;
 mod worker;

@@ -11,7 +11,9 @@ import { addDeviceView } from './views/add_device.js';
 import { deviceView } from './views/device.js';
 import { devicesView } from './views/devices.js';
 import { introduceView } from './views/introduce.js';
+import { invitationView, meetView } from './views/invitation.js';
 import { liveView } from './views/live.js';
+import { sharesView } from './views/shares.js';
 import { signInView } from './views/signin.js';
 import { viewersView } from './views/viewers.js';
 
@@ -87,6 +89,9 @@ function route(name, [serial, channel = '0']) {
   if (name === 'viewers' && serial) return viewersView(context, serial);
   if (name === 'device' && serial) return deviceView(context, serial);
   if (name === 'add') return addDeviceView(context);
+  if (name === 'shares' && serial) return sharesView(context, serial);
+  if (name === 'share') return invitationView(context, serial);
+  if (name === 'meet' && serial) return meetView(context, serial);
   if (name === 'introduce') return introduceView();
   if (name === 'account') return accountView(context);
   return devicesView(context);

@@ -2,6 +2,7 @@
 
 mod devices;
 mod mailbox;
+mod shares;
 mod terminals;
 mod types;
 
@@ -21,6 +22,7 @@ use url::{Host, Url};
 
 pub use self::devices::*;
 pub use self::mailbox::*;
+pub use self::shares::*;
 pub use self::terminals::*;
 pub use self::types::*;
 use crate::identity::{Identity, IdentityError};

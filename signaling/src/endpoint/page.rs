@@ -75,8 +75,8 @@ static FILES: &[File] = files! {
         "sealed/start_worker.js", "sealed/terminal.js", "picture_code.js", "sealed/viewer.js",
         "sealed/viewer_list.js", "sealed/viewers.js", "sealed/window.js", "sealed/worker.js",
         "scan.js", "secret.js", "session.js", "shown_secret.js", "stats.js", "store.js",
-        "views/add_device.js", "views/device.js", "views/account.js", "views/bind.js", "views/dialogs.js", "views/devices.js",
-        "views/introduce.js", "views/key_proof.js", "views/live.js", "views/sealing.js",
+        "views/account.js", "views/add_device.js", "views/device.js", "views/bind.js", "views/dialogs.js", "views/devices.js",
+        "views/introduce.js", "views/invitation.js", "views/key_proof.js", "views/live.js", "views/sealing.js", "views/share_terms.js", "views/shares.js",
         "views/signin.js", "views/viewers.js", "whep.js";
 };
 

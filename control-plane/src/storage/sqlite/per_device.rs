@@ -37,6 +37,8 @@ pub(super) const PER_DEVICE: &[(&str, Fate)] = &[
     ("otp_challenge", Erased),
     ("provisioning", Erased),
     ("sealing_order", Erased),
+    ("share", Erased),
+    ("share_attestation", Kept("append-only; who attested what, under pseudonyms")),
     ("step_up", Erased),
     ("viewer_list", Erased),
 ];
