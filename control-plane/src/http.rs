@@ -27,6 +27,7 @@ pub mod problem;
 pub mod proof;
 mod refusals;
 mod sessions;
+mod shares;
 mod step_ups;
 mod viewer_lists;
 
@@ -66,6 +67,7 @@ pub fn operations() -> Table<ControlPlane> {
         generations::operations,
         enc_modes::operations,
         introductions::operations,
+        shares::operations,
         step_ups::operations,
         messages::operations,
         device::operations,

@@ -1,6 +1,7 @@
 mod enc_mode;
 mod introduction;
 mod mailbox;
+mod shares;
 mod terminal;
 
 use std::net::SocketAddr;
