@@ -10,6 +10,7 @@ mod demo;
 mod files;
 mod http;
 mod load;
+mod openapi;
 mod pki;
 mod serve;
 mod telemetry;

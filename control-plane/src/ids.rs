@@ -3,11 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
         #[serde(transparent)]
         pub struct $name(pub String);
 
@@ -45,6 +46,10 @@ id! {
 id! {
     /// Challenge of a one-time code or of a device key; 32 hex digits.
     ChallengeId
+}
+id! {
+    /// Share of a device, from its invitation on; 32 hex digits.
+    ShareId
 }
 id! {
     /// Device serial.

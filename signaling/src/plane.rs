@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sightline_grant::{Action, Epochs, Redacted, Role, Thumbprint};
+use utoipa::ToSchema;
 
 /// Who asks: a login session with the terminal key that the request proved (DPoP).
 #[derive(Clone, Debug)]
@@ -47,6 +48,12 @@ pub enum GateRefusal {
     /// Neither bound nor shared. The same answer as for a device that does not exist.
     #[error("no such device on this account")]
     NotBound,
+    /// Shared with the account, but not at this hour.
+    #[error("the device is shared with you at other hours")]
+    ShareClosed,
+    /// Shared with the account, but not for this.
+    #[error("the device's owner has not shared this with you")]
+    ScopeRequired,
     /// No valid proof of the device key in this session.
     #[error("prove the device key first")]
     KeyProofRequired,
@@ -137,7 +144,7 @@ pub enum Patched {
 }
 
 /// One track of a RoQ session, as JSON for clients.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RoqTrackJson {
     /// Flow identifier of the track's RTP and RTCP.
     pub flow: u64,
@@ -162,7 +169,7 @@ pub struct RoqTrackJson {
 }
 
 /// What a device announces to publish by RoQ.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 pub struct RoqOffer {
     /// Its tracks.
     pub tracks: Vec<RoqTrackJson>,
@@ -172,7 +179,7 @@ pub struct RoqOffer {
 }
 
 /// What a RoQ peer needs to connect.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RoqSessionJson {
     /// Session name.
     pub session: String,
@@ -190,7 +197,7 @@ pub struct RoqSessionJson {
 }
 
 /// One track of a WebTransport session, as JSON for clients.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct WebTrackJson {
     /// Its number at the start of each stream.
     pub track: u8,

@@ -16,6 +16,7 @@ mod proof;
 mod row;
 mod sealing;
 mod session;
+mod share;
 pub mod upkeep;
 
 use std::path::Path;
