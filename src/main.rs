@@ -14,6 +14,7 @@ mod openapi;
 mod picture;
 mod pki;
 mod serve;
+mod share;
 mod telemetry;
 mod viewers;
 mod watch;

@@ -73,12 +73,12 @@ pub const ACCOUNT: Purpose = Purpose {
 pub const PURPOSES: &[Purpose] = &[
     ACCOUNT,
     MEDIA_VIEW,
+    DEVICE_SHARED,
     DEVICE_BIND,
     DEVICE_PROVISION,
     DEVICE_PROVISION_BLE,
     DEVICE_LOCATION,
     DEVICE_HARDWARE,
-    DEVICE_SHARED,
 ];
 
 /// Why a decision is not taken.

@@ -33,6 +33,7 @@ pub mod proof;
 mod provisionings;
 mod refusals;
 mod sessions;
+mod shares;
 mod step_ups;
 mod transfers;
 mod viewer_lists;
@@ -73,6 +74,7 @@ pub fn operations() -> Table<ControlPlane> {
         generations::operations,
         enc_modes::operations,
         introductions::operations,
+        shares::operations,
         step_ups::operations,
         messages::operations,
         device::operations,

@@ -19,6 +19,13 @@ pub struct Sharing {
     pub shares: u64,
 }
 
+impl Sharing {
+    fn of(counts: &[(Serial, u64)], serial: &Serial) -> Self {
+        let count = counts.iter().find(|(shared, _)| shared == serial);
+        Self { shares: count.map_or(0, |(_, shares)| *shares) }
+    }
+}
+
 /// A value-added service that a device uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ValueAdded {
@@ -81,10 +88,11 @@ impl ControlPlane {
     /// When the database does not answer or a value does not open.
     pub async fn device_details(&self, session: &Session) -> Result<Vec<DeviceDetail>, Inner> {
         let facts = self.kept_facts(session, None).await?;
-        let shared = self.store().share_counts(&session.account, self.now()).await?;
+        let shares = self.share_counts(session).await?;
         let mut details = Vec::new();
         for state in self.store().devices_of(&session.account).await? {
-            details.push(self.detail_of(state, &facts, &shared, None)?);
+            let sharing = Sharing::of(&shares, &state.device.serial);
+            details.push(DeviceDetail { sharing, ..self.detail_of(state, &facts, None)? });
         }
         Ok(details)
     }
@@ -102,9 +110,8 @@ impl ControlPlane {
         let serial = state.device.serial.clone();
         let facts = self.kept_facts(session, Some(&serial)).await?;
         let until = self.transfer_until(&serial).await?;
-        let shared = self.store().share_counts(&session.account, self.now()).await;
-        let shared = shared.map_err(Inner::from)?;
-        Ok(self.detail_of(state, &facts, &shared, until)?)
+        let sharing = Sharing::of(&self.share_counts(session).await?, &serial);
+        Ok(DeviceDetail { sharing, ..self.detail_of(state, &facts, until)? })
     }
 
     /// Gives a device or its channels new names.
@@ -143,7 +150,6 @@ impl ControlPlane {
         &self,
         mut state: DeviceState,
         facts: &Facts,
-        shared: &[(Serial, u64)],
         transfer_until: Option<u64>,
     ) -> Result<DeviceDetail, Inner> {
         let serial: Serial = state.device.serial.clone();
@@ -155,7 +161,6 @@ impl ControlPlane {
             let name = facts.get::<String>(&serial, FactKind::ChannelName(channel))?;
             channels.push(ChannelName { channel, name: name.map(|(name, _)| name) });
         }
-        let shares = shared.iter().find(|(of, _)| *of == serial).map_or(0, |(_, guests)| *guests);
         Ok(DeviceDetail {
             hardware: facts.get(&serial, FactKind::Hardware)?,
             added_with: facts.get(&serial, FactKind::BindClient)?.map(|(client, _)| client),
@@ -163,7 +168,7 @@ impl ControlPlane {
             channels,
             transfer_until,
             value_added: Vec::new(),
-            sharing: Sharing { shares },
+            sharing: Sharing::default(),
             state,
         })
     }

@@ -87,11 +87,11 @@ async function show() {
 function route(name, [serial, channel = '0']) {
   if (name === 'live' && serial) return liveView(context, serial, Number(channel) || 0);
   if (name === 'viewers' && serial) return viewersView(context, serial);
-  if (name === 'device' && serial) return deviceView(context, serial);
-  if (name === 'add') return addDeviceView(context);
   if (name === 'shares' && serial) return sharesView(context, serial);
   if (name === 'share') return invitationView(context, serial);
   if (name === 'meet' && serial) return meetView(context, serial);
+  if (name === 'device' && serial) return deviceView(context, serial);
+  if (name === 'add') return addDeviceView(context);
   if (name === 'introduce') return introduceView();
   if (name === 'account') return accountView(context);
   return devicesView(context);

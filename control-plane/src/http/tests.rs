@@ -2,6 +2,7 @@ mod devices;
 mod enc_mode;
 mod introduction;
 mod mailbox;
+mod shares;
 mod terminal;
 
 use std::net::SocketAddr;

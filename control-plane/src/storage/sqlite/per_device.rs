@@ -38,7 +38,7 @@ pub(super) const PER_DEVICE: &[(&str, Fate)] = &[
     ("provisioning", Erased),
     ("sealing_order", Erased),
     ("share", Erased),
-    ("share_attestation", Kept("append-only; who attested what, under pseudonyms")),
+    ("share_attestation", Kept("append-only record of who said what, under pseudonyms")),
     ("step_up", Erased),
     ("viewer_list", Erased),
 ];
