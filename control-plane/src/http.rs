@@ -17,6 +17,7 @@ mod device;
 mod devices;
 mod enc_modes;
 mod generations;
+mod idempotent;
 mod introductions;
 mod keys;
 mod me;
@@ -33,6 +34,7 @@ mod viewer_lists;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
+use axum::response::IntoResponse;
 use sightline_operation::Table;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -43,7 +45,9 @@ use crate::limits::BODY_BYTES;
 /// it with `into_make_service_with_connect_info` or put that extension in.
 pub fn router(control_plane: ControlPlane) -> Router {
     let no_store = HeaderValue::from_static("no-store");
-    let table = if cfg!(test) { operations().checked() } else { operations() };
+    let table = idempotent::layer(operations(), &control_plane)
+        .guarded(|refused| problem::Problem::from(refused).into_response());
+    let table = if cfg!(test) { table.checked() } else { table };
     table
         .router()
         .layer(DefaultBodyLimit::max(BODY_BYTES))
@@ -72,6 +76,8 @@ pub fn operations() -> Table<ControlPlane> {
     ] {
         operations(&mut table);
     }
+    idempotent::declare(&mut table);
+    table.guard();
     table
 }
 

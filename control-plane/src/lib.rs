@@ -14,6 +14,7 @@ pub mod device;
 pub mod error;
 pub mod gate;
 pub mod http;
+pub mod idempotency;
 pub mod ids;
 pub mod introduction;
 pub mod key;

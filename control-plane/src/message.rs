@@ -80,7 +80,20 @@ impl ControlPlane {
     /// # Errors
     /// When the database does not answer.
     pub async fn messages(&self, session: &Session) -> Result<Vec<Shown>, Inner> {
-        let messages = self.store().messages(&session.account, PAGE).await?;
+        self.messages_before(session, None, PAGE).await
+    }
+
+    /// Newest in-app messages of the account that are older than one of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn messages_before(
+        &self,
+        session: &Session,
+        before: Option<u64>,
+        most: u64,
+    ) -> Result<Vec<Shown>, Inner> {
+        let messages = self.store().messages(&session.account, before, most).await?;
         Ok(messages
             .into_iter()
             .map(|message| {

@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod contract;
+mod idempotency;
 pub mod model;
 pub mod sqlite;
 
@@ -14,6 +15,7 @@ use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
 use crate::sealed::generation::Wrap;
+pub use idempotency::IdempotencyStore;
 use model::*;
 
 /// Why the store does not answer.
@@ -288,7 +290,12 @@ pub trait OutboxStore {
     /// Writes the in-app message of an entry and closes the entry, both or neither, once.
     async fn outbox_deliver(&self, id: u64, now: u64) -> Stored<bool>;
     /// Newest messages of an account, at most `limit`.
-    async fn messages(&self, account: &AccountId, limit: u64) -> Stored<Vec<Message>>;
+    async fn messages(
+        &self,
+        account: &AccountId,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Stored<Vec<Message>>;
 }
 
 /// Upkeep.
@@ -316,6 +323,7 @@ pub trait Store:
     + GateStore
     + OutboxStore
     + UpkeepStore
+    + IdempotencyStore
     + Send
     + Sync
     + 'static

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sightline_operation::{Rule, Table};
 use utoipa::ToSchema;
 
-use super::page::Page;
+use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
@@ -73,7 +73,9 @@ impl From<DeviceState> for DeviceJson {
 pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
+    paging: Paging,
 ) -> Result<Json<Page<DeviceJson>>, Problem> {
     let devices = control_plane.my_devices(&session).await?;
-    Ok(Json(devices.into_iter().map(DeviceJson::from).collect()))
+    let shown = devices.into_iter().map(DeviceJson::from);
+    Ok(Json(Page::of(shown.map(|shown| (shown.serial.0.clone(), shown)), &paging)))
 }

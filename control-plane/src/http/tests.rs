@@ -1,6 +1,8 @@
 mod enc_mode;
 mod introduction;
 mod mailbox;
+mod matrix;
+mod repeats;
 mod terminal;
 
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! What every store must do, whatever engine it stands on. Each check gets an empty store.
 
+mod idempotency;
 mod mailbox;
 mod proofs;
 mod sealing;
@@ -30,6 +31,9 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(proofs::a_later_proof_has_a_higher_number(store)),
     |store| Box::pin(proofs::a_terminals_proof_ends_with_its_place_on_the_list(store)),
     |store| Box::pin(proofs::a_terminals_proof_ends_in_time(store)),
+    |store| Box::pin(idempotency::a_key_gives_the_first_answer_again_and_no_other(store)),
+    |store| Box::pin(idempotency::an_attempt_without_answer_gives_its_key_back(store)),
+    |store| Box::pin(idempotency::an_account_has_a_bounded_number_of_keys(store)),
     |store| Box::pin(sealing::orders_rise_and_each_is_kept_and_told(store)),
     |store| Box::pin(sealing::a_new_key_or_owner_starts_sealed(store)),
 ];
@@ -181,7 +185,9 @@ async fn a_message_is_delivered_once(store: &dyn Store) {
     assert_eq!(retried.attempts, 2);
     assert!(store.outbox_deliver(in_app.id, NOW).await.unwrap());
     assert!(!store.outbox_deliver(in_app.id, NOW).await.unwrap());
-    assert_eq!(store.messages(&account, 10).await.unwrap().len(), 1);
+    let messages = store.messages(&account, None, 10).await.unwrap();
+    assert_eq!(messages.len(), 1);
+    assert!(store.messages(&account, Some(messages[0].id), 10).await.unwrap().is_empty());
 }
 
 async fn a_key_challenge_is_taken_once_by_its_session(store: &dyn Store) {

@@ -1,5 +1,6 @@
 //! The rows and outcomes that the storage traits speak of.
 
+mod idempotency;
 mod introduction;
 mod mailbox;
 
@@ -7,6 +8,7 @@ use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
 
+pub use idempotency::{KeyBegun, KeyedRequest};
 pub use introduction::{Introduction, IntroductionPut, NewIntroduction, Party};
 pub use mailbox::{
     EncModeEvent, EndedProof, GenerationPage, GenerationPut, ListPut, ListedTerminal,

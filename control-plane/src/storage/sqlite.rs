@@ -5,6 +5,7 @@ mod account;
 mod consent;
 mod device;
 mod gate;
+mod idempotency;
 mod introduction;
 mod key;
 mod mailbox;

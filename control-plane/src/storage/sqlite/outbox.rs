@@ -66,12 +66,19 @@ impl OutboxStore for SqliteStore {
         Ok(true)
     }
 
-    async fn messages(&self, account: &AccountId, limit: u64) -> Stored<Vec<Message>> {
-        let rows = query("SELECT * FROM message WHERE account = ?1 ORDER BY id DESC LIMIT ?2")
-            .bind(account.as_str())
-            .bind(int(limit))
-            .fetch_all(&self.reader)
-            .await?;
+    async fn messages(
+        &self,
+        account: &AccountId,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Stored<Vec<Message>> {
+        let rows =
+            query("SELECT * FROM message WHERE account = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?2")
+                .bind(account.as_str())
+                .bind(int(limit))
+                .bind(before.map_or(i64::MAX, int))
+                .fetch_all(&self.reader)
+                .await?;
         rows.iter()
             .map(|row| {
                 Ok(Message {
