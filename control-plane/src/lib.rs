@@ -28,6 +28,7 @@ pub mod random;
 pub mod replay;
 pub mod sealed;
 pub mod session;
+pub mod share;
 pub mod sms;
 pub mod step_up;
 pub mod storage;

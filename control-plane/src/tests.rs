@@ -5,6 +5,7 @@ mod consent;
 mod gate;
 mod ownership;
 pub(crate) mod rig;
+mod shares;
 mod sign_in;
 mod terminals;
 mod worker;

@@ -4,6 +4,7 @@ mod idempotency;
 mod mailbox;
 mod proofs;
 mod sealing;
+mod shares;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,6 +35,14 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(idempotency::a_key_gives_the_first_answer_again_and_no_other(store)),
     |store| Box::pin(idempotency::an_attempt_without_answer_gives_its_key_back(store)),
     |store| Box::pin(idempotency::an_account_has_a_bounded_number_of_keys(store)),
+    |store| Box::pin(shares::an_invitation_is_used_once_within_its_time(store)),
+    |store| Box::pin(shares::a_device_and_a_guest_have_so_many_shares_and_no_more(store)),
+    |store| Box::pin(shares::taking_away_raises_the_number_and_giving_does_not(store)),
+    |store| Box::pin(shares::the_clock_ends_shares_and_their_hours_once(store)),
+    |store| {
+        Box::pin(shares::shares_go_with_the_binding_and_the_guests_things_with_the_share(store))
+    },
+    |store| Box::pin(shares::the_gate_and_leases_know_a_guest(store)),
     |store| Box::pin(sealing::orders_rise_and_each_is_kept_and_told(store)),
     |store| Box::pin(sealing::a_new_key_or_owner_starts_sealed(store)),
 ];

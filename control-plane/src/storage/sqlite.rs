@@ -17,6 +17,7 @@ mod proof;
 mod row;
 mod sealing;
 mod session;
+mod share;
 pub mod upkeep;
 
 use std::path::Path;

@@ -4,11 +4,18 @@
 use sightline_operation::{Operation, Rule};
 
 use super::*;
+use crate::consent::DEVICE_SHARED;
 use crate::http::operations;
+use crate::ids::ShareId;
 use crate::limits::ACCESS_TTL_SECS;
 use crate::sealed::generation::MIN_GENERATION;
 use crate::sealed::testing::{key_of, wrap_for};
-use crate::tests::rig::terminal;
+use crate::share::accept::AcceptRequest;
+use crate::share::attestation;
+use crate::share::invite::InviteRequest;
+use crate::share::scopes::{ShareScope, ShareScopes};
+use crate::storage::model::ShareTerms;
+use crate::tests::rig::{User, terminal};
 
 /// The device that everybody asks about, and one that does not exist.
 const DEVICE: &str = "CAM-1";
@@ -23,6 +30,10 @@ const CARL: &str = "+4915200000002";
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Actor {
     Owner,
+    /// The device is shared with them for this alone.
+    Guest(ShareScope),
+    /// The device was shared with them for everything.
+    ExGuest,
     /// Owned the device before.
     ExOwner,
     /// Has an account, and nothing to do with the device.
@@ -47,8 +58,15 @@ enum Actor {
     OtherCamera,
 }
 
-const ACTORS: [Actor; 12] = [
+const ACTORS: [Actor; 19] = [
     Actor::Owner,
+    Actor::Guest(ShareScope::View),
+    Actor::Guest(ShareScope::Playback),
+    Actor::Guest(ShareScope::Download),
+    Actor::Guest(ShareScope::Talk),
+    Actor::Guest(ShareScope::Ptz),
+    Actor::Guest(ShareScope::Events),
+    Actor::ExGuest,
     Actor::ExOwner,
     Actor::Stranger,
     Actor::WrongTerminal,
@@ -94,13 +112,17 @@ fn expected(rule: Rule, actor: Actor) -> Expected {
             _ => Expected::Refused("device-unknown"),
         },
         Rule::Login | Rule::BasicLogin => logged_in(actor).unwrap_or(Expected::Admitted),
+        Rule::Owner => logged_in(actor).unwrap_or(match actor {
+            Actor::Owner => Expected::Admitted,
+            _ => Expected::AsUnknown,
+        }),
         // A code for viewing is what they ask for; one to sign in with needs no login.
-        Rule::KeyOrLogin | Rule::Owner | Rule::OwnerOrGuest(_) => {
-            logged_in(actor).unwrap_or(match actor {
-                Actor::Owner => Expected::Admitted,
-                _ => Expected::AsUnknown,
-            })
-        }
+        Rule::KeyOrLogin => expected(Rule::OwnerOrGuest("view"), actor),
+        Rule::OwnerOrGuest(scope) => logged_in(actor).unwrap_or(match actor {
+            Actor::Owner => Expected::Admitted,
+            Actor::Guest(has) if json!(has) == scope => Expected::Admitted,
+            _ => Expected::AsUnknown,
+        }),
         Rule::Publisher | Rule::Grant | Rule::Operator => {
             panic!("{rule:?} is no rule of the control plane")
         }
@@ -111,10 +133,28 @@ fn expected(rule: Rule, actor: Actor) -> Expected {
 fn logged_in(actor: Actor) -> Option<Expected> {
     match actor {
         Actor::Owner | Actor::ExOwner | Actor::Stranger => None,
+        Actor::Guest(_) | Actor::ExGuest => None,
         Actor::WrongTerminal => Some(Expected::Refused("wrong-terminal")),
         Actor::NoProof => Some(Expected::Refused("proof-invalid")),
         _ => Some(Expected::Refused("login-required")),
     }
+}
+
+/// The owner invites, the guest accepts.
+async fn share(rig: &Rig, owner: &User, guest: &User, scopes: &[ShareScope]) -> ShareId {
+    let scopes = ShareScopes::of(scopes);
+    let request = InviteRequest {
+        serial: DEVICE.into(),
+        terms: ShareTerms { scopes, channels: None, schedule: None, ends_at: None },
+        label: "Carl".into(),
+        attested: Some(attestation::OWNER.version),
+    };
+    let accepted = AcceptRequest {
+        code: rig.cp.invite_guest(&owner.session, &request).await.unwrap().code,
+        consent: Some(DEVICE_SHARED.version),
+        attested: Some(attestation::GUEST.version),
+    };
+    rig.cp.accept_invitation(&guest.session, &accepted).await.unwrap().share.id
 }
 
 /// A camera that changed hands, another one, and whoever asks.
@@ -139,14 +179,22 @@ impl World {
         let epoch = rig.bind_sealed(&owner, DEVICE, &texts).await;
         rig.key_and_facts(&owner, ANNA, DEVICE, epoch, 102).await;
         let stranger = rig.sign_in(CARL, 3).await;
+        match actor {
+            Actor::Guest(scope) => drop(share(&rig, &owner, &stranger, &[scope]).await),
+            Actor::ExGuest => {
+                let shared = share(&rig, &owner, &stranger, &ShareScope::ALL).await;
+                assert!(rig.cp.revoke_share(&owner.session, DEVICE, &shared).await.unwrap());
+            }
+            _ => {}
+        }
         rig.clock.advance(3600);
 
-        let renewed = async |user: &crate::tests::rig::User, seed: u8| {
+        let renewed = async |user: &User, seed: u8| {
             rig.cp.refresh(&user.signed_in.tokens.refresh, terminal(seed)).await.unwrap()
         };
         let (key, user) = match actor {
             Actor::ExOwner => (2, &former),
-            Actor::Stranger => (3, &stranger),
+            Actor::Stranger | Actor::Guest(_) | Actor::ExGuest => (3, &stranger),
             Actor::Camera => (CAMERA, &owner),
             Actor::OtherCamera => (OTHER_CAMERA, &owner),
             Actor::WrongTerminal => (3, &owner),
@@ -154,7 +202,7 @@ impl World {
         };
         let of_user = match actor {
             Actor::ExOwner => 2,
-            Actor::Stranger => 3,
+            Actor::Stranger | Actor::Guest(_) | Actor::ExGuest => 3,
             _ => 1,
         };
         let tokens = renewed(user, of_user).await;
@@ -275,7 +323,7 @@ async fn judge(world: &World, operation: &Operation) -> Result<(), String> {
 
 /// A refresh token is worth something with its own key only, which is said as if it were unknown.
 fn renewed_by_another(world: &World, operation: &Operation) -> bool {
-    let own = matches!(world.actor, Actor::Owner | Actor::ExOwner | Actor::Stranger);
+    let own = logged_in(world.actor).is_none();
     operation.path == "/v1/sessions/refresh" && !own
 }
 
