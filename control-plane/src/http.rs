@@ -28,6 +28,7 @@ pub mod problem;
 pub mod proof;
 mod refusals;
 mod sessions;
+mod shares;
 mod step_ups;
 mod viewer_lists;
 
@@ -70,6 +71,7 @@ pub fn operations() -> Table<ControlPlane> {
         generations::operations,
         enc_modes::operations,
         introductions::operations,
+        shares::operations,
         step_ups::operations,
         messages::operations,
         device::operations,

@@ -1,5 +1,7 @@
 //! `GET /v1/devices`
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use base64::Engine;
@@ -11,12 +13,13 @@ use utoipa::ToSchema;
 use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::proof::LoggedIn;
+use super::shares::GuestsShareJson;
 use crate::ControlPlane;
 use crate::ids::Serial;
 use crate::storage::model::DeviceState;
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
-    let about = ("account", "Devices of the account");
+    let about = ("account", "Devices of the account, and those that are shared with it");
     table.get("/v1/devices", Rule::Login, about, list);
 }
 
@@ -36,7 +39,12 @@ pub(super) struct DeviceJson {
     serial: Serial,
     name: String,
     model: String,
+    /// `owner` or `guest`.
     role: &'static str,
+    /// Guests with whom its owner shares it; 0 for a guest.
+    guests: u64,
+    /// For a guest: what is shared.
+    share: Option<GuestsShareJson>,
     binding_epoch: u64,
     key_epoch: u64,
     channels: u16,
@@ -62,6 +70,8 @@ impl From<DeviceState> for DeviceJson {
             name: state.device.name,
             model: state.device.model,
             role: "owner",
+            guests: 0,
+            share: None,
             binding_epoch: state.epochs.binding,
             key_epoch: state.epochs.key,
             channels: state.device.channels,
@@ -69,13 +79,24 @@ impl From<DeviceState> for DeviceJson {
     }
 }
 
-/// Devices of the account.
+/// Devices of the account, then those that are shared with it.
 pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
     paging: Paging,
 ) -> Result<Json<Page<DeviceJson>>, Problem> {
     let devices = control_plane.my_devices(&session).await?;
-    let shown = devices.into_iter().map(DeviceJson::from);
-    Ok(Json(Page::of(shown.map(|shown| (shown.serial.0.clone(), shown)), &paging)))
+    let mut guests: BTreeMap<_, _> =
+        control_plane.share_counts(&session).await?.into_iter().collect();
+    let own = devices.into_iter().map(|state| {
+        let guests = guests.remove(&state.device.serial).unwrap_or(0);
+        DeviceJson { guests, ..DeviceJson::from(state) }
+    });
+    let shared = control_plane.shares_as_guest(&session).await?;
+    let as_guest = shared.into_iter().map(|shared| DeviceJson {
+        role: "guest",
+        ..DeviceJson { share: Some(shared.clone().into()), ..DeviceJson::from(shared.device) }
+    });
+    let shown = own.chain(as_guest).map(|shown| (shown.serial.0.clone(), shown));
+    Ok(Json(Page::of(shown, &paging)))
 }

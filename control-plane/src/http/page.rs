@@ -118,6 +118,13 @@ impl<T> Page<T> {
     }
 }
 
+/// A list that its own bound keeps shorter than a page.
+impl<T> FromIterator<T> for Page<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Self { items: items.into_iter().collect(), next: None }
+    }
+}
+
 // By hand: a derived schema has one name for the pages of all types.
 impl<T: ToSchema> PartialSchema for Page<T> {
     fn schema() -> RefOr<Schema> {

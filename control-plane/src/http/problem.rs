@@ -44,7 +44,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
 
-    fn limited(seconds: u64, detail: impl ToString) -> Self {
+    pub(super) fn limited(seconds: u64, detail: impl ToString) -> Self {
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail);
         Self { retry_after: Some(seconds), ..problem }
     }

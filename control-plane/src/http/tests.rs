@@ -3,6 +3,7 @@ mod introduction;
 mod mailbox;
 mod matrix;
 mod repeats;
+mod shares;
 mod terminal;
 
 use std::net::SocketAddr;
