@@ -6,14 +6,17 @@
 //!    `Json`, `Created`, `Accepted` (of a `ToSchema` answer) or `NoContent`, and [`problem::Problem`];
 //! 2. `table.post("/v1/things", Rule::Owner, ("purpose.id", "What it does"), handler).may::<Error>()`,
 //!    where `Error` lists its problems ([`sightline_operation::Refusals`], beside its `From`);
-//! 3. `cargo run -- openapi > signaling/web/openapi.json`, committed with it.
+//! 3. `cargo run -- openapi > openapi.new && mv openapi.new signaling/web/openapi.json`, committed too.
 //!
 //! Tests of this crate fail on an answer that its operation does not declare.
 
+mod bind_tokens;
 mod bindings;
 mod body;
 mod consents;
 mod device;
+mod device_details;
+mod device_facts;
 mod devices;
 mod enc_modes;
 mod generations;
@@ -24,12 +27,16 @@ mod me;
 mod messages;
 mod otp;
 pub mod page;
+mod picture;
+mod places;
 pub mod problem;
 pub mod proof;
+mod provisionings;
 mod refusals;
 mod sessions;
 mod shares;
 mod step_ups;
+mod transfers;
 mod viewer_lists;
 
 use axum::Router;
@@ -75,6 +82,11 @@ pub fn operations() -> Table<ControlPlane> {
         step_ups::operations,
         messages::operations,
         device::operations,
+        bind_tokens::operations,
+        transfers::operations,
+        device_details::operations,
+        places::operations,
+        provisionings::operations,
     ] {
         operations(&mut table);
     }

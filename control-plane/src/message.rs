@@ -80,7 +80,7 @@ impl ControlPlane {
     /// # Errors
     /// When the database does not answer.
     pub async fn messages(&self, session: &Session) -> Result<Vec<Shown>, Inner> {
-        self.messages_before(session, None, PAGE).await
+        Ok(shown(self.store().messages(&session.account, PAGE).await?))
     }
 
     /// Newest in-app messages of the account that are older than one of them.
@@ -93,14 +93,12 @@ impl ControlPlane {
         before: Option<u64>,
         most: u64,
     ) -> Result<Vec<Shown>, Inner> {
-        let messages = self.store().messages(&session.account, before, most).await?;
-        Ok(messages
-            .into_iter()
-            .map(|message| {
-                let (en, zh) = text(&message.kind);
-                Shown { message, en, zh }
-            })
-            .collect())
+        let account = &session.account;
+        let messages = match before {
+            None => self.store().messages(account, most).await?,
+            Some(before) => self.store().messages_before(account, before, most).await?,
+        };
+        Ok(shown(messages))
     }
 
     async fn send_sms(&self, entry: &OutboxEntry) -> Result<Result<(), NotSent>, Inner> {
@@ -119,6 +117,14 @@ impl ControlPlane {
     }
 }
 
+fn shown(messages: Vec<Message>) -> Vec<Shown> {
+    let with_text = |message: Message| {
+        let (en, zh) = text(&message.kind);
+        Shown { message, en, zh }
+    };
+    messages.into_iter().map(with_text).collect()
+}
+
 fn text(kind: &str) -> (&'static str, &'static str) {
     match kind {
         "login" => ("Your account was signed in on a terminal.", "您的账号已在一台终端上登录。"),
@@ -132,6 +138,15 @@ fn text(kind: &str) -> (&'static str, &'static str) {
             "A camera was unbound from your account. If it publishes with a password, change that \
              password.",
             "一台摄像机已从您的账号解绑。如其使用密码推流，请更换该密码。",
+        ),
+        "device_given" => (
+            "A camera was taken over by the account that you gave its transfer code to.",
+            "一台摄像机已由使用您转移码的账号接管。",
+        ),
+        "device_reset" => (
+            "A camera was reset on the spot and is no longer yours. If this was not you, somebody \
+             has had it in his hands.",
+            "一台摄像机已在现场被重置，不再归您所有。如非本人操作，说明有人接触过该设备。",
         ),
         "key_ready" => ("A camera has made its device key.", "一台摄像机已生成设备密钥。"),
         "key_rotated" => (

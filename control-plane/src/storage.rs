@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 mod contract;
+mod device_facts;
+mod handover;
 mod idempotency;
 pub mod model;
 mod share;
@@ -19,6 +21,9 @@ use crate::sealed::generation::Wrap;
 pub use idempotency::IdempotencyStore;
 use model::*;
 pub use share::ShareStore;
+
+pub use device_facts::DeviceFactStore;
+pub use handover::HandoverStore;
 
 /// Why the store does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -298,10 +303,12 @@ pub trait OutboxStore {
     /// Writes the in-app message of an entry and closes the entry, both or neither, once.
     async fn outbox_deliver(&self, id: u64, now: u64) -> Stored<bool>;
     /// Newest messages of an account, at most `limit`.
-    async fn messages(
+    async fn messages(&self, account: &AccountId, limit: u64) -> Stored<Vec<Message>>;
+    /// The same, of those with lower ids.
+    async fn messages_before(
         &self,
         account: &AccountId,
-        before: Option<u64>,
+        before: u64,
         limit: u64,
     ) -> Stored<Vec<Message>>;
 }
@@ -323,6 +330,8 @@ pub trait Store:
     + OtpStore
     + SessionStore
     + DeviceStore
+    + HandoverStore
+    + DeviceFactStore
     + KeyStore
     + MailboxStore
     + SealingStore

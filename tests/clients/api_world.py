@@ -126,6 +126,9 @@ class World:
             "device", "add", "--serial", "AGENT-1", f"--identity={self.agent.key.thumbprint()}", "--mode", "open"
         )
         self.owner_sms_at = time.time()
+        self.guest = self.person()
+        for serial in ("SEALED-1", "OPEN-1"):
+            self.must(self.accept(self.invite(serial)["code"], self.guest))
         self.kept, self.windows = {}, set()
 
     def admin(self, *words):
@@ -146,7 +149,7 @@ class World:
     def number(self):
         return f"+49{self.random.randrange(1510, 1799)}{self.random.randrange(10**7):07}"
 
-    def codes(self, number):
+    def sent(self, number):
         try:
             with open(self.sms_file, encoding="utf-8") as file:
                 blocks = file.read().split("DEVELOPMENT SMS to ")[1:]
@@ -157,13 +160,13 @@ class World:
 
     def code(self, terminal, wish, number):
         """Asks for a code; the answer, the challenge and the code."""
-        before = len(self.codes(number))
+        before = len(self.sent(number))
         sent = terminal.call("POST", "/v1/otp", wish)
         if sent.status_code == 429:
             raise NotYet
         end = time.time() + SMS_LIMIT
         while time.time() < end:
-            codes = self.codes(number)
+            codes = self.sent(number)
             if len(codes) > before:
                 return sent, sent.json()["challenge_id"], codes[-1]
             time.sleep(0.1)
@@ -347,6 +350,115 @@ class World:
         track |= {"channels": 0, "fmtp": "", "tier": "main"}
         return self.agent.call("POST", "/v1/roq-publish/0", {"tracks": [track], "sealed": False})
 
+    # Consents, facts of devices, handing over, sharing.
+
+    def consent(self, who, purpose):
+        items = self.must(self.nobody.send("GET", "/v1/purposes", None)).json()["items"]
+        version = next(item["version"] for item in items if item["id"] == purpose)
+        self.must(who.call("POST", "/v1/consents", {"purpose": purpose, "version": version, "decision": "granted"}))
+        return version
+
+    def agreed(self, purpose, method, path, body=None):
+        self.consent(self.owner, purpose)
+        return self.owner.call(method, path, body)
+
+    def bind_token(self):
+        return self.must(self.stranger.call("POST", "/v1/bind-tokens", {})).json()
+
+    def of_bind_token(self, method):
+        return self.stranger.call(method, f"/v1/bind-tokens/{self.bind_token()['id']}")
+
+    def present_token(self):
+        camera = Camera(self, self.serial("TOKEN"))
+        return camera.device.call("POST", "/v1/device/bind", {"token": self.bind_token()["token"]})
+
+    def tell_hardware(self):
+        self.consent(self.owner, "device.hardware")
+        hardware = {"type": "camera", "model": "M1", "firmware": "1.0", "mac": None}
+        hardware |= {"system_version": "Linux 6", "access_mode": "wifi", "settings": {}}
+        body = {"binding_epoch": self.camera.epoch, "hardware": hardware}
+        return self.camera.device.call("PUT", "/v1/device/hardware", body)
+
+    def place(self, method):
+        path = "/v1/devices/SEALED-1/location"
+        put = self.agreed("device.location", "PUT", path, {"city": "Munich"})
+        return put if method == "PUT" else self.owner.call(method, path)
+
+    def provision(self):
+        network = {"ssid": "Home", "rssi": -50, "access_mode": "wifi"}
+        body = {"serial": "SEALED-1", "network": network, "sealed": b64(bytes(64))}
+        return self.agreed("device.provision", "POST", "/v1/provisionings", body)
+
+    def take_provision(self):
+        self.must(self.provision())
+        return self.camera.device.call("POST", "/v1/device/provisioning")
+
+    def codes(self, method):
+        self.gate("SEALED-1", self.camera.auth)
+        issued = self.owner.call("POST", "/v1/devices/SEALED-1/codes")
+        return issued if method == "POST" else self.owner.call("DELETE", "/v1/devices/SEALED-1/codes")
+
+    def reset(self):
+        camera, bound = self.spare_camera()
+        body = {"binding_epoch": bound.json()["binding_epoch"]}
+        return camera.device.call("POST", "/v1/device/reset", body)
+
+    def invite(self, serial="SEALED-1"):
+        body = {"scopes": ["view"], "label": "Guest", "attestation": 1}
+        return self.must(self.owner.call("POST", f"/v1/devices/{serial}/shares", body)).json()
+
+    def accept(self, code, who):
+        consent = self.consent(who, "device.shared")
+        body = {"code": code, "consent": consent, "attestation": 1}
+        return who.call("POST", "/v1/shares/accept", body)
+
+    def shared(self, then):
+        """A fresh share between the owner and the stranger, which ends behind `then`."""
+        invited = self.invite()
+        accepted = self.accept(invited["code"], self.stranger)
+        answer = then(invited["id"]) if then else accepted
+        self.owner.call("DELETE", f"/v1/devices/SEALED-1/shares/{invited['id']}")
+        return answer
+
+    def later_recipes(self):
+        """Of adding, knowing, handing over and sharing devices."""
+        of_device, guests = "/v1/devices/SEALED-1/shares", self.stranger
+        return {
+            "POST /v1/bind-tokens": lambda: guests.call("POST", "/v1/bind-tokens", {}),
+            "GET /v1/bind-tokens/{id}": lambda: self.of_bind_token("GET"),
+            "DELETE /v1/bind-tokens/{id}": lambda: self.of_bind_token("DELETE"),
+            "POST /v1/device/bind": self.present_token,
+            "GET /v1/devices/{serial}": lambda: self.owner.call("GET", "/v1/devices/SEALED-1"),
+            "PATCH /v1/devices/{serial}": lambda: self.owner.call("PATCH", "/v1/devices/OPEN-1", {"name": "Gate"}),
+            "PUT /v1/device/hardware": self.tell_hardware,
+            "GET /v1/devices/{serial}/location": lambda: self.place("GET"),
+            "PUT /v1/devices/{serial}/location": lambda: self.place("PUT"),
+            "DELETE /v1/devices/{serial}/location": lambda: self.place("DELETE"),
+            "POST /v1/provisionings": self.provision,
+            "POST /v1/device/provisioning": self.take_provision,
+            "POST /v1/devices/{serial}/codes": lambda: self.codes("POST"),
+            "DELETE /v1/devices/{serial}/codes": lambda: self.codes("DELETE"),
+            "POST /v1/device/reset": self.reset,
+            "GET /v1/devices/{serial}/shares": lambda: self.owner.call("GET", of_device),
+            "POST /v1/devices/{serial}/shares": lambda: self.owner.call(
+                "POST", of_device, {"scopes": ["view"], "label": "Guest", "attestation": 1}
+            ),
+            "PATCH /v1/devices/{serial}/shares/{id}": lambda: self.shared(
+                lambda share: self.owner.call("PATCH", f"{of_device}/{share}", {"label": "Neighbour"})
+            ),
+            "DELETE /v1/devices/{serial}/shares/{id}": lambda: self.shared(
+                lambda share: self.owner.call("DELETE", f"{of_device}/{share}")
+            ),
+            "DELETE /v1/shares/{id}": lambda: self.shared(lambda share: guests.call("DELETE", f"/v1/shares/{share}")),
+            "POST /v1/shares/invitation": lambda: guests.call(
+                "POST", "/v1/shares/invitation", {"code": self.invite()["code"]}
+            ),
+            "POST /v1/shares/accept": lambda: self.shared(None),
+            "POST /v1/shares/{id}/introduction": lambda: self.shared(
+                lambda share: guests.call("POST", f"/v1/shares/{share}/introduction", {"commitment": b64(bytes(32))})
+            ),
+        }
+
     def recipes(self):
         """By method and path of the description."""
         owner, camera, nobody = self.owner, self.camera, self.nobody
@@ -408,7 +520,7 @@ class World:
             recipes[f"OPTIONS /v1/{kind}-sessions/{{id}}"] = plain("OPTIONS", f"/v1/{kind}-sessions/{'0' * 32}")
             recipes[f"PATCH /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.trickle(kind)
             recipes[f"DELETE /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.end_session(kind)
-        return recipes
+        return recipes | self.later_recipes()
 
     def plain_get(self, path, rule):
         """Any GET without parameters, for operations without a recipe."""

@@ -16,7 +16,8 @@ use super::proof::LoggedIn;
 use super::shares::GuestsShareJson;
 use crate::ControlPlane;
 use crate::ids::Serial;
-use crate::storage::model::DeviceState;
+use crate::inventory::AccessMode;
+use crate::names::{DeviceDetail, Sharing, ValueAdded};
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Devices of the account, and those that are shared with it");
@@ -48,10 +49,17 @@ pub(super) struct DeviceJson {
     binding_epoch: u64,
     key_epoch: u64,
     channels: u16,
+    /// How it reaches the network, as it told.
+    network_access_mode: Option<AccessMode>,
+    /// Value-added services that it uses.
+    value_added: Vec<ValueAdded>,
+    sharing: Sharing,
 }
 
-impl From<DeviceState> for DeviceJson {
-    fn from(state: DeviceState) -> Self {
+impl From<DeviceDetail> for DeviceJson {
+    fn from(detail: DeviceDetail) -> Self {
+        let network_access_mode = detail.access_mode();
+        let DeviceDetail { state, value_added, sharing, .. } = detail;
         let mode_label = if state.sealed() {
             "sealed: only you and whom you let in can see its video"
         } else if state.can_seal() {
@@ -75,6 +83,9 @@ impl From<DeviceState> for DeviceJson {
             binding_epoch: state.epochs.binding,
             key_epoch: state.epochs.key,
             channels: state.device.channels,
+            network_access_mode,
+            value_added,
+            sharing,
         }
     }
 }
@@ -85,17 +96,18 @@ pub(super) async fn list(
     LoggedIn(session): LoggedIn,
     paging: Paging,
 ) -> Result<Json<Page<DeviceJson>>, Problem> {
-    let devices = control_plane.my_devices(&session).await?;
     let mut guests: BTreeMap<_, _> =
         control_plane.share_counts(&session).await?.into_iter().collect();
-    let own = devices.into_iter().map(|state| {
-        let guests = guests.remove(&state.device.serial).unwrap_or(0);
-        DeviceJson { guests, ..DeviceJson::from(state) }
+    let own = control_plane.device_details(&session).await?.into_iter().map(|mut detail| {
+        let guests = guests.remove(&detail.state.device.serial).unwrap_or(0);
+        detail.sharing.shares = u32::try_from(guests).unwrap_or(u32::MAX);
+        DeviceJson { guests, ..DeviceJson::from(detail) }
     });
     let shared = control_plane.shares_as_guest(&session).await?;
     let as_guest = shared.into_iter().map(|shared| DeviceJson {
         role: "guest",
-        ..DeviceJson { share: Some(shared.clone().into()), ..DeviceJson::from(shared.device) }
+        share: Some(shared.clone().into()),
+        ..DeviceJson::from(DeviceDetail::bare(shared.device))
     });
     let shown = own.chain(as_guest).map(|shown| (shown.serial.0.clone(), shown));
     Ok(Json(Page::of(shown, &paging)))

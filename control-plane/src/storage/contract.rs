@@ -1,5 +1,7 @@
 //! What every store must do, whatever engine it stands on. Each check gets an empty store.
 
+mod device_facts;
+mod handover;
 mod idempotency;
 mod mailbox;
 mod proofs;
@@ -23,6 +25,14 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(a_device_has_one_owner_at_a_time(store)),
     |store| Box::pin(a_message_is_delivered_once(store)),
     |store| Box::pin(a_key_challenge_is_taken_once_by_its_session(store)),
+    |store| Box::pin(handover::a_token_binds_one_device_once(store)),
+    |store| Box::pin(handover::a_token_for_one_device_is_no_other_devices(store)),
+    |store| Box::pin(handover::codes_end_with_time_use_binding_and_a_newer_one(store)),
+    |store| Box::pin(handover::a_transfer_moves_the_device_wholly(store)),
+    |store| Box::pin(handover::a_reset_ends_the_binding_that_it_names(store)),
+    |store| Box::pin(device_facts::facts_are_the_present_owners(store)),
+    |store| Box::pin(device_facts::a_withdrawn_consent_takes_what_stood_on_it(store)),
+    |store| Box::pin(device_facts::what_is_sealed_to_a_device_goes_out_once(store)),
     |store| Box::pin(mailbox::a_list_is_replaced_by_a_newer_one_only(store)),
     |store| Box::pin(mailbox::a_new_key_ends_the_list_that_the_old_one_signed(store)),
     |store| Box::pin(mailbox::generations_rise_and_come_in_either_order(store)),
@@ -194,9 +204,9 @@ async fn a_message_is_delivered_once(store: &dyn Store) {
     assert_eq!(retried.attempts, 2);
     assert!(store.outbox_deliver(in_app.id, NOW).await.unwrap());
     assert!(!store.outbox_deliver(in_app.id, NOW).await.unwrap());
-    let messages = store.messages(&account, None, 10).await.unwrap();
+    let messages = store.messages(&account, 10).await.unwrap();
     assert_eq!(messages.len(), 1);
-    assert!(store.messages(&account, Some(messages[0].id), 10).await.unwrap().is_empty());
+    assert!(store.messages_before(&account, messages[0].id, 10).await.unwrap().is_empty());
 }
 
 async fn a_key_challenge_is_taken_once_by_its_session(store: &dyn Store) {

@@ -4,7 +4,9 @@
 mod account;
 mod consent;
 mod device;
+mod device_facts;
 mod gate;
+mod handover;
 mod idempotency;
 mod introduction;
 mod key;
@@ -12,6 +14,7 @@ mod mailbox;
 pub mod migrate;
 mod otp;
 mod outbox;
+mod per_device;
 pub(crate) mod private;
 mod proof;
 mod row;

@@ -121,6 +121,8 @@ fn expected(rule: Rule, actor: Actor) -> Expected {
         Rule::OwnerOrGuest(scope) => logged_in(actor).unwrap_or(match actor {
             Actor::Owner => Expected::Admitted,
             Actor::Guest(has) if json!(has) == scope => Expected::Admitted,
+            // Guests know that the device exists; what they lack is said.
+            Actor::Guest(_) => Expected::Refused("scope-required"),
             _ => Expected::AsUnknown,
         }),
         Rule::Publisher | Rule::Grant | Rule::Operator => {
@@ -138,6 +140,35 @@ fn logged_in(actor: Actor) -> Option<Expected> {
         Actor::NoProof => Some(Expected::Refused("proof-invalid")),
         _ => Some(Expected::Refused("login-required")),
     }
+}
+
+/// Bodies for adding, knowing, handing over and sharing devices.
+fn other_body(method: &str, path: &str, epoch: u64) -> Option<Option<Value>> {
+    let body = match (method, path) {
+        (_, "/v1/devices/{serial}/codes" | "/v1/device/provisioning") => return Some(None),
+        ("post", "/v1/bind-tokens") => json!({}),
+        ("post", "/v1/device/bind") => json!({"token": "x"}),
+        ("patch", "/v1/devices/{serial}") => json!({"name": "Gate"}),
+        ("put", "/v1/device/hardware") => json!({"binding_epoch": epoch + 9, "hardware": {
+            "type": "camera", "model": "M1", "firmware": "1.0", "mac": null,
+            "system_version": "Linux 6", "access_mode": "wifi", "settings": {},
+        }}),
+        ("put", "/v1/devices/{serial}/location") => json!({"city": "Munich"}),
+        ("post", "/v1/provisionings") => {
+            json!({"serial": "CAM-2", "network": {"ssid": "Home", "access_mode": "wifi"}})
+        }
+        ("post", "/v1/transfers") => json!({"payload": "x"}),
+        ("post", "/v1/device/reset") => json!({"binding_epoch": epoch + 9}),
+        ("post", "/v1/devices/{serial}/shares") => {
+            json!({"scopes": ["view"], "label": "Ben", "attestation": 1})
+        }
+        ("patch", "/v1/devices/{serial}/shares/{id}") => json!({"label": "Ben"}),
+        ("post", "/v1/shares/invitation") => json!({"code": "x"}),
+        ("post", "/v1/shares/accept") => json!({"code": "x", "consent": 1, "attestation": 1}),
+        ("post", "/v1/shares/{id}/introduction") => json!({"commitment": B64.encode([1; 32])}),
+        _ => return None,
+    };
+    Some(Some(body))
 }
 
 /// The owner invites, the guest accepts.
@@ -264,7 +295,10 @@ impl World {
                 Some(json!({"binding_epoch": epoch + 9, "verifier": b64(&[1; 32])}))
             }
             ("put", "/v1/device/generations") => Some(json!({"blob": b64(&[1; 90])})),
-            (method, path) => panic!("{method} {path} is new: say how it is asked for"),
+            (_, path) => match other_body(operation.method, path, epoch) {
+                Some(body) => body,
+                None => panic!("{} {path} is new: say how it is asked for", operation.method),
+            },
         };
         let path = operation
             .path

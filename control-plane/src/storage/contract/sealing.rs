@@ -23,7 +23,7 @@ async fn messages(store: &dyn Store) -> Vec<String> {
     while let Some(entry) = store.outbox_claim(NOW).await.unwrap() {
         store.outbox_deliver(entry.id, NOW).await.unwrap();
     }
-    let messages = store.messages(&owner(), None, 99).await.unwrap().into_iter();
+    let messages = store.messages(&owner(), 99).await.unwrap().into_iter();
     messages.map(|message| message.kind).filter(|kind| kind.starts_with("sealing")).collect()
 }
 

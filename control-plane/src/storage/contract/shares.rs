@@ -69,7 +69,7 @@ async fn kinds(store: &dyn Store, account: &AccountId) -> Vec<String> {
         store.outbox_deliver(entry.id, LATER).await.unwrap();
         store.outbox_done(entry.id, LATER).await.unwrap();
     }
-    let all = store.messages(account, None, 100).await.unwrap();
+    let all = store.messages(account, 100).await.unwrap();
     all.into_iter().map(|message| message.kind).collect()
 }
 

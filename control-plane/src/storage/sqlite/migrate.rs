@@ -14,6 +14,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0005_guests.sql"),
     include_str!("../../../migrations/0006_idempotency.sql"),
     include_str!("../../../migrations/0009_shares.sql"),
+    include_str!("../../../migrations/0010_devices.sql"),
 ];
 
 /// Why a database is not opened.

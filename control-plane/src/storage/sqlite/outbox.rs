@@ -66,17 +66,21 @@ impl OutboxStore for SqliteStore {
         Ok(true)
     }
 
-    async fn messages(
+    async fn messages(&self, account: &AccountId, limit: u64) -> Stored<Vec<Message>> {
+        self.messages_before(account, i64::MAX as u64, limit).await
+    }
+
+    async fn messages_before(
         &self,
         account: &AccountId,
-        before: Option<u64>,
+        before: u64,
         limit: u64,
     ) -> Stored<Vec<Message>> {
         let rows =
             query("SELECT * FROM message WHERE account = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?2")
                 .bind(account.as_str())
                 .bind(int(limit))
-                .bind(before.map_or(i64::MAX, int))
+                .bind(int(before))
                 .fetch_all(&self.reader)
                 .await?;
         rows.iter()
