@@ -1,7 +1,5 @@
 //! `GET /v1/devices`
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::State;
 use base64::Engine;
@@ -18,6 +16,7 @@ use crate::ControlPlane;
 use crate::ids::Serial;
 use crate::inventory::AccessMode;
 use crate::names::{DeviceDetail, Sharing, ValueAdded};
+use crate::storage::model::DeviceState;
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Devices of the account, and those that are shared with it");
@@ -42,8 +41,6 @@ pub(super) struct DeviceJson {
     model: String,
     /// `owner` or `guest`.
     role: &'static str,
-    /// Guests with whom its owner shares it; 0 for a guest.
-    guests: u64,
     /// For a guest: what is shared.
     share: Option<GuestsShareJson>,
     binding_epoch: u64,
@@ -60,6 +57,13 @@ impl From<DeviceDetail> for DeviceJson {
     fn from(detail: DeviceDetail) -> Self {
         let network_access_mode = detail.access_mode();
         let DeviceDetail { state, value_added, sharing, .. } = detail;
+        Self { network_access_mode, value_added, sharing, ..Self::from(state) }
+    }
+}
+
+impl From<DeviceState> for DeviceJson {
+    /// What a guest may know, too.
+    fn from(state: DeviceState) -> Self {
         let mode_label = if state.sealed() {
             "sealed: only you and whom you let in can see its video"
         } else if state.can_seal() {
@@ -78,14 +82,13 @@ impl From<DeviceDetail> for DeviceJson {
             name: state.device.name,
             model: state.device.model,
             role: "owner",
-            guests: 0,
             share: None,
             binding_epoch: state.epochs.binding,
             key_epoch: state.epochs.key,
             channels: state.device.channels,
-            network_access_mode,
-            value_added,
-            sharing,
+            network_access_mode: None,
+            value_added: Vec::new(),
+            sharing: Sharing::default(),
         }
     }
 }
@@ -96,18 +99,11 @@ pub(super) async fn list(
     LoggedIn(session): LoggedIn,
     paging: Paging,
 ) -> Result<Json<Page<DeviceJson>>, Problem> {
-    let mut guests: BTreeMap<_, _> =
-        control_plane.share_counts(&session).await?.into_iter().collect();
-    let own = control_plane.device_details(&session).await?.into_iter().map(|mut detail| {
-        let guests = guests.remove(&detail.state.device.serial).unwrap_or(0);
-        detail.sharing.shares = u32::try_from(guests).unwrap_or(u32::MAX);
-        DeviceJson { guests, ..DeviceJson::from(detail) }
-    });
+    let own = control_plane.device_details(&session).await?.into_iter().map(DeviceJson::from);
     let shared = control_plane.shares_as_guest(&session).await?;
     let as_guest = shared.into_iter().map(|shared| DeviceJson {
         role: "guest",
-        share: Some(shared.clone().into()),
-        ..DeviceJson::from(DeviceDetail::bare(shared.device))
+        ..DeviceJson { share: Some(shared.clone().into()), ..DeviceJson::from(shared.device) }
     });
     let shown = own.chain(as_guest).map(|shown| (shown.serial.0.clone(), shown));
     Ok(Json(Page::of(shown, &paging)))
