@@ -146,7 +146,8 @@ fn body(operation: &Operation) -> (&'static str, &'static str) {
             "/v1/rtsp-handles/{serial}/{channel}"
             | "/v1/roq-sessions/{serial}/{channel}"
             | "/v1/webtransport-sessions/{serial}/{channel}"
-            | "/v1/websocket-sessions/{serial}/{channel}",
+            | "/v1/websocket-sessions/{serial}/{channel}"
+            | "/v1/lan-grants/{serial}/{channel}",
         ) => ("", ""),
         (method, path) => panic!("{method} {path} is new: say how it is asked for"),
     }
