@@ -6,7 +6,7 @@
 //!    `Json`, `Created`, `Accepted` (of a `ToSchema` answer) or `NoContent`, and [`problem::Problem`];
 //! 2. `table.post("/v1/things", Rule::Owner, ("purpose.id", "What it does"), handler).may::<Error>()`,
 //!    where `Error` lists its problems ([`sightline_operation::Refusals`], beside its `From`);
-//! 3. `cargo run -- openapi > signaling/web/openapi.json`, committed with it.
+//! 3. `cargo run -- openapi > openapi.new && mv openapi.new signaling/web/openapi.json`, committed too.
 //!
 //! Tests of this crate fail on an answer that its operation does not declare.
 
@@ -20,6 +20,7 @@ mod device_facts;
 mod devices;
 mod enc_modes;
 mod generations;
+mod idempotent;
 mod introductions;
 mod keys;
 mod me;
@@ -41,6 +42,7 @@ mod viewer_lists;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
+use axum::response::IntoResponse;
 use sightline_operation::Table;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -51,7 +53,9 @@ use crate::limits::BODY_BYTES;
 /// it with `into_make_service_with_connect_info` or put that extension in.
 pub fn router(control_plane: ControlPlane) -> Router {
     let no_store = HeaderValue::from_static("no-store");
-    let table = if cfg!(test) { operations().checked() } else { operations() };
+    let table = idempotent::layer(operations(), &control_plane)
+        .guarded(|refused| problem::Problem::from(refused).into_response());
+    let table = if cfg!(test) { table.checked() } else { table };
     table
         .router()
         .layer(DefaultBodyLimit::max(BODY_BYTES))
@@ -86,6 +90,8 @@ pub fn operations() -> Table<ControlPlane> {
     ] {
         operations(&mut table);
     }
+    idempotent::declare(&mut table);
+    table.guard();
     table
 }
 

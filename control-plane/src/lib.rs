@@ -18,6 +18,7 @@ pub mod device_facts;
 pub mod error;
 pub mod gate;
 pub mod http;
+pub mod idempotency;
 pub mod ids;
 pub mod introduction;
 pub mod inventory;

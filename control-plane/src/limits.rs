@@ -54,6 +54,18 @@ pub const MEDIA_CONTEXT_SECS: u64 = 7 * DAY;
 pub const MAX_NAME_CHARS: usize = 64;
 /// Most channels of a device.
 pub const MAX_CHANNELS: u16 = 64;
+/// Life of an Idempotency-Key, seconds.
+pub const IDEMPOTENCY_SECS: u64 = DAY;
+/// Time after which a request with a key that has not been answered counts as lost, seconds.
+pub const IDEMPOTENCY_RUNNING_SECS: u64 = MINUTE;
+/// Idempotency-Keys of one account at a time.
+pub const IDEMPOTENCY_KEYS: u64 = 1000;
+/// Longest Idempotency-Key, characters.
+pub const IDEMPOTENCY_KEY_CHARS: usize = 64;
+/// Largest answer that is kept for a key, bytes.
+pub const IDEMPOTENCY_ANSWER_BYTES: usize = 16 * 1024;
+/// Longest cursor of a list, characters.
+pub const CURSOR_CHARS: usize = 256;
 /// Messages and log entries in one answer.
 pub const PAGE: u64 = 100;
 /// Attempts to send one message.

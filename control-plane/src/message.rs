@@ -80,14 +80,25 @@ impl ControlPlane {
     /// # Errors
     /// When the database does not answer.
     pub async fn messages(&self, session: &Session) -> Result<Vec<Shown>, Inner> {
-        let messages = self.store().messages(&session.account, PAGE).await?;
-        Ok(messages
-            .into_iter()
-            .map(|message| {
-                let (en, zh) = text(&message.kind);
-                Shown { message, en, zh }
-            })
-            .collect())
+        Ok(shown(self.store().messages(&session.account, PAGE).await?))
+    }
+
+    /// Newest in-app messages of the account that are older than one of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn messages_before(
+        &self,
+        session: &Session,
+        before: Option<u64>,
+        most: u64,
+    ) -> Result<Vec<Shown>, Inner> {
+        let account = &session.account;
+        let messages = match before {
+            None => self.store().messages(account, most).await?,
+            Some(before) => self.store().messages_before(account, before, most).await?,
+        };
+        Ok(shown(messages))
     }
 
     async fn send_sms(&self, entry: &OutboxEntry) -> Result<Result<(), NotSent>, Inner> {
@@ -104,6 +115,14 @@ impl ControlPlane {
         let text = sms::text::one_time_code(challenge.purpose, &code, &challenge.serial, host);
         Ok(self.0.sms.send(&phone, &text).await)
     }
+}
+
+fn shown(messages: Vec<Message>) -> Vec<Shown> {
+    let with_text = |message: Message| {
+        let (en, zh) = text(&message.kind);
+        Shown { message, en, zh }
+    };
+    messages.into_iter().map(with_text).collect()
 }
 
 fn text(kind: &str) -> (&'static str, &'static str) {

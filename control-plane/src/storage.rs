@@ -6,6 +6,7 @@
 mod contract;
 mod device_facts;
 mod handover;
+mod idempotency;
 pub mod model;
 mod share;
 pub mod sqlite;
@@ -17,6 +18,7 @@ use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
 use crate::sealed::generation::Wrap;
+pub use idempotency::IdempotencyStore;
 use model::*;
 pub use share::ShareStore;
 
@@ -302,6 +304,13 @@ pub trait OutboxStore {
     async fn outbox_deliver(&self, id: u64, now: u64) -> Stored<bool>;
     /// Newest messages of an account, at most `limit`.
     async fn messages(&self, account: &AccountId, limit: u64) -> Stored<Vec<Message>>;
+    /// The same, of those with lower ids.
+    async fn messages_before(
+        &self,
+        account: &AccountId,
+        before: u64,
+        limit: u64,
+    ) -> Stored<Vec<Message>>;
 }
 
 /// Upkeep.
@@ -332,6 +341,7 @@ pub trait Store:
     + GateStore
     + OutboxStore
     + UpkeepStore
+    + IdempotencyStore
     + Send
     + Sync
     + 'static

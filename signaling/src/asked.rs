@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use serde::de::DeserializeOwned;
 use sightline_grant::Redacted;
-use sightline_operation::{Draft, Part};
+use sightline_operation::{Draft, Part, strict_json};
 
 use crate::plane::ClientAddress;
 use crate::problem::Problem;
@@ -74,7 +74,7 @@ impl Asked {
     pub(crate) async fn json<T: DeserializeOwned>(&self, body: Body) -> Result<T, Problem> {
         self.require_type("application/json")?;
         let bytes = read(body, MAX_JSON_LEN).await?;
-        serde_json::from_slice(&bytes).map_err(|error| {
+        strict_json::from_slice(&bytes).map_err(|error| {
             // The error names places and expected kinds; `value` texts of the client are left out.
             let place = format!("line {} column {}", error.line(), error.column());
             Problem::MalformedRequest(format!("the JSON body is not what is expected at {place}"))

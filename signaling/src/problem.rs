@@ -102,6 +102,8 @@ pub enum Problem {
     Unavailable,
     /// A defect of ours.
     Internal,
+    /// What the table of operations refuses for all of them.
+    Declared(Refused),
 }
 
 /// The fixed part of a problem.
@@ -159,6 +161,7 @@ impl Problem {
             Self::Timeout => ("timeout", S::SERVICE_UNAVAILABLE, "The request took too long", "请求超时"),
             Self::Full => ("relay-full", S::SERVICE_UNAVAILABLE, "The relay is full", "转发服务已满"),
             Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE, "The service cannot answer now", "服务暂时不可用"),
+            Self::Declared(refused) => (refused.name, StatusCode::from_u16(refused.status).unwrap_or(S::BAD_REQUEST), "The operation does not take this", "该操作不接受此请求"),
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "Something went wrong here", "服务器内部错误"),
         };
         Kind { name, status, title, title_zh }
@@ -210,6 +213,7 @@ impl Problem {
     fn detail(&self) -> String {
         match self {
             Self::ProofInvalid(why) => why.to_string(),
+            Self::Declared(refused) => refused.means.to_owned(),
             Self::BadOffer(why)
             | Self::UnsupportedCodec(why)
             | Self::UnsupportedPeer(why)

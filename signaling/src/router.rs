@@ -31,7 +31,8 @@ impl Signaling {
     /// and rate checks, `no-store`, problems for unknown paths. The others keep their own time
     /// limits and must not have a fallback.
     pub fn router_with(self: &Arc<Self>, others: Router) -> Router {
-        let table = if cfg!(test) { operations().checked() } else { operations() };
+        let table = operations().guarded(|refused| Problem::Declared(refused).into_response());
+        let table = if cfg!(test) { table.checked() } else { table };
         let own = table
             .router()
             .with_state(Arc::clone(self))
@@ -66,6 +67,7 @@ pub fn operations() -> Table<Arc<Signaling>> {
     ] {
         operations(&mut table);
     }
+    table.guard();
     table
 }
 

@@ -2,6 +2,7 @@
 
 mod fakes;
 mod gate;
+mod matrix;
 mod media;
 mod page;
 mod sockets;

@@ -7,6 +7,8 @@ import * as session from './session.js';
 
 /** Longest wait for an answer, milliseconds. */
 const TIMEOUT_MS = 15_000;
+/** Most pages of a list that are asked for. */
+const MAX_PAGES = 100;
 // How far the server's clock is ahead of ours, seconds.
 let clockOffset = 0;
 
@@ -67,8 +69,18 @@ function correctClock(response) {
   return true;
 }
 
-/** A request as the signed-in account; returns parsed JSON, or null without content. */
+/** A request as the signed-in account; returns parsed JSON, or null without content. Lists come whole. */
 export async function call(method, path, body) {
+  const answer = await asked(method, path, body);
+  for (let pages = 1; method === 'GET' && answer?.next && pages < MAX_PAGES; pages++) {
+    const page = await asked(method, `${path}?cursor=${answer.next}`);
+    answer.items.push(...page.items);
+    answer.next = page.next;
+  }
+  return answer;
+}
+
+async function asked(method, path, body) {
   const token = await session.accessToken(send);
   try {
     return await parsed(await send(method, path, { token, body }));

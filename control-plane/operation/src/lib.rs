@@ -13,13 +13,17 @@ mod schemas;
 mod table;
 
 pub mod openapi;
+pub mod strict_json;
 
 pub use answer::{Accepted, Answer, Created, NoContent, Success};
 pub use part::{Credential, Described, Draft, Part};
 pub use refused::{Refusals, Refused, RefusedAs, refused};
 pub use rule::Rule;
 pub use schemas::Schemas;
-pub use table::{Declared, NO_PURPOSE, Operation, Parameter, Table, Taken};
+pub use table::{
+    Declared, IDEMPOTENCY_KEY, NO_PURPOSE, Operation, Parameter, QUERY_UNKNOWN, Saying, Table,
+    Taken,
+};
 
 #[cfg(test)]
 mod tests;

@@ -26,3 +26,8 @@ pub trait Refusals {
 /// Rides on an answer as an extension and names the problem that it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RefusedAs(pub &'static str);
+
+impl RefusedAs {
+    /// A problem that is answered once more as it was kept.
+    pub const KEPT: Self = Self("kept");
+}

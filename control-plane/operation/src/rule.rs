@@ -16,7 +16,8 @@ pub enum Rule {
     BasicLogin,
     /// A login of the account that owns the device of the path or body.
     Owner,
-    /// The owner, or a guest with whom the device is shared with this scope (`view`, `talk`...).
+    /// The owner, or a guest with whom the device is shared with this scope (`view`, `talk`... or
+    /// `any`).
     OwnerOrGuest(&'static str),
     /// A device, by its identity key.
     Device,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Extension, Request};
 use axum::handler::Handler;
+use axum::http::header;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -13,12 +14,28 @@ use utoipa::ToSchema;
 
 use crate::answer::Success;
 use crate::part::{Credential, Described};
-use crate::refused::{Refusals, Refused, RefusedAs};
+use crate::refused::{Refusals, Refused, RefusedAs, refused};
 use crate::rule::Rule;
 use crate::schemas::Schemas;
 
 /// The purpose of an operation that processes no personal data.
 pub const NO_PURPOSE: &str = "none";
+
+/// Names a request, so that its repetition is not a second one.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// A query that the operation does not know.
+pub const QUERY_UNKNOWN: Refused = refused(
+    400,
+    "query-unknown",
+    "The query has a member twice, or one that the operation does not take",
+);
+/// A key on an operation that takes none.
+const KEY_UNSUPPORTED: Refused = refused(
+    400,
+    "idempotency-key-unsupported",
+    "The operation takes no Idempotency-Key; what it answers is not kept",
+);
 
 /// What extractors may know of the operation that they serve: rides on each request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +93,8 @@ pub struct Operation {
     pub refusals: Vec<Refused>,
     /// Whether the description lists it.
     pub listed: bool,
+    /// Whether it takes an Idempotency-Key.
+    pub keyed: bool,
 }
 
 struct Entry<S> {
@@ -115,8 +134,8 @@ impl<S: Clone + Send + Sync + 'static> Saying<'_, S> {
 
     /// It answers so, too.
     pub fn answers(self, status: u16, kind: Option<&'static str>) -> Self {
-        let text = serde_json::json!({ "type": "string" });
-        let content = kind.map(|kind| (kind, text));
+        let shape = if kind == Some("application/json") { "object" } else { "string" };
+        let content = kind.map(|kind| (kind, serde_json::json!({ "type": shape })));
         self.0.operation.successes.push(Success { status, content });
         self
     }
@@ -195,6 +214,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
             successes: Vec::new(),
             refusals: Vec::new(),
             listed: false,
+            keyed: false,
         };
         let route = on(MethodFilter::GET, handler);
         self.entries.push(Entry { operation, schemas: Schemas::default(), route });
@@ -222,6 +242,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
             successes: draft.successes,
             refusals: draft.refusals,
             listed: true,
+            keyed: false,
         };
         self.entries.push(Entry { operation, schemas: draft.schemas, route });
         Saying(self.entries.last_mut().expect("an entry was just added"))
@@ -240,6 +261,49 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
             all.join(&entry.schemas);
         }
         all
+    }
+
+    /// Changes what is said of the operations.
+    pub fn amend(&mut self, change: impl Fn(&mut Operation)) {
+        self.entries.iter_mut().for_each(|entry| change(&mut entry.operation));
+    }
+
+    /// Says of every operation that it refuses a query or an Idempotency-Key that it does not take.
+    pub fn guard(&mut self) {
+        self.amend(|operation| {
+            if operation.guarded() {
+                operation.refusals.push(QUERY_UNKNOWN);
+            }
+            if operation.guarded() && operation.changes() && !operation.keyed {
+                operation.refusals.push(KEY_UNSUPPORTED);
+            }
+        });
+    }
+
+    /// Does so, in the words of the part that it belongs to.
+    #[must_use]
+    pub fn guarded(self, refuse: fn(Refused) -> Response) -> Self {
+        self.layered(|operation, route| {
+            if !operation.guarded() {
+                return route;
+            }
+            let known: Arc<[String]> =
+                operation.query().map(|parameter| parameter.name.clone()).collect();
+            let keyless = operation.changes() && !operation.keyed;
+            let guard = move |request: Request, next: Next| {
+                let known = Arc::clone(&known);
+                async move {
+                    if !knows(&known, request.uri().query().unwrap_or_default()) {
+                        return refuse(QUERY_UNKNOWN);
+                    }
+                    if keyless && request.headers().contains_key(IDEMPOTENCY_KEY) {
+                        return refuse(KEY_UNSUPPORTED);
+                    }
+                    next.run(request).await
+                }
+            };
+            route.route_layer(from_fn(guard))
+        })
     }
 
     /// Makes every answer that is not described a panic. For tests.
@@ -283,6 +347,35 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
 }
 
 impl Operation {
+    /// Whether it may change something.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        matches!(self.method, "post" | "put" | "patch" | "delete")
+    }
+
+    /// It takes an Idempotency-Key of at most so many characters.
+    pub fn takes_key(&mut self, most: usize) {
+        self.keyed = true;
+        self.parameters.push(Parameter {
+            name: "Idempotency-Key".to_owned(),
+            place: "header",
+            schema: serde_json::json!({
+                "type": "string", "minLength": 1, "maxLength": most, "pattern": "^[!#-\\[\\]-~]+$",
+            }),
+            required: false,
+        });
+    }
+
+    /// What may stand in the query.
+    pub fn query(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|parameter| parameter.place == "query")
+    }
+
+    /// Preflights and discovery are asked by foreign players, with whatever they have.
+    fn guarded(&self) -> bool {
+        self.listed && (self.changes() || self.method == "get")
+    }
+
     /// Whether the extractors ask for what the rule wants. Handlers that read the request by
     /// themselves are not seen through.
     #[must_use]
@@ -305,10 +398,26 @@ impl Operation {
         }
         let problem = response.extensions().get::<RefusedAs>();
         let problem = problem.unwrap_or_else(|| panic!("{what} without a problem"));
+        let waits = response.headers().contains_key(header::RETRY_AFTER);
+        assert!(waits || !matches!(status, 429 | 503), "{what} without Retry-After");
+        if *problem == RefusedAs::KEPT {
+            return;
+        }
         let same = |known: &&Refused| known.status == status && known.name == problem.0;
         let known = self.refusals.iter().find(same).is_some();
         assert!(known, "{what} {}, which it does not declare", problem.0);
     }
+}
+
+/// Whether a query has only known members, each once.
+fn knows(known: &[String], query: &str) -> bool {
+    let mut seen = Vec::new();
+    query.split('&').filter(|part| !part.is_empty()).all(|part| {
+        let name = part.split('=').next().unwrap_or(part);
+        let fits = known.iter().any(|known| known == name) && !seen.contains(&name);
+        seen.push(name);
+        fits
+    })
 }
 
 /// The parameters in braces.

@@ -2,28 +2,33 @@
 
 use std::time::Duration;
 
-use axum::extract::rejection::JsonRejection;
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::de::DeserializeOwned;
-use sightline_operation::{Draft, Part, Refused, refused};
+use sightline_operation::{Draft, Part, Refused, refused, strict_json};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
 
 /// Time in which a body must have arrived.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a body is refused, whatever it was to hold.
-pub(super) const REFUSALS: &[Refused] = &[
-    refused(400, "bad-request", "The body does not have the members that the operation takes"),
-    refused(408, "body-timeout", "The body did not arrive in time"),
-    refused(413, "body-too-large", "The body is larger than the operation takes"),
-    refused(415, "unsupported-media-type", "Send application/json"),
-];
+pub(super) const REFUSALS: &[Refused] = &[MALFORMED, TOO_SLOW, TOO_LARGE, OTHER_TYPE];
+/// How one is refused before it is looked into.
+pub(super) const READING_REFUSALS: &[Refused] = &[TOO_SLOW, TOO_LARGE];
+
+/// The parser's own words may repeat what was sent, codes included.
+const MALFORMED: Refused =
+    refused(400, "bad-request", "the body does not have the members that this request takes");
+const TOO_SLOW: Refused = refused(408, "body-timeout", "the body did not arrive in time");
+const TOO_LARGE: Refused =
+    refused(413, "body-too-large", "the body is larger than this request takes, or was cut off");
+const OTHER_TYPE: Refused = refused(415, "unsupported-media-type", "send application/json");
 
 /// A JSON body.
 pub(super) struct Body<T>(pub(super) T);
@@ -39,33 +44,27 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let reading = axum::Json::<T>::from_request(request, state);
-        let body = timeout(BODY_TIMEOUT, reading).await.map_err(|_| {
-            Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "body-timeout",
-                "the body did not arrive in time",
-            )
-        })?;
-        body.map(|body| Self(body.0)).map_err(|rejection| match rejection {
-            JsonRejection::MissingJsonContentType(_) => Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "send application/json",
-            ),
-            JsonRejection::BytesRejection(_) => Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body-too-large",
-                "the body is larger than this request takes, or was cut off",
-            ),
-            // The parser's own words may repeat what was sent, codes included.
-            _ => Problem::new(
-                StatusCode::BAD_REQUEST,
-                "bad-request",
-                "the body does not have the members that this request takes",
-            ),
-        })
+        if !is_json(request.headers()) {
+            return Err(OTHER_TYPE.into());
+        }
+        let reading = timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
+        let body = reading.map_err(|_| too_slow())?.map_err(|_| too_large())?;
+        strict_json::from_slice(&body).map(Self).map_err(|_| MALFORMED.into())
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+pub(super) fn too_slow() -> Problem {
+    TOO_SLOW.into()
+}
+
+pub(super) fn too_large() -> Problem {
+    TOO_LARGE.into()
 }
 
 /// Bytes in base64url.

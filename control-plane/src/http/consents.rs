@@ -7,7 +7,7 @@ use sightline_operation::{Created, NO_PURPOSE, NoContent, Rule, Table};
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::page::{Page, Text};
+use super::page::{Page, Paging, Text};
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
@@ -76,32 +76,41 @@ pub(super) struct Consented {
 }
 
 /// The catalogue; public.
-pub(super) async fn purposes() -> Json<Page<PurposeJson>> {
-    let shown = PURPOSES.iter().map(|purpose| PurposeJson {
-        id: purpose.id,
-        version: purpose.version,
-        optional: purpose.optional,
-        fields: purpose.fields,
-        retention: purpose.retention,
-        text: Text { en: purpose.en, zh: purpose.zh },
+pub(super) async fn purposes(paging: Paging) -> Json<Page<PurposeJson>> {
+    let shown = PURPOSES.iter().map(|purpose| {
+        let shown = PurposeJson {
+            id: purpose.id,
+            version: purpose.version,
+            optional: purpose.optional,
+            fields: purpose.fields,
+            retention: purpose.retention,
+            text: Text { en: purpose.en, zh: purpose.zh },
+        };
+        (purpose.id.to_owned(), shown)
     });
-    Json(shown.collect())
+    Json(Page::of(shown, &paging))
 }
 
 /// What the account decided.
 pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
+    paging: Paging,
 ) -> Result<Json<Page<ConsentJson>>, Problem> {
     let states = control_plane.consents(&session).await?;
-    let shown = states.into_iter().map(|state| ConsentJson {
-        purpose: state.purpose,
-        version: state.version,
-        decision: if state.granted { Decided::Granted } else { Decided::Withdrawn },
-        seq: state.seq,
-        at: state.at,
+    let shown = states.into_iter().map(|state| {
+        (
+            state.purpose.clone(),
+            ConsentJson {
+                purpose: state.purpose,
+                version: state.version,
+                decision: if state.granted { Decided::Granted } else { Decided::Withdrawn },
+                seq: state.seq,
+                at: state.at,
+            },
+        )
     });
-    Ok(Json(shown.collect()))
+    Ok(Json(Page::of(shown, &paging)))
 }
 
 /// Consents to a purpose.

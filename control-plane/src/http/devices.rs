@@ -8,7 +8,7 @@ use serde::Serialize;
 use sightline_operation::{Rule, Table};
 use utoipa::ToSchema;
 
-use super::page::Page;
+use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use super::shares::GuestsShareJson;
@@ -97,6 +97,7 @@ impl From<DeviceState> for DeviceJson {
 pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
+    paging: Paging,
 ) -> Result<Json<Page<DeviceJson>>, Problem> {
     let own = control_plane.device_details(&session).await?.into_iter().map(DeviceJson::from);
     let shared = control_plane.shares_as_guest(&session).await?;
@@ -104,5 +105,6 @@ pub(super) async fn list(
         role: "guest",
         ..DeviceJson { share: Some(shared.clone().into()), ..DeviceJson::from(shared.device) }
     });
-    Ok(Json(own.chain(as_guest).collect()))
+    let shown = own.chain(as_guest).map(|shown| (shown.serial.0.clone(), shown));
+    Ok(Json(Page::of(shown, &paging)))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sightline_operation::{NoContent, Rule, Table, refused};
 use utoipa::ToSchema;
 
-use super::page::Page;
+use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
@@ -57,17 +57,23 @@ pub(super) async fn show(
 pub(super) async fn terminals(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
+    paging: Paging,
 ) -> Result<Json<Page<TerminalJson>>, Problem> {
     let terminals = control_plane.my_terminals(&session).await?;
-    let shown = terminals.into_iter().map(|terminal| TerminalJson {
-        id: terminal.id,
-        name: terminal.name,
-        client_type: terminal.client_type,
-        first_seen: terminal.first_seen,
-        last_seen: terminal.last_seen,
-        current: terminal.current,
+    let shown = terminals.into_iter().map(|terminal| {
+        // Newest first; ids make the order whole.
+        let key = format!("{:020} {}", u64::MAX - terminal.last_seen, terminal.id);
+        let shown = TerminalJson {
+            id: terminal.id,
+            name: terminal.name,
+            client_type: terminal.client_type,
+            first_seen: terminal.first_seen,
+            last_seen: terminal.last_seen,
+            current: terminal.current,
+        };
+        (key, shown)
     });
-    Ok(Json(shown.collect()))
+    Ok(Json(Page::of(shown, &paging)))
 }
 
 /// Signs another terminal out.

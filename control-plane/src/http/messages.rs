@@ -6,7 +6,7 @@ use serde::Serialize;
 use sightline_operation::{Rule, Table};
 use utoipa::ToSchema;
 
-use super::page::{Page, Text};
+use super::page::{Page, Paging, Text};
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
@@ -30,14 +30,22 @@ pub(super) struct MessageJson {
 pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
+    paging: Paging,
 ) -> Result<Json<Page<MessageJson>>, Problem> {
-    let messages = control_plane.messages(&session).await?;
-    let shown = messages.into_iter().map(|shown| MessageJson {
-        id: shown.message.id,
-        kind: shown.message.kind,
-        about: shown.message.reference,
-        at: shown.message.at,
-        text: Text { en: shown.en, zh: shown.zh },
+    let before = paging.after_number()?;
+    // One more than asked for tells whether there is a next page.
+    let most = paging.limit() as u64 + 1;
+    let messages = control_plane.messages_before(&session, before, most).await?;
+    let shown = messages.into_iter().map(|shown| {
+        let key = shown.message.id.to_string();
+        let shown = MessageJson {
+            id: shown.message.id,
+            kind: shown.message.kind,
+            about: shown.message.reference,
+            at: shown.message.at,
+            text: Text { en: shown.en, zh: shown.zh },
+        };
+        (key, shown)
     });
-    Ok(Json(shown.collect()))
+    Ok(Json(Page::cut(shown.collect(), &paging)))
 }

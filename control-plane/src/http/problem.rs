@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use sightline_operation::RefusedAs;
+use sightline_operation::{Refused, RefusedAs};
 
 use crate::binding::BindError;
 use crate::consent::ConsentError;
@@ -56,6 +56,13 @@ struct Document {
     title: String,
     status: u16,
     detail: String,
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let status = StatusCode::from_u16(refused.status).expect("a refusal has a status of HTTP");
+        Self::new(status, refused.name, refused.means)
+    }
 }
 
 impl IntoResponse for Problem {

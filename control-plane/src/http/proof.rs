@@ -131,6 +131,10 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // A layer that had to know the caller first has used the proof up.
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return Ok(caller.clone());
+        }
         let control_plane = ControlPlane::from_ref(state);
         let token = single(&parts.headers, &header::AUTHORIZATION)
             .and_then(|value| value.strip_prefix("DPoP "))

@@ -9,7 +9,7 @@ use sightline_operation::{Created, Rule, Table};
 use utoipa::ToSchema;
 
 use super::body::{Body, bytes};
-use super::page::Page;
+use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::proof::{LoggedIn, Proven};
 use crate::ControlPlane;
@@ -89,9 +89,14 @@ pub(super) async fn report(
 pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
+    paging: Paging,
 ) -> Result<Json<Page<ProvisioningJson>>, Problem> {
-    let kept = control_plane.provisionings(&session).await?;
-    Ok(Json(kept.into_iter().map(ProvisioningJson::from).collect()))
+    let kept = control_plane.provisionings(&session).await?.into_iter().map(|one| {
+        // Newest first; ids make the order whole.
+        let key = format!("{:020} {}", u64::MAX - one.expires_at, one.id);
+        (key, ProvisioningJson::from(one))
+    });
+    Ok(Json(Page::of(kept, &paging)))
 }
 
 /// What was sealed to the device.

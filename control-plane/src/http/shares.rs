@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::body::{Body, bytes};
 use super::introductions::{IntroductionOpened, NewIntroduction};
-use super::page::{Page, Text};
+use super::page::{Page, Paging, Text};
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
@@ -273,9 +273,14 @@ pub(super) async fn revoke(
 pub(super) async fn mine(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
+    paging: Paging,
 ) -> Result<Json<Page<GuestsShareJson>>, Problem> {
-    let shares = control_plane.shares_as_guest(&session).await?;
-    Ok(Json(shares.into_iter().map(GuestsShareJson::from).collect()))
+    let shares = control_plane.shares_as_guest(&session).await?.into_iter().map(|shared| {
+        // Oldest first; ids make the order whole.
+        let key = format!("{:020} {}", shared.share.accepted_at.unwrap_or(0), shared.share.id);
+        (key, GuestsShareJson::from(shared))
+    });
+    Ok(Json(Page::of(shares, &paging)))
 }
 
 /// Gives a share up.

@@ -2,6 +2,8 @@ mod devices;
 mod enc_mode;
 mod introduction;
 mod mailbox;
+mod matrix;
+mod repeats;
 mod shares;
 mod terminal;
 
@@ -118,6 +120,12 @@ fn every_operation_asks_for_what_its_rule_says() {
         let what = format!("{} {}", operation.method, operation.path);
         assert!(operation.rule_fits_handler(), "{what}: {:?}", operation.rule);
         assert!(!operation.successes.is_empty(), "{what} never succeeds");
+        let is_list = operation.successes.iter().any(|success| {
+            let schema = success.content.as_ref().map(|(_, schema)| schema.to_string());
+            schema.is_some_and(|schema| schema.ends_with("Page\"}"))
+        });
+        let pages = operation.query().any(|parameter| parameter.name == "cursor");
+        assert_eq!(is_list, pages, "{what}: a list takes a cursor, and nothing else does");
         let known = |purpose: &Purpose| purpose.id == operation.purpose;
         let none = operation.purpose == sightline_operation::NO_PURPOSE;
         assert!(none || PURPOSES.iter().any(known), "{what}: no purpose {}", operation.purpose);

@@ -2,6 +2,7 @@
 
 mod device_facts;
 mod handover;
+mod idempotency;
 mod mailbox;
 mod proofs;
 mod sealing;
@@ -41,6 +42,9 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(proofs::a_later_proof_has_a_higher_number(store)),
     |store| Box::pin(proofs::a_terminals_proof_ends_with_its_place_on_the_list(store)),
     |store| Box::pin(proofs::a_terminals_proof_ends_in_time(store)),
+    |store| Box::pin(idempotency::a_key_gives_the_first_answer_again_and_no_other(store)),
+    |store| Box::pin(idempotency::an_attempt_without_answer_gives_its_key_back(store)),
+    |store| Box::pin(idempotency::an_account_has_a_bounded_number_of_keys(store)),
     |store| Box::pin(shares::an_invitation_is_used_once_within_its_time(store)),
     |store| Box::pin(shares::a_device_and_a_guest_have_so_many_shares_and_no_more(store)),
     |store| Box::pin(shares::taking_away_raises_the_number_and_giving_does_not(store)),
@@ -200,7 +204,9 @@ async fn a_message_is_delivered_once(store: &dyn Store) {
     assert_eq!(retried.attempts, 2);
     assert!(store.outbox_deliver(in_app.id, NOW).await.unwrap());
     assert!(!store.outbox_deliver(in_app.id, NOW).await.unwrap());
-    assert_eq!(store.messages(&account, 10).await.unwrap().len(), 1);
+    let messages = store.messages(&account, 10).await.unwrap();
+    assert_eq!(messages.len(), 1);
+    assert!(store.messages_before(&account, messages[0].id, 10).await.unwrap().is_empty());
 }
 
 async fn a_key_challenge_is_taken_once_by_its_session(store: &dyn Store) {

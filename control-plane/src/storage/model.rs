@@ -2,6 +2,7 @@
 
 mod device_facts;
 mod handover;
+mod idempotency;
 mod introduction;
 mod mailbox;
 mod share;
@@ -12,6 +13,7 @@ use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId}
 
 pub use device_facts::{Fact, FactKind, NewFact, NewProvisioning};
 pub use handover::{BindTokenState, CodeKind, CodeUse, CodeUsed, NewBindToken, NewDeviceCode};
+pub use idempotency::{KeyBegun, KeyedRequest};
 pub use introduction::{Introduction, IntroductionPut, NewIntroduction, Party};
 pub use mailbox::{
     EncModeEvent, EndedProof, GenerationPage, GenerationPut, ListPut, ListedTerminal,

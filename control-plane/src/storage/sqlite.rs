@@ -7,6 +7,7 @@ mod device;
 mod device_facts;
 mod gate;
 mod handover;
+mod idempotency;
 mod introduction;
 mod key;
 mod mailbox;

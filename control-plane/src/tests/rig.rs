@@ -33,7 +33,7 @@ pub(crate) const ANNA: &str = "+4915112345678";
 pub(crate) const BEN: &str = "+4915200000001";
 
 #[derive(Default)]
-pub(crate) struct CapturedSms(Mutex<Vec<(String, String)>>);
+pub(crate) struct CapturedSms(pub(crate) Mutex<Vec<(String, String)>>);
 
 #[async_trait]
 impl SmsSender for CapturedSms {

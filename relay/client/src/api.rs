@@ -32,6 +32,8 @@ use crate::wire::{RoqSession, RoqTrack};
 
 /// Longest answer taken, bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
+/// Most pages of a list that are asked for.
+const MAX_PAGES: usize = 100;
 /// Longest time for a call; a device's long poll takes up to 25 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(40);
 /// Silence of a device's connection after which the peer is asked for a sign of life.
@@ -111,6 +113,7 @@ impl From<reqwest::Error> for ApiError {
 }
 
 /// How a request is authorised.
+#[derive(Clone, Copy)]
 enum Auth<'a> {
     /// By the key alone.
     Key,
@@ -235,8 +238,7 @@ impl Api {
 
     /// Terminals that the account is signed in on.
     pub async fn terminals(&self, access: &Redacted<String>) -> Result<Vec<Terminal>, ApiError> {
-        let page: Items<Terminal> = self.get("/v1/me/terminals", Auth::Access(access)).await?;
-        Ok(page.items)
+        self.list("/v1/me/terminals", Auth::Access(access)).await
     }
 
     /// Signs another terminal of the account out.
@@ -275,8 +277,7 @@ impl Api {
 
     /// Purposes with their texts.
     pub async fn purposes(&self) -> Result<Vec<Purpose>, ApiError> {
-        let page: Items<Purpose> = self.get("/v1/purposes", Auth::Key).await?;
-        Ok(page.items)
+        self.list("/v1/purposes", Auth::Key).await
     }
 
     /// Binds a device by its printed verification code.
@@ -297,8 +298,7 @@ impl Api {
 
     /// Devices of the account.
     pub async fn devices(&self, access: &Redacted<String>) -> Result<Vec<Device>, ApiError> {
-        let page: Items<Device> = self.get("/v1/devices", Auth::Access(access)).await?;
-        Ok(page.items)
+        self.list("/v1/devices", Auth::Access(access)).await
     }
 
     /// Asks for a challenge to be signed with the device key.
@@ -457,6 +457,24 @@ impl Api {
         decode(&self.send(Method::PUT, path, Auth::Key, Some(&body)).await?)
     }
 
+    /// Every page of a list.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        auth: Auth<'_>,
+    ) -> Result<Vec<T>, ApiError> {
+        let mut all = Vec::new();
+        let mut query = String::new();
+        for _ in 0..MAX_PAGES {
+            let answer = self.send(Method::GET, &format!("{path}{query}"), auth, NOTHING).await?;
+            let page: Items<T> = decode(&answer)?;
+            all.extend(page.items);
+            let Some(next) = page.next else { return Ok(all) };
+            query = format!("?cursor={next}");
+        }
+        Err(ApiError::Answer)
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str, auth: Auth<'_>) -> Result<T, ApiError> {
         decode(&self.send(Method::GET, path, auth, NOTHING).await?)
     }
@@ -498,7 +516,7 @@ impl Api {
             Auth::Access(token) => ("DPoP", Some(token.expose().as_str())),
             Auth::Grant(grant) => ("Bearer", Some(grant.expose().as_str())),
         };
-        let proof = self.identity.proof(method.as_str(), path, token, &self.origin)?;
+        let proof = self.identity.proof(method.as_str(), bare(path), token, &self.origin)?;
         let mut request =
             self.http.request(method, format!("{}{path}", self.origin)).header("dpop", proof);
         if let Some(token) = token {
@@ -530,6 +548,11 @@ impl Api {
 }
 
 const NOTHING: Option<&()> = None;
+
+/// A path without its query, as proofs name it (RFC 9449, 4.2).
+fn bare(path: &str) -> &str {
+    path.split('?').next().unwrap_or(path)
+}
 
 /// Retry-After in its form of whole seconds.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

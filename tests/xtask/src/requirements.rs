@@ -1,10 +1,59 @@
-//! Which requirements the last test runs proved, against the committed list.
+//! Which requirements the last run of tests proved, against the committed list.
+//!
+//! An id counts when a test that passed printed it. The output of test programs (`--show-output`)
+//! has a line `test NAME ... ok` for each test, and what the test printed under `---- NAME stdout ----`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A test prints this before `ID by NAME`.
 const MARK: &str = "requirement proved: ";
+/// Ending of the logs.
+const LOG: &str = "log";
+/// Says beside the logs which state of the sources they are of.
+const STATE: &str = "sources.txt";
+
+/// Begins a run: what an earlier one proved counts no more. A run of all suites is a new one, and so
+/// is one of other sources; else only the logs of the named suites go.
+pub(crate) fn begin(names: &[String]) -> Result<(), String> {
+    let state = sources();
+    let kept = fs::read_to_string(crate::logs().join(STATE)).unwrap_or_default();
+    let anew = names.is_empty() || state.is_none() || state.as_deref() != Some(kept.as_str());
+    let entries = fs::read_dir(crate::logs()).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_log = path.extension().is_some_and(|ending| ending == LOG);
+        if is_log && (anew || is_of(name, names)) {
+            fs::remove_file(&path)
+                .map_err(|error| format!("cannot remove {}: {error}", path.display()))?;
+        }
+    }
+    fs::create_dir_all(crate::logs())
+        .and_then(|()| fs::write(crate::logs().join(STATE), state.unwrap_or_default()))
+        .map_err(|error| format!("cannot write to {}: {error}", crate::logs().display()))
+}
+
+/// Whether a log is of one of these suites.
+fn is_of(log: &str, names: &[String]) -> bool {
+    names
+        .iter()
+        .any(|name| log.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('-')))
+}
+
+/// Commit and uncommitted changes, in short; `None` outside of a repository.
+fn sources() -> Option<String> {
+    let git = |words: &[&str]| {
+        let root = crate::root();
+        let mut all = vec!["-C", root.to_str()?];
+        all.extend(words);
+        crate::process::capture("git", &all)
+    };
+    let mut hasher = DefaultHasher::new();
+    [git(&["rev-parse", "HEAD"])?, git(&["diff", "HEAD"])?, git(&["status", "--porcelain"])?]
+        .hash(&mut hasher);
+    Some(format!("{:016x}", hasher.finish()))
+}
 
 /// Prints the table; an unproved requirement is an error.
 pub(crate) fn run() -> Result<(), String> {
@@ -23,12 +72,27 @@ pub(crate) fn run() -> Result<(), String> {
     if gaps.is_empty() { Ok(()) } else { Err(format!("not proved: {}", gaps.join(", "))) }
 }
 
+/// The ids that tests printed which passed.
 fn collect(output: &str, proved: &mut BTreeMap<String, Vec<String>>) {
+    let passed: BTreeSet<&str> = output
+        .lines()
+        .filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... ok"))
+        .map(|name| name.trim_end_matches(" - should panic"))
+        .collect();
+    let mut test = None;
     for line in output.lines() {
-        let Some(at) = line.find(MARK) else { continue };
-        let Some((id, by)) = line[at + MARK.len()..].split_once(" by ") else { continue };
+        if let Some(name) = line.strip_prefix("---- ") {
+            test = name.strip_suffix(" stdout ----").filter(|name| passed.contains(name));
+            continue;
+        }
+        let Some(name) = test else { continue };
+        let Some((id, by)) = line.strip_prefix(MARK).and_then(|rest| rest.split_once(" by "))
+        else {
+            continue;
+        };
         let tests = proved.entry(id.trim().to_owned()).or_default();
-        let by = by.trim().to_owned();
+        let place = by.trim().split("::").next().unwrap_or_default();
+        let by = format!("{place}: {name}");
         if !tests.contains(&by) {
             tests.push(by);
         }
@@ -57,15 +121,52 @@ fn table(list: &str, proved: &BTreeMap<String, Vec<String>>) -> (String, Vec<Str
 mod tests {
     use super::*;
 
+    const OUTPUT: &str = "
+running 3 tests
+test gate::unbinding ... ok
+test gate::sharing ... FAILED
+test gate::panics - should panic ... ok
+
+successes:
+
+---- gate::unbinding stdout ----
+noise
+requirement proved: M13 by relay::gate
+requirement proved: M13 by relay::gate
+
+---- gate::panics stdout ----
+requirement proved: M1 by relay::gate
+
+failures:
+
+---- gate::sharing stdout ----
+requirement proved: B14 by relay::gate
+";
+
     #[test]
     fn gaps_are_the_listed_ids_that_no_test_proved() {
         let mut proved = BTreeMap::new();
-        collect(
-            "noise\nrequirement proved: M13 by unbinding\nrequirement proved: M13 by unbinding",
-            &mut proved,
-        );
-        let (text, gaps) = table("# list\nM13 revocation\nM16 short-lived ICE\n", &proved);
+        collect(OUTPUT, &mut proved);
+        let (text, gaps) = table("# list\nM13 revocation\nM16 short-lived ICE\nM1 gate\n", &proved);
         assert_eq!(gaps, ["M16"]);
-        assert!(text.contains("M13    unbinding\n"));
+        assert!(text.contains("M13    relay: gate::unbinding\n"), "{text}");
+    }
+
+    #[test]
+    fn a_run_of_one_suite_leaves_the_logs_of_others() {
+        let names = ["e2e".to_owned(), "api".to_owned()];
+        assert!(is_of("e2e-sightline-gate-test.log", &names) && is_of("api-x.log", &names));
+        assert!(!is_of("e2e2-x.log", &names) && !is_of("unit-api-x.log", &names));
+    }
+
+    #[test]
+    fn what_a_failed_test_printed_proves_nothing() {
+        let mut proved = BTreeMap::new();
+        collect(OUTPUT, &mut proved);
+        assert!(!proved.contains_key("B14"));
+        // Printed by no test, or by one that never ended.
+        collect("requirement proved: A1 by nobody\n", &mut proved);
+        collect("---- lost stdout ----\nrequirement proved: A2 by lost\n", &mut proved);
+        assert_eq!(proved.keys().collect::<Vec<_>>(), ["M1", "M13"]);
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::binaries::{self, TestBinary};
 use crate::process;
 use crate::report::{self, Outcome};
+use crate::requirements;
 use crate::tools;
 
 /// What a suite is made of.
@@ -36,7 +37,7 @@ struct Suite {
 }
 
 /// Test programs of the root package that are suites of their own.
-const OWN_SUITES: [&str; 5] = ["tidy", "matrix", "browser", "soak", "silence"];
+const OWN_SUITES: [&str; 6] = ["tidy", "matrix", "browser", "api", "soak", "silence"];
 /// Set: the soak is a share of so many seconds. Unset: the full measure.
 const SOAK_SECONDS: &str = "SIGHTLINE_SOAK_SECONDS";
 /// The full measure of revocations, and of a sealed view.
@@ -50,7 +51,7 @@ const fn suite(name: &'static str, kind: Kind, minutes: u64, by_default: bool) -
     Suite { name, kind, limit: Duration::from_secs(minutes * 60), by_default }
 }
 
-const SUITES: [Suite; 10] = [
+const SUITES: [Suite; 11] = [
     suite("lint", Kind::Lint, 10, true),
     suite("tidy", Kind::Programs(|binary| root_test(binary, "tidy")), 2, true),
     suite("unit", Kind::Programs(is_unit), 5, true),
@@ -59,6 +60,8 @@ const SUITES: [Suite; 10] = [
     suite("e2e", Kind::Clients(is_e2e), 5, true),
     suite("matrix", Kind::Clients(|binary| root_test(binary, "matrix")), 12, true),
     suite("browser", Kind::Clients(|binary| root_test(binary, "browser")), 4, true),
+    // 3 minutes unless SIGHTLINE_API_SECONDS says otherwise.
+    suite("api", Kind::Clients(|binary| root_test(binary, "api")), 60, true),
     suite("soak", Kind::Clients(is_soak), 120, false),
     suite("bench", Kind::Bench, 60, false),
 ];
@@ -106,6 +109,8 @@ pub(crate) fn run(names: &[String]) -> Result<(), String> {
             names.iter().any(|name| name == suite.name)
         }
     };
+    // What an earlier run proved is not what this one does.
+    requirements::begin(names)?;
     let mut run = Run::default();
     let mut rows = Vec::new();
     let (whole, others): (Vec<_>, Vec<_>) =
@@ -240,7 +245,7 @@ fn run_program(
     if !ended.success {
         print_tail(&ended.output);
     }
-    if matches!(suite.name, "matrix" | "soak") {
+    if matches!(suite.name, "matrix" | "soak" | "api") {
         print_marked(&ended.output);
     }
     Ok(outcome)

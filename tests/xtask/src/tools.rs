@@ -45,9 +45,16 @@ const PROGRAMS: &[Program] = &[
 ];
 
 /// Python modules with the packages that bring them.
-const PYTHON_IMPORTS: &str = "import aiortc, aioquic, av, cryptography, imageio_ffmpeg, numpy";
-const PYTHON_PACKAGES: &[&str] =
-    &["aiortc==1.16.0", "aioquic==1.7.2", "cryptography", "imageio-ffmpeg==0.8.1", "numpy"];
+const PYTHON_IMPORTS: &str =
+    "import aiortc, aioquic, av, cryptography, imageio_ffmpeg, numpy, schemathesis";
+const PYTHON_PACKAGES: &[&str] = &[
+    "aiortc==1.16.0",
+    "aioquic==1.7.2",
+    "cryptography",
+    "imageio-ffmpeg==0.8.1",
+    "numpy",
+    "schemathesis==4.32.5",
+];
 /// npm package that drives the browser.
 const NODE_PACKAGE: &str = "playwright-core";
 

@@ -125,6 +125,7 @@ const ERASE: &[&str] = &[
     "DELETE FROM otp_challenge WHERE account = ?1",
     "DELETE FROM consent_state WHERE account = ?1",
     "DELETE FROM message WHERE account = ?1",
+    "DELETE FROM idempotency WHERE account = ?1",
     "DELETE FROM outbox WHERE account = ?1",
     "DELETE FROM media_audit WHERE account = ?1",
 ];

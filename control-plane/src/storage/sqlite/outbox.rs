@@ -67,11 +67,22 @@ impl OutboxStore for SqliteStore {
     }
 
     async fn messages(&self, account: &AccountId, limit: u64) -> Stored<Vec<Message>> {
-        let rows = query("SELECT * FROM message WHERE account = ?1 ORDER BY id DESC LIMIT ?2")
-            .bind(account.as_str())
-            .bind(int(limit))
-            .fetch_all(&self.reader)
-            .await?;
+        self.messages_before(account, i64::MAX as u64, limit).await
+    }
+
+    async fn messages_before(
+        &self,
+        account: &AccountId,
+        before: u64,
+        limit: u64,
+    ) -> Stored<Vec<Message>> {
+        let rows =
+            query("SELECT * FROM message WHERE account = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?2")
+                .bind(account.as_str())
+                .bind(int(limit))
+                .bind(int(before))
+                .fetch_all(&self.reader)
+                .await?;
         rows.iter()
             .map(|row| {
                 Ok(Message {

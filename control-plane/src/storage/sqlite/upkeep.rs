@@ -35,6 +35,7 @@ const PURGE: &[&str] = &[
     "DELETE FROM session WHERE ?1 = ?1
          AND (revoked_at <= ?2 OR idle_expires <= ?2 OR abs_expires <= ?2)",
     "DELETE FROM outbox WHERE done_at <= ?2 AND ?1 = ?1",
+    "DELETE FROM idempotency WHERE began <= ?1 - 86400 AND ?2 = ?2",
     "UPDATE media_audit SET context_enc = NULL
      WHERE context_enc IS NOT NULL AND context_expires <= ?1 AND ?2 = ?2",
 ];

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sightline_grant::Redacted;
 
 use super::terminals::OpenedIntroduction;
-use super::types::{Items, redacted};
+use super::types::redacted;
 use super::{Api, ApiError, Auth, NOTHING, decode};
 
 /// What is shared, and when.
@@ -221,8 +221,7 @@ impl Api {
     /// # Errors
     /// See [`ApiError`].
     pub async fn shares(&self, access: &Redacted<String>) -> Result<Vec<GuestsShare>, ApiError> {
-        let page: Items<GuestsShare> = self.get("/v1/shares", Auth::Access(access)).await?;
-        Ok(page.items)
+        self.list("/v1/shares", Auth::Access(access)).await
     }
 
     /// The guest gives a share up.

@@ -30,6 +30,8 @@ pub struct Problem {
 #[derive(Deserialize)]
 pub(super) struct Items<T> {
     pub(super) items: Vec<T>,
+    /// Cursor of the next page.
+    pub(super) next: Option<String>,
 }
 
 /// `GET /v1/server`.
