@@ -3,6 +3,8 @@
 //! Works beside a running server, which shares the database and notices within a second what was
 //! ended here.
 
+mod simulate;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,6 +45,9 @@ enum AdminCommand {
         /// The folder; made if it does not exist
         folder: PathBuf,
     },
+    /// Rehearse an attack on simulated time; touches no data
+    #[command(subcommand)]
+    Simulate(simulate::SimulateCommand),
     /// Put a backup into an empty data folder
     Restore {
         /// Database of the backup
@@ -111,6 +116,9 @@ enum AccountCommand {
 
 /// Runs the command.
 pub(crate) fn run(args: &AdminArgs) -> Result<(), String> {
+    if let AdminCommand::Simulate(command) = &args.command {
+        return simulate::run(command);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -132,7 +140,7 @@ async fn execute(args: &AdminArgs) -> Result<(), String> {
         AdminCommand::Device(command) => device(&control, command, out).await,
         AdminCommand::Account(command) => account(&control, command, out).await,
         AdminCommand::Backup { folder } => backup(&control, folder, out).await,
-        AdminCommand::Restore { .. } => Ok(()),
+        AdminCommand::Restore { .. } | AdminCommand::Simulate(_) => Ok(()),
     }
 }
 

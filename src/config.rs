@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sightline_relay::config::MAX_WORKERS;
 
+pub(crate) mod sms;
+
 /// Prefix of environment variables: `SIGHTLINE_<SECTION>_<KEY>`, e.g. `SIGHTLINE_LISTEN_HTTP`.
 const ENV_PREFIX: &str = "SIGHTLINE_";
 /// Variables with our prefix that are no configuration keys.
@@ -26,6 +28,8 @@ pub(crate) struct Raw {
     pub(crate) media: Media,
     /// The demo camera.
     pub(crate) demo: Demo,
+    /// Text messages.
+    pub(crate) sms: sms::Sms,
     /// Logging.
     pub(crate) log: Log,
     /// Cameras that the server pulls by RTSP.
@@ -299,6 +303,7 @@ fn validate(raw: &Raw) -> Result<(), ConfigError> {
     if raw.media.workers > MAX_WORKERS {
         return bad("media.workers", "at most 64; 0 is one a processor");
     }
+    sms::validate(&raw.sms)?;
     for (key, first, each) in [
         ("listen.webrtc", raw.listen.webrtc.port(), 1),
         ("listen.roq", raw.listen.roq.port(), 1),

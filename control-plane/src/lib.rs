@@ -21,6 +21,7 @@ pub mod limits;
 pub mod mailbox;
 pub mod message;
 pub mod otp;
+pub mod outbound;
 pub mod phone;
 pub mod publisher;
 pub mod random;

@@ -1,5 +1,6 @@
 //! Every limit of the control plane, with its unit.
 
+use crate::sms::budget::Policy;
 use crate::storage::model::Window;
 
 const MINUTE: u64 = 60;
@@ -80,6 +81,12 @@ pub const INTRODUCTIONS_PER_ACCOUNT: [Window; 1] = [Window { seconds: HOUR, most
 /// Codes of introductions that one account may try.
 pub const INTRODUCTION_LOOKUPS_PER_ACCOUNT: [Window; 1] =
     [Window { seconds: 10 * MINUTE, most: 20 }];
+/// How long decisions on text messages are kept, seconds. Their hashes are keyed.
+pub const SMS_DECISIONS_SECS: u64 = 30 * DAY;
+/// How long an untouched bucket of text messages is kept, seconds; it is full long before.
+pub const SMS_BUCKETS_SECS: u64 = 7 * DAY;
+/// How long a terminal counts as known for a number after it answered a code of it, seconds.
+pub const SMS_PAIR_SECS: u64 = 180 * DAY;
 /// Revocations that a slow listener may lag behind before it must read the epochs anew.
 pub const REVOCATION_BACKLOG: usize = 1024;
 /// Leases renewed in one call.
@@ -90,6 +97,8 @@ pub const LEDGER_KEEP_SECS: u64 = 2 * DAY;
 /// Limits that depend on the size of an installation.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// What text messages may cost.
+    pub sms: Policy,
     /// Codes sent to one number; the first window is the pause between two of them.
     pub sends_per_number: Vec<Window>,
     /// Codes entered for one number, right or wrong.
@@ -112,6 +121,7 @@ impl Limits {
     pub fn for_development() -> Self {
         let hourly = |most| vec![Window { seconds: HOUR, most }];
         Self {
+            sms: Policy::for_development(),
             sends_per_number: vec![
                 Window { seconds: 2, most: 1 },
                 Window { seconds: HOUR, most: 120 },
@@ -129,6 +139,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            sms: Policy::default(),
             sends_per_number: vec![
                 Window { seconds: MINUTE, most: 1 },
                 Window { seconds: HOUR, most: 5 },

@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use sightline_grant::Redacted;
 use tokio_util::sync::CancellationToken;
 
 use crate::ControlPlane;
 use crate::error::Inner;
-use crate::ids::ChallengeId;
-use crate::limits::{PAGE, SEND_ATTEMPTS};
-use crate::otp::TARGET_PLACE;
-use crate::phone::Phone;
-use crate::sms::{self, NotSent};
-use crate::storage::model::{Message, OutboxEntry, Session};
+use crate::limits::PAGE;
+use crate::storage::model::{Message, Session};
 
 /// How often the worker looks without being called, and how often old rows go.
 const IDLE_ROUND: Duration = Duration::from_secs(5);
@@ -63,11 +58,7 @@ impl ControlPlane {
                 closed += u64::from(self.store().outbox_deliver(entry.id, self.now()).await?);
                 continue;
             }
-            let sent = self.send_sms(&entry).await?;
-            if let Err(error) = &sent {
-                tracing::warn!(entry = entry.id, attempt = entry.attempts, %error, "SMS not sent");
-            }
-            if sent.is_ok() || entry.attempts >= SEND_ATTEMPTS {
+            if self.deliver_sms(&entry).await? {
                 self.store().outbox_done(entry.id, self.now()).await?;
                 closed += 1;
             }
@@ -88,21 +79,6 @@ impl ControlPlane {
                 Shown { message, en, zh }
             })
             .collect())
-    }
-
-    async fn send_sms(&self, entry: &OutboxEntry) -> Result<Result<(), NotSent>, Inner> {
-        let id = ChallengeId(entry.reference.clone());
-        let Some(challenge) = self.store().otp_challenge(&id, self.now()).await? else {
-            // Used or expired in between: there is nothing to send any more.
-            return Ok(Ok(()));
-        };
-        let number = self.vault().open_server(TARGET_PLACE, id.as_str(), &challenge.target_enc)?;
-        let number = Redacted::new(String::from_utf8_lossy(&number).into_owned());
-        let Some(phone) = Phone::parse(number.expose()) else { return Ok(Ok(())) };
-        let code = self.code_of(&challenge);
-        let host = &self.config().page_host;
-        let text = sms::text::one_time_code(challenge.purpose, &code, &challenge.serial, host);
-        Ok(self.0.sms.send(&phone, &text).await)
     }
 }
 

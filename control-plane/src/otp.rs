@@ -10,9 +10,8 @@ use crate::ids::{ChallengeId, Serial};
 use crate::limits::{LOGIN_CODE_DIGITS, OTP_TTL_SECS, VIEW_CODE_DIGITS};
 use crate::phone::Phone;
 use crate::random;
-use crate::storage::model::{
-    Charge, OtpBinding, OtpChallenge, OtpPurpose, RetryAfter, Session, Window,
-};
+use crate::sms::open::{Work, Worked};
+use crate::storage::model::{Charge, OtpBinding, OtpChallenge, OtpPurpose, RetryAfter, Session};
 use crate::vault;
 
 /// Place of a number that waits for its code.
@@ -25,6 +24,8 @@ pub struct OtpSent {
     pub challenge: ChallengeId,
     /// Seconds until a code may be asked for again.
     pub resend_after: u64,
+    /// Work to do first; then ask again with it. Without it, the wish was taken.
+    pub work: Option<Work>,
 }
 
 /// Why no code is sent, or why one is not taken.
@@ -36,6 +37,9 @@ pub enum OtpError {
     /// The device is not bound to the account.
     #[error("no such device on this account")]
     NotBound,
+    /// Numbers of this country are not served.
+    #[error("this server sends no messages to numbers of this country")]
+    NotServed,
     /// Too many.
     #[error("too many requests; try again later")]
     Limited(RetryAfter),
@@ -57,10 +61,11 @@ impl ControlPlane {
         number: &str,
         terminal: Thumbprint,
         ip: IpAddr,
+        worked: Option<&Worked>,
     ) -> Result<OtpSent, OtpError> {
         let phone = Phone::parse(number).ok_or(OtpError::BadNumber)?;
         let challenge = self.new_challenge(OtpPurpose::Login, &phone, terminal);
-        self.send_code(challenge, &phone, ip).await
+        self.open_sms(challenge, &phone, ip, worked).await
     }
 
     /// Sends a viewing code for one device to the account's own number.
@@ -82,7 +87,7 @@ impl ControlPlane {
         let mut challenge = self.new_challenge(OtpPurpose::View, &phone, session.jkt);
         challenge.account = Some(session.account.clone());
         challenge.serial = serial.0;
-        self.send_code(challenge, &phone, ip).await
+        self.open_sms(challenge, &phone, ip, None).await
     }
 
     /// Takes an answer. The try is counted in the database before the code is compared.
@@ -106,6 +111,7 @@ impl ControlPlane {
         if !vault::same(right.as_bytes(), code.trim().as_bytes()) {
             return Err(OtpError::WrongCode);
         }
+        self.sms_answered(&challenge.id).await?;
         Ok(challenge)
     }
 
@@ -138,35 +144,6 @@ impl ControlPlane {
             serial: String::new(),
             expires_at: self.now() + OTP_TTL_SECS,
         }
-    }
-
-    async fn send_code(
-        &self,
-        challenge: OtpChallenge,
-        phone: &Phone,
-        ip: IpAddr,
-    ) -> Result<OtpSent, OtpError> {
-        let limits = &self.config().limits;
-        let charge = |dimension, key: Vec<u8>, windows: &[Window]| Charge {
-            dimension,
-            key,
-            windows: windows.to_vec(),
-        };
-        let charges = [
-            charge("send-number", challenge.target.clone(), &limits.sends_per_number),
-            charge(
-                "send-prefix",
-                self.vault().lookup("prefix", phone.prefix()),
-                &limits.sends_per_prefix,
-            ),
-            charge("send-ip", self.ip_key(ip), &limits.sends_per_ip),
-            charge("send-all", Vec::new(), &limits.sends_in_all),
-        ];
-        let opened = self.store().otp_open(&challenge, &charges, self.now()).await;
-        let challenge = opened.map_err(Inner::from)?.map_err(OtpError::Limited)?;
-        self.0.outbox.notify_one();
-        let resend_after = limits.sends_per_number.first().map_or(0, |window| window.seconds);
-        Ok(OtpSent { challenge, resend_after })
     }
 
     /// Keyed hash of an address; an IPv6 host counts as its /64.

@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod contract;
 pub mod model;
+pub mod sms;
 pub mod sqlite;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ use sightline_grant::Thumbprint;
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
 use crate::sealed::generation::Wrap;
 use model::*;
+pub use sms::SmsStore;
 
 /// Why the store does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -306,6 +308,7 @@ pub trait UpkeepStore {
 pub trait Store:
     AccountStore
     + OtpStore
+    + SmsStore
     + SessionStore
     + DeviceStore
     + KeyStore

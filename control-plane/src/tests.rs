@@ -6,5 +6,6 @@ mod gate;
 mod ownership;
 pub(crate) mod rig;
 mod sign_in;
+mod sms;
 mod terminals;
 mod worker;

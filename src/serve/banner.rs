@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::DoorAddresses;
 use crate::config::Raw;
+use crate::config::sms::Carrier;
 use crate::data_dir::DataDir;
 
 /// File with the demo device's bind text, for people who start the server in the background.
@@ -36,10 +37,13 @@ pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool) {
         line(format!("  page     http://localhost:{}/", at.http.port()));
     }
     line(format!("  metrics  http://{}/metrics", at.metrics));
-    line(
-        "  SMS      DEVELOPMENT SMS: codes appear here and in dev-sms.txt of the data folder"
-            .into(),
-    );
+    line(match raw.sms.carrier {
+        Carrier::Development => {
+            "  SMS      DEVELOPMENT SMS: codes appear here and in dev-sms.txt of the data folder"
+                .into()
+        }
+        carrier => format!("  SMS      {carrier:?}"),
+    });
     if raw.demo.camera
         && let Ok(text) = std::fs::read_to_string(data.path().join(BIND_FILE))
         && let Some((serial, code)) = split_bind_text(text.trim())

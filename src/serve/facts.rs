@@ -36,20 +36,25 @@ pub(crate) async fn open_control_plane(data: &Path, raw: &Raw) -> Result<Control
         // The operator's terminal, never the log.
         print!("{text}");
     };
-    let sms = DevelopmentSms::new(Box::new(show), data.join(SMS_FILE));
+    let sms = match raw.sms.sender()? {
+        Some(carrier) => carrier,
+        None => Arc::new(DevelopmentSms::new(Box::new(show), data.join(SMS_FILE))),
+    };
     let config = control_config(data, raw);
-    ControlPlane::open(config, Arc::new(sms)).await.map_err(|error| error.to_string())
+    ControlPlane::open(config, sms).await.map_err(|error| error.to_string())
 }
 
-/// Settings of the control plane. The limits are those of the development sender, which costs
-/// nothing and shows its messages on one terminal.
+/// Settings of the control plane. The development sender costs nothing and shows its messages on one
+/// terminal; its limits are wide.
 pub(crate) fn control_config(data: &Path, raw: &Raw) -> Config {
+    let limits =
+        if raw.sms.is_development() { Limits::for_development() } else { Limits::default() };
     Config {
         data_dir: data.to_owned(),
         master_key: Some(data.join("keys/master.key")),
         server_name: raw.server.name.clone(),
         page_host: raw.server.name.clone(),
-        limits: Limits::for_development(),
+        limits: Limits { sms: raw.sms.policy(), ..limits },
     }
 }
 
@@ -77,7 +82,7 @@ pub(crate) fn server_facts(
             rtsp: relay.rtsp.port(),
             rtsps: relay.rtsps.port(),
         },
-        development: true,
+        development: raw.sms.is_development(),
     }
 }
 

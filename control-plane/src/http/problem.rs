@@ -82,6 +82,9 @@ impl From<OtpError> for Problem {
     fn from(error: OtpError) -> Self {
         match error {
             OtpError::BadNumber => Self::new(StatusCode::BAD_REQUEST, "bad-number", error),
+            OtpError::NotServed => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "country-not-served", error)
+            }
             OtpError::NotBound => Self::new(StatusCode::NOT_FOUND, "device-not-bound", error),
             OtpError::Limited(wait) => Self::limited(wait.0, error),
             OtpError::WrongCode => Self::new(StatusCode::FORBIDDEN, "code-invalid", error),

@@ -3,6 +3,7 @@
 mod mailbox;
 mod proofs;
 mod sealing;
+mod sms;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,11 +31,15 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(proofs::a_later_proof_has_a_higher_number(store)),
     |store| Box::pin(proofs::a_terminals_proof_ends_with_its_place_on_the_list(store)),
     |store| Box::pin(proofs::a_terminals_proof_ends_in_time(store)),
+    |store| Box::pin(sms::the_store_decides_as_the_core_does(store)),
+    |store| Box::pin(sms::an_answer_gives_places_back_once_and_makes_the_pair_known(store)),
+    |store| Box::pin(sms::a_message_is_handed_over_once(store)),
+    |store| Box::pin(sms::decisions_and_pairs_go_after_their_time(store)),
     |store| Box::pin(sealing::orders_rise_and_each_is_kept_and_told(store)),
     |store| Box::pin(sealing::a_new_key_or_owner_starts_sealed(store)),
 ];
 
-const NOW: u64 = 1_000_000;
+const NOW: u64 = 100_000_000;
 
 fn challenge(id: &str) -> OtpChallenge {
     OtpChallenge {

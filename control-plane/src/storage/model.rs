@@ -2,6 +2,7 @@
 
 mod introduction;
 mod mailbox;
+mod sms;
 
 use sightline_grant::Thumbprint;
 
@@ -13,6 +14,7 @@ pub use mailbox::{
     NewGeneration, NewList, NewOrder, OrderPut, StoredGeneration, StoredList, StoredOrder,
     WrapAdded,
 };
+pub use sms::{Delivery, SmsAsk, SmsDecision, SmsOpened};
 
 /// An active account.
 #[derive(Clone, Debug)]

@@ -16,6 +16,7 @@ mod proof;
 mod row;
 mod sealing;
 mod session;
+mod sms;
 pub mod upkeep;
 
 use std::path::Path;

@@ -18,10 +18,9 @@ use crate::gate::{Admission, Refusal};
 use crate::ids::ChallengeId;
 use crate::key::{KeyError, SignedChallenge};
 use crate::limits::Limits;
-use crate::phone::Phone;
 use crate::random::SeededRandom;
 use crate::session::{SignIn, SignedIn};
-use crate::sms::{NotSent, SmsSender};
+use crate::sms::{NotSent, SmsMessage, SmsSender};
 use crate::storage::model::Session;
 use crate::storage::sqlite::SqliteStore;
 use crate::vault::{MasterKey, auth_seed};
@@ -35,12 +34,23 @@ pub(crate) const BEN: &str = "+4915200000001";
 #[derive(Default)]
 pub(crate) struct CapturedSms(Mutex<Vec<(String, String)>>);
 
+impl CapturedSms {
+    /// Numbers and texts so far.
+    pub(crate) fn sent(&self) -> Vec<(String, String)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
 #[async_trait]
 impl SmsSender for CapturedSms {
-    async fn send(&self, to: &Phone, text: &Redacted<String>) -> Result<(), NotSent> {
-        let sent = (to.expose().to_owned(), text.expose().clone());
+    async fn send(&self, message: &SmsMessage<'_>) -> Result<(), NotSent> {
+        let sent = (message.to.expose().to_owned(), message.text.expose().clone());
         self.0.lock().unwrap().push(sent);
         Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "captured"
     }
 }
 
@@ -74,7 +84,8 @@ impl Rig {
         Self::with(Limits::default()).await
     }
 
-    pub(crate) async fn with(limits: Limits) -> Self {
+    pub(crate) async fn with(mut limits: Limits) -> Self {
+        limits.sms.dial_codes.push(49);
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join(DATABASE_FILE)).await.unwrap();
         let (clock, sms) = (Arc::new(ManualClock::new(START)), Arc::new(CapturedSms::default()));
@@ -107,7 +118,7 @@ impl Rig {
     }
 
     pub(crate) async fn login_challenge(&self, number: &str, terminal: Thumbprint) -> ChallengeId {
-        self.cp.request_login_code(number, terminal, IP).await.unwrap().challenge
+        self.cp.request_login_code(number, terminal, IP, None).await.unwrap().challenge
     }
 
     /// Signs in; a minute passes, so that the number has room for another message.

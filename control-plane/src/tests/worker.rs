@@ -18,7 +18,7 @@ async fn a_fresh_folder_serves_and_a_lost_master_key_is_never_replaced() {
         master_key: None,
         server_name: "test.example".into(),
         page_host: "test.example".into(),
-        limits: Limits::default(),
+        limits: Limits::for_development(),
     };
     let (shown, mut messages) = mpsc::unbounded_channel();
     let show = Box::new(move |text: &str| shown.send(text.to_owned()).unwrap());
@@ -27,7 +27,7 @@ async fn a_fresh_folder_serves_and_a_lost_master_key_is_never_replaced() {
     assert!(cp.ready().await);
     let stop = CancellationToken::new();
     let worker = tokio::spawn(cp.clone().run_worker(stop.clone()));
-    let sent = cp.request_login_code(ANNA, terminal(1), IP).await.unwrap();
+    let sent = cp.request_login_code(ANNA, terminal(1), IP, None).await.unwrap();
     let message = messages.recv().await.unwrap();
     let code = message.trim_end().rsplit_once('#').unwrap().1.to_owned();
     let sign_in = request(sent.challenge, sightline_grant::Redacted::new(code));

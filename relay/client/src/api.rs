@@ -1,6 +1,7 @@
 //! The HTTP API: typed calls of terminals and devices.
 
 mod mailbox;
+mod otp;
 mod terminals;
 mod types;
 
@@ -30,6 +31,8 @@ use crate::wire::{RoqSession, RoqTrack};
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Longest time for a call; a device's long poll takes up to 25 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(40);
+/// Puzzles that are solved for one code: a second one when the first was answered too late.
+const WORK_ROUNDS: usize = 2;
 /// Silence of a device's connection after which the peer is asked for a sign of life.
 const DEVICE_KEEPALIVE: Duration = Duration::from_secs(5);
 /// Unanswered questions that end it, one a second.
@@ -203,13 +206,21 @@ impl Api {
         self.get("/v1/server", Auth::Key).await
     }
 
-    /// Asks for a one-time code.
+    /// Asks for a one-time code, and does the work that the server may want first.
     pub async fn otp(
         &self,
         request: &OtpRequest,
         access: Option<&Redacted<String>>,
     ) -> Result<OtpChallenge, ApiError> {
-        self.post("/v1/otp", access.map_or(Auth::Key, Auth::Access), request).await
+        let mut done = None;
+        for _ in 0..=WORK_ROUNDS {
+            let wish = otp::Wish { request, work: done.as_ref() };
+            let auth = access.map_or(Auth::Key, Auth::Access);
+            let answer: OtpChallenge = self.post("/v1/otp", auth, &wish).await?;
+            let Some(work) = answer.work else { return Ok(answer) };
+            done = Some(otp::solved(work).await?);
+        }
+        Err(ApiError::Answer)
     }
 
     /// Signs in with a code; registers a new number.

@@ -3,6 +3,7 @@
 import { open } from '../api.js';
 import { busy, h, say } from '../dom.js';
 import * as icons from '../icons.js';
+import { requestCode } from '../otp.js';
 import * as session from '../session.js';
 import { codeField, countdown, problemLine, purposeText, showProblem } from './dialogs.js';
 
@@ -39,6 +40,10 @@ async function notice() {
     ...needed.flatMap(purposeText));
 }
 
+/** Asks for a sign-in code, and does the work that the server may want first. */
+const askCode = (target) =>
+  requestCode((body) => open('POST', '/v1/otp', body), { purpose: 'login', target });
+
 function phoneStep(body, known, context) {
   const input = h('input', {
     id: 'phone', type: 'tel', autocomplete: 'tel', inputmode: 'tel', required: true,
@@ -55,7 +60,7 @@ function phoneStep(body, known, context) {
     }
     return busy(button, async () => {
       try {
-        const challenge = await open('POST', '/v1/otp', { purpose: 'login', target });
+        const challenge = await askCode(target);
         codeStep(body, target, challenge, context);
       } catch (problem) {
         showProblem(error, problem);
@@ -78,7 +83,7 @@ function codeStep(body, target, challenge, context) {
   const other = h('button', { class: 'link', type: 'button', t: 'signin.other', testid: 'other-number' });
   const resend = async () => {
     try {
-      current = await open('POST', '/v1/otp', { purpose: 'login', target });
+      current = await askCode(target);
       countdown(again, current.resend_after);
       code.input.value = '';
       code.input.focus();

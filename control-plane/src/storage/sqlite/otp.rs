@@ -30,23 +30,7 @@ impl OtpStore for SqliteStore {
         if let Err(wait) = charge(&mut tx, charges, now).await? {
             return Ok(Err(wait));
         }
-        let live = query(
-            "SELECT id FROM otp_challenge WHERE target = ?1 AND purpose = ?2 AND jkt = ?3
-             AND serial = ?4 AND used_at IS NULL AND tries < ?5 AND expires_at > ?6
-             ORDER BY expires_at DESC LIMIT 1",
-        )
-        .bind(&new.target)
-        .bind(new.purpose.as_str())
-        .bind(new.terminal.to_string())
-        .bind(&new.serial)
-        .bind(int(OTP_TRIES))
-        .bind(int(now))
-        .fetch_optional(&mut *tx)
-        .await?;
-        let id = match live {
-            Some(row) => ChallengeId(row.text("id")?),
-            None => insert(&mut tx, new, now).await?,
-        };
+        let (id, _) = take_up(&mut tx, new, now).await?;
         enqueue(
             &mut tx,
             "sms",
@@ -175,6 +159,31 @@ async fn charge(
             .await?;
     }
     Ok(Ok(()))
+}
+
+/// The live challenge of the same binding, or this one; whether it is new.
+pub(super) async fn take_up(
+    connection: &mut SqliteConnection,
+    new: &OtpChallenge,
+    now: u64,
+) -> Stored<(ChallengeId, bool)> {
+    let live = query(
+        "SELECT id FROM otp_challenge WHERE target = ?1 AND purpose = ?2 AND jkt = ?3
+         AND serial = ?4 AND used_at IS NULL AND tries < ?5 AND expires_at > ?6
+         ORDER BY expires_at DESC LIMIT 1",
+    )
+    .bind(&new.target)
+    .bind(new.purpose.as_str())
+    .bind(new.terminal.to_string())
+    .bind(&new.serial)
+    .bind(int(OTP_TRIES))
+    .bind(int(now))
+    .fetch_optional(&mut *connection)
+    .await?;
+    Ok(match live {
+        Some(row) => (ChallengeId(row.text("id")?), false),
+        None => (insert(connection, new, now).await?, true),
+    })
 }
 
 async fn insert(

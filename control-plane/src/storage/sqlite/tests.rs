@@ -12,6 +12,7 @@ const BROKEN: &[&str] = &[
     MIGRATIONS[2],
     MIGRATIONS[3],
     MIGRATIONS[4],
+    MIGRATIONS[5],
     "CREATE TABLE half (a INTEGER); DELETE FROM otp_ledger; CREATE TABLE nonsense;",
 ];
 const GROWN: &[&str] = &[
@@ -20,6 +21,7 @@ const GROWN: &[&str] = &[
     MIGRATIONS[2],
     MIGRATIONS[3],
     MIGRATIONS[4],
+    MIGRATIONS[5],
     "CREATE TABLE more (a INTEGER) STRICT;",
 ];
 
