@@ -16,6 +16,7 @@ use sightline_control_plane::sms::DevelopmentSms;
 use sightline_control_plane::{ControlPlane, DATABASE_FILE};
 use sightline_grant::Thumbprint;
 
+use crate::app;
 use crate::cli::Place;
 use crate::config::{self, Overrides};
 use crate::serve::facts::{SMS_FILE, control_config};
@@ -119,11 +120,7 @@ pub(crate) fn run(args: &AdminArgs) -> Result<(), String> {
     if let AdminCommand::Simulate(command) = &args.command {
         return simulate::run(command);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(execute(args))
+    app::run(execute(args))
 }
 
 async fn execute(args: &AdminArgs) -> Result<(), String> {
@@ -154,7 +151,7 @@ pub(crate) async fn open(place: &Place) -> Result<ControlPlane, String> {
         .map_err(|error| error.to_string())?;
     // Messages of the outbox are the server's to send.
     let sms = DevelopmentSms::new(Box::new(|_| {}), data.join(SMS_FILE));
-    ControlPlane::open(control_config(data, &raw), Arc::new(sms))
+    ControlPlane::open(control_config(data, &raw)?, Arc::new(sms))
         .await
         .map_err(|error| error.to_string())
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sightline_relay::config::MAX_WORKERS;
 
+pub(crate) mod carrier;
 pub(crate) mod sms;
 
 /// Prefix of environment variables: `SIGHTLINE_<SECTION>_<KEY>`, e.g. `SIGHTLINE_LISTEN_HTTP`.
@@ -30,6 +31,10 @@ pub(crate) struct Raw {
     pub(crate) demo: Demo,
     /// Text messages.
     pub(crate) sms: sms::Sms,
+    /// Signing in by the phone's own line.
+    pub(crate) carrier: carrier::Carrier,
+    /// Unusual logins.
+    pub(crate) abnormal: carrier::Abnormal,
     /// Logging.
     pub(crate) log: Log,
     /// Cameras that the server pulls by RTSP.
@@ -304,6 +309,7 @@ fn validate(raw: &Raw) -> Result<(), ConfigError> {
         return bad("media.workers", "at most 64; 0 is one a processor");
     }
     sms::validate(&raw.sms)?;
+    carrier::validate(&raw.carrier)?;
     for (key, first, each) in [
         ("listen.webrtc", raw.listen.webrtc.port(), 1),
         ("listen.roq", raw.listen.roq.port(), 1),

@@ -1,6 +1,7 @@
 //! `sightline serve`: the one place where the parts are built and joined.
 
 mod banner;
+mod carrier;
 pub(crate) mod facts;
 mod feed;
 mod modes;
@@ -108,6 +109,7 @@ impl Server {
             .map_err(|error| format!("cannot read the signing key: {error}"))?;
         let signer = GrantSigner::from_seed(&seed).expect("a seed has 32 bytes");
         let control = facts::open_control_plane(data.path(), &raw).await?;
+        let stand_in = carrier::join(&raw, &control, lan).await?;
         let doors = Doors::bind(&raw).await?;
 
         let authority = Arc::new(facts::ControlAuthority { control: control.clone() });
@@ -136,7 +138,10 @@ impl Server {
         server.open(doors, app, metrics, &pki, lan)?;
         server.spawn_cameras(&raw, &control, &handle, at).await?;
         server.spawn_background(&control, &handle, leaves, web);
-        banner::print(&server.data, &raw, at, lan);
+        banner::print(&server.data, &raw, at, lan, stand_in.as_ref().map(|it| it.port));
+        if let Some(stand_in) = stand_in {
+            server.tasks.spawn(stand_in.run(server.stop.clone()));
+        }
         Ok(server)
     }
 

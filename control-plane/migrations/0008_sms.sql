@@ -47,3 +47,33 @@ CREATE TABLE sms_pair (
     PRIMARY KEY (number, terminal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sms_pair_by_time ON sms_pair (answered_at);
+
+-- Tokens of the carrier that were taken, by hash: each is taken once.
+CREATE TABLE carrier_token (
+    hash BLOB PRIMARY KEY,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Logins as the detection of unusual ones remembers them. Networks are keyed hashes.
+CREATE TABLE login_seen (
+    id INTEGER PRIMARY KEY,
+    account TEXT NOT NULL,
+    terminal TEXT NOT NULL,
+    network BLOB NOT NULL,
+    region TEXT,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX login_seen_by_account ON login_seen (account, id);
+CREATE INDEX login_seen_by_time ON login_seen (at);
+
+CREATE TABLE login_alert (
+    id TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    terminal TEXT NOT NULL,
+    -- What was unusual, by words with a space between.
+    kinds TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    held INTEGER NOT NULL CHECK (held IN (0, 1)),
+    approved_at INTEGER
+) STRICT;
+CREATE INDEX login_alert_by_account ON login_alert (account, at);

@@ -5,9 +5,11 @@
 //! ([`ControlPlane::renew`]) and the feed of revocations ([`ControlPlane::revocations`]) are for
 //! signaling and relay.
 
+pub mod abnormal;
 pub mod admin;
 pub mod base32;
 pub mod binding;
+pub mod carrier;
 pub mod clock;
 pub mod consent;
 pub mod device;
@@ -36,11 +38,12 @@ pub mod vault;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sightline_grant::Revocation;
 use tokio::sync::{Notify, broadcast};
 
+use carrier::Carrier;
 use clock::{Clock, SystemClock};
 use limits::Limits;
 use random::{Random, SystemRandom};
@@ -96,6 +99,7 @@ struct State {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     sms: Arc<dyn SmsSender>,
+    carrier: OnceLock<Arc<dyn Carrier>>,
     vault: Vault,
     proof_ids: ProofIds,
     revocations: broadcast::Sender<Revocation>,
@@ -149,6 +153,7 @@ impl ControlPlane {
             clock: parts.clock,
             random: parts.random,
             sms: parts.sms,
+            carrier: OnceLock::new(),
             vault: Vault::new(&parts.master),
             proof_ids: ProofIds::default(),
             revocations: broadcast::Sender::new(limits::REVOCATION_BACKLOG),

@@ -1,5 +1,6 @@
 //! Every limit of the control plane, with its unit.
 
+use crate::abnormal;
 use crate::sms::budget::Policy;
 use crate::storage::model::Window;
 
@@ -87,6 +88,16 @@ pub const SMS_DECISIONS_SECS: u64 = 30 * DAY;
 pub const SMS_BUCKETS_SECS: u64 = 7 * DAY;
 /// How long a terminal counts as known for a number after it answered a code of it, seconds.
 pub const SMS_PAIR_SECS: u64 = 180 * DAY;
+/// How long logins and alerts on them are remembered, seconds.
+pub const ALERT_SECS: u64 = 180 * DAY;
+/// How long another terminal may agree to a login that is held, and the agreement holds, seconds.
+pub const APPROVAL_SECS: u64 = DAY;
+/// Nobody changes regions sooner, seconds.
+pub const REGION_CHANGE_SECS: u64 = HOUR;
+/// How long taken tokens of a carrier are remembered, seconds; carriers end theirs in minutes.
+pub const CARRIER_TOKEN_SECS: u64 = 7 * DAY;
+/// Logins by carrier that one network may try.
+pub const CARRIER_TRIES_PER_NETWORK: [Window; 1] = [Window { seconds: HOUR, most: 300 }];
 /// Revocations that a slow listener may lag behind before it must read the epochs anew.
 pub const REVOCATION_BACKLOG: usize = 1024;
 /// Leases renewed in one call.
@@ -99,6 +110,8 @@ pub const LEDGER_KEEP_SECS: u64 = 2 * DAY;
 pub struct Limits {
     /// What text messages may cost.
     pub sms: Policy,
+    /// What happens to unusual logins.
+    pub abnormal: abnormal::Policy,
     /// Codes sent to one number; the first window is the pause between two of them.
     pub sends_per_number: Vec<Window>,
     /// Codes entered for one number, right or wrong.
@@ -122,6 +135,7 @@ impl Limits {
         let hourly = |most| vec![Window { seconds: HOUR, most }];
         Self {
             sms: Policy::for_development(),
+            abnormal: abnormal::Policy::default(),
             sends_per_number: vec![
                 Window { seconds: 2, most: 1 },
                 Window { seconds: HOUR, most: 120 },
@@ -140,6 +154,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             sms: Policy::default(),
+            abnormal: abnormal::Policy::default(),
             sends_per_number: vec![
                 Window { seconds: MINUTE, most: 1 },
                 Window { seconds: HOUR, most: 5 },

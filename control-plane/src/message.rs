@@ -84,6 +84,14 @@ impl ControlPlane {
 
 fn text(kind: &str) -> (&'static str, &'static str) {
     match kind {
+        "login_unusual" => (
+            "A login to your account was unusual. If it was not you, sign that terminal out.",
+            "您的账号有一次异常登录。如非本人操作，请退出该终端。",
+        ),
+        "login_held" => (
+            "An unusual login to your account is held. Agree to it in Account if it was you.",
+            "您的账号有一次异常登录已被暂缓。如为本人操作，请在账号页面确认。",
+        ),
         "login" => ("Your account was signed in on a terminal.", "您的账号已在一台终端上登录。"),
         "token_reused" => (
             "A login was ended because its token was used twice. If this was not you, sign out \

@@ -2,6 +2,8 @@
 //! or not at all, together with the messages that it causes. The traits know no keys: whatever is
 //! personal reaches them as ciphertext or as a keyed hash.
 
+pub mod abnormal;
+pub mod carrier;
 #[cfg(test)]
 mod contract;
 pub mod model;
@@ -15,6 +17,8 @@ use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
 use crate::sealed::generation::Wrap;
+pub use abnormal::AbnormalStore;
+pub use carrier::CarrierStore;
 use model::*;
 pub use sms::SmsStore;
 
@@ -309,6 +313,8 @@ pub trait Store:
     AccountStore
     + OtpStore
     + SmsStore
+    + CarrierStore
+    + AbnormalStore
     + SessionStore
     + DeviceStore
     + KeyStore

@@ -1,6 +1,8 @@
 //! The control plane from end to end, on a clock that the tests move.
 
+mod abnormal;
 mod admin;
+mod carrier;
 mod consent;
 mod gate;
 mod ownership;

@@ -12,7 +12,7 @@ use crate::data_dir::DataDir;
 pub(crate) const BIND_FILE: &str = "demo-bind.txt";
 
 /// Prints where everything is. Standard output, so that logs can go elsewhere.
-pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool) {
+pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool, carrier: Option<u16>) {
     let mut out = std::io::stdout().lock();
     let state = if data.is_new() { "new" } else { "existing" };
     let mut line = |text: String| {
@@ -44,6 +44,11 @@ pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool) {
         }
         carrier => format!("  SMS      {carrier:?}"),
     });
+    if let Some(port) = carrier {
+        line(format!(
+            "  carrier  DEVELOPMENT CARRIER on 127.0.0.1:{port}: anybody can be any number"
+        ));
+    }
     if raw.demo.camera
         && let Ok(text) = std::fs::read_to_string(data.path().join(BIND_FILE))
         && let Some((serial, code)) = split_bind_text(text.trim())

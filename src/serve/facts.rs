@@ -40,22 +40,23 @@ pub(crate) async fn open_control_plane(data: &Path, raw: &Raw) -> Result<Control
         Some(carrier) => carrier,
         None => Arc::new(DevelopmentSms::new(Box::new(show), data.join(SMS_FILE))),
     };
-    let config = control_config(data, raw);
+    let config = control_config(data, raw)?;
     ControlPlane::open(config, sms).await.map_err(|error| error.to_string())
 }
 
 /// Settings of the control plane. The development sender costs nothing and shows its messages on one
 /// terminal; its limits are wide.
-pub(crate) fn control_config(data: &Path, raw: &Raw) -> Config {
+pub(crate) fn control_config(data: &Path, raw: &Raw) -> Result<Config, String> {
     let limits =
         if raw.sms.is_development() { Limits::for_development() } else { Limits::default() };
-    Config {
+    let abnormal = raw.abnormal.policy()?;
+    Ok(Config {
         data_dir: data.to_owned(),
         master_key: Some(data.join("keys/master.key")),
         server_name: raw.server.name.clone(),
         page_host: raw.server.name.clone(),
-        limits: Limits { sms: raw.sms.policy(), ..limits },
-    }
+        limits: Limits { sms: raw.sms.policy(), abnormal, ..limits },
+    })
 }
 
 /// What clients may know of this server.

@@ -1,53 +1,78 @@
 //! `POST /v1/otp`
 
+use axum::RequestExt;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{StatusCode, header};
-use axum::{Json, RequestExt};
+use axum::http::header;
 use serde::{Deserialize, Serialize};
 use sightline_grant::Redacted;
+use sightline_operation::{Accepted, Rule, Table};
+use utoipa::ToSchema;
 
-use super::body::Body;
+use super::body::{Body, REFUSALS as BODY_REFUSALS};
 use super::problem::Problem;
-use super::proof::{ClientIp, LoggedIn, Proven};
+use super::proof::{ClientIp, LOGIN_REFUSALS, LoggedIn, Proven};
 use crate::ControlPlane;
 use crate::ids::ChallengeId;
+use crate::otp::OtpError;
 use crate::sms::open::Worked;
 
-#[derive(Deserialize)]
+pub(super) fn operations(table: &mut Table<ControlPlane>) {
+    let about = ("account", "Send a one-time code");
+    table
+        .post("/v1/otp", Rule::KeyOrLogin, about, request)
+        .takes::<CodeWanted>()
+        .refuses(LOGIN_REFUSALS)
+        .refuses(BODY_REFUSALS)
+        .may::<OtpError>();
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(tag = "purpose", rename_all = "snake_case", deny_unknown_fields)]
-enum Wish {
+enum CodeWanted {
+    /// To sign in.
     Login {
+        /// Phone number.
         target: String,
+        /// Work that the answer to the same wish asked for.
         #[serde(default)]
         work: Option<WorkDone>,
     },
+    /// To open the viewing window of a device.
     View {
+        /// Serial.
         serial: String,
     },
 }
 
 /// Work that was done for a wish.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct WorkDone {
+    /// As it was given out.
     puzzle: String,
+    /// The number whose eight bytes (big endian) behind the puzzle's give a SHA-256 with the leading
+    /// zero bits.
     answer: u64,
 }
 
 /// The same members whether a message goes or not. With `work`, nothing happened yet: the wish is to
 /// be made again with the answer.
-#[derive(Serialize)]
-pub(super) struct Sent {
+#[derive(Serialize, ToSchema)]
+pub(super) struct CodeSent {
     challenge_id: ChallengeId,
+    /// Seconds after which another one may be asked for.
     resend_after: u64,
     work: Option<WorkWanted>,
 }
 
 /// Work that is asked for before the wish is looked at.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct WorkWanted {
+    /// base64url.
     puzzle: String,
+    /// Leading zero bits.
     bits: u8,
+    /// Seconds in which it must be solved.
     expires_in: u64,
 }
 
@@ -56,7 +81,7 @@ pub(super) async fn request(
     State(control_plane): State<ControlPlane>,
     ClientIp(ip): ClientIp,
     request: Request,
-) -> Result<(StatusCode, Json<Sent>), Problem> {
+) -> Result<Accepted<CodeSent>, Problem> {
     let (mut parts, body) = request.into_parts();
     let with_token = parts.headers.contains_key(header::AUTHORIZATION);
     let session = if with_token {
@@ -70,23 +95,22 @@ pub(super) async fn request(
     };
     let Body(wish) = Request::from_parts(parts, body).extract().await?;
     let sent = match (wish, session) {
-        (Wish::Login { target, work }, _) => {
+        (CodeWanted::Login { target, work }, _) => {
             let target = Redacted::new(target);
             let worked = work.map(|done| Worked { puzzle: done.puzzle, answer: done.answer });
             let wish =
                 control_plane.request_login_code(target.expose(), terminal, ip, worked.as_ref());
             wish.await?
         }
-        (Wish::View { serial }, Some(session)) => {
+        (CodeWanted::View { serial }, Some(session)) => {
             control_plane.request_view_code(&session, &serial, ip).await?
         }
-        (Wish::View { .. }, None) => return Err(Problem::login_required()),
+        (CodeWanted::View { .. }, None) => return Err(Problem::login_required()),
     };
     let work = sent.work.map(|work| WorkWanted {
         puzzle: work.puzzle,
         bits: work.bits,
         expires_in: work.expires_in,
     });
-    let sent = Sent { challenge_id: sent.challenge, resend_after: sent.resend_after, work };
-    Ok((StatusCode::ACCEPTED, Json(sent)))
+    Ok(Accepted(CodeSent { challenge_id: sent.challenge, resend_after: sent.resend_after, work }))
 }

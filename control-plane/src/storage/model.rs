@@ -1,5 +1,6 @@
 //! The rows and outcomes that the storage traits speak of.
 
+mod abnormal;
 mod introduction;
 mod mailbox;
 mod sms;
@@ -8,6 +9,7 @@ use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
 
+pub use abnormal::{Alert, LoginSeen, Noticed};
 pub use introduction::{Introduction, IntroductionPut, NewIntroduction, Party};
 pub use mailbox::{
     EncModeEvent, EndedProof, GenerationPage, GenerationPut, ListPut, ListedTerminal,

@@ -1,7 +1,9 @@
 //! The store on SQLite: one writer connection, a small pool of readers, write-ahead log, every
 //! commit on disk before it is acknowledged.
 
+mod abnormal;
 mod account;
+mod carrier;
 mod consent;
 mod device;
 mod gate;

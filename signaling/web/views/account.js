@@ -6,6 +6,7 @@ import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
 import { devicesWithKey, forgetAllDeviceKeys, forgetDeviceKey, terminalKey } from '../keys.js';
 import * as session from '../session.js';
+import { alertsSection } from './alerts.js';
 import { problemLine, purposeText, showProblem } from './dialogs.js';
 
 export function accountView(context) {
@@ -27,6 +28,7 @@ export function accountView(context) {
     h('div', { class: 'row spread heading' }, h('h1', { t: 'account.title' }), out), error,
     card('account.profile', null, profile),
     card('account.terminals', 'account.terminalsLead', terminals),
+    alertsSection(),
     card('account.consents', null, consents),
     card('account.keys', 'account.keysLead', keys));
   return { element, title: 'account.title', entered: () => load(parts) };

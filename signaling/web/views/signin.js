@@ -5,6 +5,7 @@ import { busy, h, say } from '../dom.js';
 import * as icons from '../icons.js';
 import { requestCode } from '../otp.js';
 import * as session from '../session.js';
+import { carrierButton, carrierStep, returnedCode } from './carrier.js';
 import { codeField, countdown, problemLine, purposeText, showProblem } from './dialogs.js';
 
 const PHONE = /^\+[1-9]\d{6,14}$/;
@@ -22,7 +23,11 @@ export function signInView({ server, done, ended }) {
       ...['signin.trustKey', 'signin.trustSecret', 'signin.trustCookie'].map((key) =>
         h('li', {}, icons.lock(), h('span', { t: key })))),
   );
-  phoneStep(body, '', { server, done });
+  const code = returnedCode();
+  const context = { server, done };
+  if (code === null) phoneStep(body, '', context);
+  else body.replaceChildren(carrierStep(code, terminalName(), { done, otherwise: () => phoneStep(body, '', context) }));
+  carrierButton().then((element) => element && body.after(element)).catch(() => {});
   notice().then((element) => element && card.append(element)).catch(() => {});
   return {
     element: h('div', { class: 'center' }, card),

@@ -121,6 +121,8 @@ const ERASE: &[&str] = &[
     "DELETE FROM message WHERE account = ?1",
     "DELETE FROM outbox WHERE account = ?1",
     "DELETE FROM media_audit WHERE account = ?1",
+    "DELETE FROM login_seen WHERE account = ?1",
+    "DELETE FROM login_alert WHERE account = ?1",
 ];
 
 fn account(row: &SqliteRow) -> Result<Account, StoreError> {

@@ -186,7 +186,7 @@ pub(super) async fn take_up(
     })
 }
 
-async fn insert(
+pub(super) async fn insert(
     connection: &mut SqliteConnection,
     new: &OtpChallenge,
     now: u64,

@@ -287,7 +287,7 @@ async fn add_tokens(
 }
 
 /// Ends a session and all that hangs off it. Returns its account unless it was over.
-async fn revoke(
+pub(super) async fn revoke(
     connection: &mut SqliteConnection,
     session: &SessionId,
     now: u64,

@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, query};
 
 use super::row::{Columns, int};
-use super::{SqliteStore, private, sms};
+use super::{SqliteStore, abnormal, private, sms};
 use crate::ids::AccountId;
 use crate::limits::LEDGER_KEEP_SECS;
 use crate::storage::model::OplogEntry;
@@ -44,7 +44,8 @@ impl UpkeepStore for SqliteStore {
                 .await?;
             rows += done.rows_affected();
         }
-        Ok(rows + sms::purge(&self.writer, now).await?)
+        rows += sms::purge(&self.writer, now).await?;
+        Ok(rows + abnormal::purge(&self.writer, now).await?)
     }
 
     async fn backup(&self, database: &Path, subject_keys: &Path) -> Stored<()> {
