@@ -3,6 +3,7 @@
 mod bindings;
 mod body;
 mod consents;
+mod credential_problems;
 mod device;
 mod devices;
 mod enc_modes;

@@ -5,27 +5,35 @@
 //! ([`ControlPlane::renew`]) and the feed of revocations ([`ControlPlane::revocations`]) are for
 //! signaling and relay.
 
+pub mod address;
 pub mod admin;
 pub mod base32;
 pub mod binding;
 pub mod clock;
 pub mod consent;
+pub mod credential;
 pub mod device;
+pub mod email;
 pub mod error;
 pub mod gate;
+mod guess;
 pub mod http;
+pub mod identifier;
 pub mod ids;
 pub mod introduction;
 pub mod key;
 pub mod limits;
+pub mod mail;
 pub mod mailbox;
 pub mod message;
 pub mod otp;
+pub mod password;
 pub mod phone;
 pub mod publisher;
 pub mod random;
 pub mod replay;
 pub mod sealed;
+pub mod secure;
 pub mod session;
 pub mod sms;
 pub mod step_up;
@@ -42,6 +50,8 @@ use tokio::sync::{Notify, broadcast};
 
 use clock::{Clock, SystemClock};
 use limits::Limits;
+use mail::MailSender;
+use password::{PasswordConfig, PasswordHasher};
 use random::{Random, SystemRandom};
 use replay::ProofIds;
 use sms::SmsSender;
@@ -69,6 +79,8 @@ pub struct Config {
     pub page_host: String,
     /// Limits that depend on the size of the installation.
     pub limits: Limits,
+    /// Passwords.
+    pub passwords: PasswordConfig,
 }
 
 /// Why the control plane does not start.
@@ -95,6 +107,8 @@ struct State {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     sms: Arc<dyn SmsSender>,
+    mail: Arc<dyn MailSender>,
+    passwords: PasswordHasher,
     vault: Vault,
     proof_ids: ProofIds,
     revocations: broadcast::Sender<Revocation>,
@@ -114,6 +128,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Sender of text messages.
     pub sms: Arc<dyn SmsSender>,
+    /// Sender of mail.
+    pub mail: Arc<dyn MailSender>,
     /// Master key.
     pub master: MasterKey,
 }
@@ -124,7 +140,11 @@ impl ControlPlane {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub async fn open(config: Config, sms: Arc<dyn SmsSender>) -> Result<Self, OpenError> {
+    pub async fn open(
+        config: Config,
+        sms: Arc<dyn SmsSender>,
+        mail: Arc<dyn MailSender>,
+    ) -> Result<Self, OpenError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -137,18 +157,21 @@ impl ControlPlane {
         let master = MasterKey::load(&key_file, !database.exists(), random.as_ref())?;
         let store = Arc::new(SqliteStore::open(&database).await?);
         let clock = Arc::new(SystemClock);
-        Ok(Self::from_parts(Parts { config, store, clock, random, sms, master }))
+        Ok(Self::from_parts(Parts { config, store, clock, random, sms, mail, master }))
     }
 
     /// From its parts.
     pub fn from_parts(parts: Parts) -> Self {
+        let vault = Vault::new(&parts.master);
         Self(Arc::new(State {
+            passwords: PasswordHasher::new(&parts.config.passwords, vault.pepper()),
             config: parts.config,
             store: parts.store,
             clock: parts.clock,
             random: parts.random,
             sms: parts.sms,
-            vault: Vault::new(&parts.master),
+            mail: parts.mail,
+            vault,
             proof_ids: ProofIds::default(),
             revocations: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
             device_changes: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
@@ -197,6 +220,10 @@ impl ControlPlane {
 
     pub(crate) fn vault(&self) -> &Vault {
         &self.0.vault
+    }
+
+    pub(crate) fn passwords(&self) -> &PasswordHasher {
+        &self.0.passwords
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod contract;
+mod credential;
 pub mod model;
 pub mod sqlite;
 
@@ -14,6 +15,7 @@ use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
 use crate::sealed::generation::Wrap;
+pub use credential::CredentialStore;
 use model::*;
 
 /// Why the store does not answer.
@@ -33,7 +35,7 @@ pub type Stored<T> = Result<T, StoreError>;
 /// Accounts.
 #[async_trait]
 pub trait AccountStore {
-    /// The active account with this keyed hash of a phone number.
+    /// The active account with this keyed hash of an identifier.
     async fn account_by_lookup(&self, lookup: &[u8]) -> Stored<Option<Account>>;
     /// An active account.
     async fn account(&self, id: &AccountId) -> Stored<Option<Account>>;
@@ -312,6 +314,7 @@ pub trait Store:
     + MailboxStore
     + SealingStore
     + IntroductionStore
+    + CredentialStore
     + ConsentStore
     + GateStore
     + OutboxStore

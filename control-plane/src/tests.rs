@@ -2,6 +2,8 @@
 
 mod admin;
 mod consent;
+mod credential;
+mod email;
 mod gate;
 mod ownership;
 pub(crate) mod rig;

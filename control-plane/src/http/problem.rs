@@ -42,7 +42,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
 
-    fn limited(seconds: u64, detail: impl ToString) -> Self {
+    pub(super) fn limited(seconds: u64, detail: impl ToString) -> Self {
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail);
         Self { retry_after: Some(seconds), ..problem }
     }
@@ -84,6 +84,8 @@ impl From<OtpError> for Problem {
             OtpError::BadNumber => Self::new(StatusCode::BAD_REQUEST, "bad-number", error),
             OtpError::NotBound => Self::new(StatusCode::NOT_FOUND, "device-not-bound", error),
             OtpError::Limited(wait) => Self::limited(wait.0, error),
+            OtpError::Held(wait) => Self::held(wait.0, error),
+            OtpError::SecondFactor(wait) => Self::second_factor(wait.0, error),
             OtpError::WrongCode => Self::new(StatusCode::FORBIDDEN, "code-invalid", error),
             OtpError::Inner(inner) => inner.into(),
         }
@@ -108,6 +110,9 @@ impl From<SignInError> for Problem {
         match error {
             SignInError::Otp(error) => error.into(),
             SignInError::Consent(error) => error.into(),
+            SignInError::Password(error) => error.into(),
+            SignInError::Idle => Self::new(StatusCode::FORBIDDEN, "account-idle", error),
+            SignInError::Inner(inner) => inner.into(),
             SignInError::BadTerminal => Self::new(StatusCode::BAD_REQUEST, "bad-terminal", error),
         }
     }

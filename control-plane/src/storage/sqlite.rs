@@ -3,8 +3,10 @@
 
 mod account;
 mod consent;
+mod credential;
 mod device;
 mod gate;
+mod guess;
 mod introduction;
 mod key;
 mod mailbox;
