@@ -14,6 +14,7 @@ use sightline_control_plane::sms::DevelopmentSms;
 use sightline_control_plane::{ControlPlane, DATABASE_FILE};
 use sightline_grant::Thumbprint;
 
+use crate::app;
 use crate::cli::Place;
 use crate::config::{self, Overrides};
 use crate::serve::facts::{SMS_FILE, control_config};
@@ -112,11 +113,7 @@ enum AccountCommand {
 
 /// Runs the command.
 pub(crate) fn run(args: &AdminArgs) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(execute(args))
+    app::run(execute(args))
 }
 
 async fn execute(args: &AdminArgs) -> Result<(), String> {

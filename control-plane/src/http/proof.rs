@@ -7,6 +7,7 @@ use axum::extract::{ConnectInfo, FromRef, FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use sightline_grant::{PublicKey, Redacted, Thumbprint, dpop};
+use sightline_operation::{Credential, Draft, Part, Refused, refused};
 
 use super::problem::Problem;
 use crate::ControlPlane;
@@ -40,6 +41,47 @@ pub struct WithToken {
 /// Address of the client, for limits.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientIp(pub IpAddr);
+
+const PROOF_INVALID: Refused =
+    refused(401, "proof-invalid", "The DPoP proof does not hold for this request; make a new one");
+const PROOF_REPLAYED: Refused =
+    refused(401, "proof-replayed", "The DPoP proof has been used; make one for each request");
+const UNAVAILABLE: Refused =
+    refused(503, "unavailable", "The service cannot do this now; try again after Retry-After");
+
+/// How a missing or foreign key is refused.
+const KEY_REFUSALS: &[Refused] = &[PROOF_INVALID, PROOF_REPLAYED, UNAVAILABLE];
+
+/// How a missing or foreign login is refused.
+pub(super) const LOGIN_REFUSALS: &[Refused] = &[
+    refused(401, "login-required", "No login, or it has ended; sign in"),
+    refused(401, "wrong-terminal", "The login belongs to another terminal's key"),
+    PROOF_INVALID,
+    PROOF_REPLAYED,
+    UNAVAILABLE,
+];
+
+macro_rules! shows {
+    ($($part:ty: $credential:ident, $refusals:ident;)+) => {
+        $(impl Part for $part {
+            fn describe(draft: &mut Draft) {
+                draft.shows(Credential::$credential);
+                draft.refuses($refusals);
+            }
+        })+
+    };
+}
+
+shows! {
+    Proven: Key, KEY_REFUSALS;
+    ProvenKey: Key, KEY_REFUSALS;
+    LoggedIn: Login, LOGIN_REFUSALS;
+    WithToken: Login, LOGIN_REFUSALS;
+}
+
+impl Part for ClientIp {
+    fn describe(_: &mut Draft) {}
+}
 
 impl<S> FromRequestParts<S> for Proven
 where

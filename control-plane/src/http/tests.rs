@@ -19,6 +19,7 @@ use tower::ServiceExt;
 
 use super::router;
 use crate::clock::Clock;
+use crate::consent::{PURPOSES, Purpose};
 use crate::tests::rig::{ANNA, BEN, Rig, key, public};
 
 struct Client<'a> {
@@ -104,6 +105,20 @@ impl<'a> Client<'a> {
         self.token = answer.body["access_token"].as_str().map(str::to_owned);
         self.rig.clock.advance(60);
         answer
+    }
+}
+
+#[test]
+fn every_operation_asks_for_what_its_rule_says() {
+    let table = super::operations();
+    let _names_are_unique = table.schemas();
+    for operation in table.operations() {
+        let what = format!("{} {}", operation.method, operation.path);
+        assert!(operation.rule_fits_handler(), "{what}: {:?}", operation.rule);
+        assert!(!operation.successes.is_empty(), "{what} never succeeds");
+        let known = |purpose: &Purpose| purpose.id == operation.purpose;
+        let none = operation.purpose == sightline_operation::NO_PURPOSE;
+        assert!(none || PURPOSES.iter().any(known), "{what}: no purpose {}", operation.purpose);
     }
 }
 
