@@ -20,6 +20,7 @@ use crate::app;
 use crate::cli::Place;
 use crate::config::{self, Overrides};
 use crate::serve::facts::{SMS_FILE, control_config};
+use crate::serve::mail;
 
 /// Arguments of `admin`.
 #[derive(Args)]
@@ -151,7 +152,8 @@ pub(crate) async fn open(place: &Place) -> Result<ControlPlane, String> {
         .map_err(|error| error.to_string())?;
     // Messages of the outbox are the server's to send.
     let sms = DevelopmentSms::new(Box::new(|_| {}), data.join(SMS_FILE));
-    ControlPlane::open(control_config(data, &raw)?, Arc::new(sms))
+    let mail = mail::sender(data, &raw, |_| {})?;
+    ControlPlane::open(control_config(data, &raw)?, Arc::new(sms), mail)
         .await
         .map_err(|error| error.to_string())
 }

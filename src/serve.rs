@@ -4,6 +4,7 @@ mod banner;
 mod carrier;
 pub(crate) mod facts;
 mod feed;
+pub(crate) mod mail;
 mod modes;
 mod plane;
 mod pull;

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use sightline_grant::{Redacted, Thumbprint};
 
 use crate::ControlPlane;
+use crate::address::Address;
 use crate::error::Inner;
 use crate::ids::ChallengeId;
 use crate::limits::{CARRIER_TRIES_PER_NETWORK, OTP_TTL_SECS};
@@ -19,7 +20,7 @@ use crate::phone::Phone;
 use crate::random;
 use crate::session::{SignIn, SignInError, SignedIn};
 use crate::sms::open::network;
-use crate::storage::model::{Charge, OtpChallenge, OtpPurpose, RetryAfter};
+use crate::storage::model::{Charge, IdentifierKind, OtpChallenge, OtpPurpose, RetryAfter};
 use crate::vault::token_hash;
 
 /// Shortest and longest token, characters.
@@ -165,7 +166,8 @@ impl ControlPlane {
         let number = phone.expose().as_bytes();
         let challenge = OtpChallenge {
             purpose: OtpPurpose::Login,
-            target: self.vault().lookup("phone", phone.expose()),
+            kind: IdentifierKind::Phone,
+            target: Address::Phone(phone.clone()).lookup(self.vault()),
             target_enc: self.vault().seal_server(TARGET_PLACE, id.as_str(), number, self.random()),
             account: None,
             terminal,
@@ -180,7 +182,12 @@ impl ControlPlane {
             terminal_name: request.terminal_name.clone(),
             client_type: request.client_type.clone(),
             consents: request.consents.clone(),
+            password: None,
         };
-        Ok(self.sign_in(&sign_in, terminal).await?)
+        let done = self.sign_in(&sign_in, terminal).await?;
+        if done.new_account {
+            self.store().carrier_registered(&done.account).await.map_err(Inner::from)?;
+        }
+        Ok(done)
     }
 }

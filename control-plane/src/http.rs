@@ -15,6 +15,7 @@ mod bindings;
 mod body;
 mod carrier;
 mod consents;
+mod credential_problems;
 mod device;
 mod devices;
 mod enc_modes;

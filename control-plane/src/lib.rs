@@ -6,29 +6,37 @@
 //! signaling and relay.
 
 pub mod abnormal;
+pub mod address;
 pub mod admin;
 pub mod base32;
 pub mod binding;
 pub mod carrier;
 pub mod clock;
 pub mod consent;
+pub mod credential;
 pub mod device;
+pub mod email;
 pub mod error;
 pub mod gate;
+mod guess;
 pub mod http;
+pub mod identifier;
 pub mod ids;
 pub mod introduction;
 pub mod key;
 pub mod limits;
+pub mod mail;
 pub mod mailbox;
 pub mod message;
 pub mod otp;
 pub mod outbound;
+pub mod password;
 pub mod phone;
 pub mod publisher;
 pub mod random;
 pub mod replay;
 pub mod sealed;
+pub mod secure;
 pub mod session;
 pub mod sms;
 pub mod step_up;
@@ -46,6 +54,8 @@ use tokio::sync::{Notify, broadcast};
 use carrier::Carrier;
 use clock::{Clock, SystemClock};
 use limits::Limits;
+use mail::MailSender;
+use password::{PasswordConfig, PasswordHasher};
 use random::{Random, SystemRandom};
 use replay::ProofIds;
 use sms::SmsSender;
@@ -73,6 +83,8 @@ pub struct Config {
     pub page_host: String,
     /// Limits that depend on the size of the installation.
     pub limits: Limits,
+    /// Passwords.
+    pub passwords: PasswordConfig,
 }
 
 /// Why the control plane does not start.
@@ -100,6 +112,8 @@ struct State {
     random: Arc<dyn Random>,
     sms: Arc<dyn SmsSender>,
     carrier: OnceLock<Arc<dyn Carrier>>,
+    mail: Arc<dyn MailSender>,
+    passwords: PasswordHasher,
     vault: Vault,
     proof_ids: ProofIds,
     revocations: broadcast::Sender<Revocation>,
@@ -119,6 +133,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Sender of text messages.
     pub sms: Arc<dyn SmsSender>,
+    /// Sender of mail.
+    pub mail: Arc<dyn MailSender>,
     /// Master key.
     pub master: MasterKey,
 }
@@ -129,7 +145,11 @@ impl ControlPlane {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub async fn open(config: Config, sms: Arc<dyn SmsSender>) -> Result<Self, OpenError> {
+    pub async fn open(
+        config: Config,
+        sms: Arc<dyn SmsSender>,
+        mail: Arc<dyn MailSender>,
+    ) -> Result<Self, OpenError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -142,19 +162,22 @@ impl ControlPlane {
         let master = MasterKey::load(&key_file, !database.exists(), random.as_ref())?;
         let store = Arc::new(SqliteStore::open(&database).await?);
         let clock = Arc::new(SystemClock);
-        Ok(Self::from_parts(Parts { config, store, clock, random, sms, master }))
+        Ok(Self::from_parts(Parts { config, store, clock, random, sms, mail, master }))
     }
 
     /// From its parts.
     pub fn from_parts(parts: Parts) -> Self {
+        let vault = Vault::new(&parts.master);
         Self(Arc::new(State {
+            passwords: PasswordHasher::new(&parts.config.passwords, vault.pepper()),
             config: parts.config,
             store: parts.store,
             clock: parts.clock,
             random: parts.random,
             sms: parts.sms,
             carrier: OnceLock::new(),
-            vault: Vault::new(&parts.master),
+            mail: parts.mail,
+            vault,
             proof_ids: ProofIds::default(),
             revocations: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
             device_changes: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
@@ -203,6 +226,10 @@ impl ControlPlane {
 
     pub(crate) fn vault(&self) -> &Vault {
         &self.0.vault
+    }
+
+    pub(crate) fn passwords(&self) -> &PasswordHasher {
+        &self.0.passwords
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -3,11 +3,18 @@
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::ControlPlane;
+use crate::address::Address;
 use crate::error::Inner;
-use crate::limits::PAGE;
-use crate::storage::model::{Message, Session};
+use crate::identifier::NOTICE_PLACE;
+use crate::ids::ChallengeId;
+use crate::limits::{PAGE, SEND_ATTEMPTS};
+use crate::mail::{self, Mail};
+use crate::otp::TARGET_PLACE;
+use crate::sms;
+use crate::storage::model::{Message, OtpPurpose, OutboxEntry, Session};
 
 /// How often the worker looks without being called, and how often old rows go.
 const IDLE_ROUND: Duration = Duration::from_secs(5);
@@ -58,7 +65,11 @@ impl ControlPlane {
                 closed += u64::from(self.store().outbox_deliver(entry.id, self.now()).await?);
                 continue;
             }
-            if self.deliver_sms(&entry).await? {
+            let done = match entry.channel.as_str() {
+                "sms" => self.deliver_sms(&entry).await?,
+                _ => self.deliver_mail(&entry).await?,
+            };
+            if done {
                 self.store().outbox_done(entry.id, self.now()).await?;
                 closed += 1;
             }
@@ -80,6 +91,65 @@ impl ControlPlane {
             })
             .collect())
     }
+
+    /// Tries to send an entry by mail. Whether it is done with.
+    async fn deliver_mail(&self, entry: &OutboxEntry) -> Result<bool, Inner> {
+        let Some((Address::Email(email), out)) = self.outgoing(entry).await? else {
+            // Used, expired or nobody's in between: there is nothing to send any more.
+            return Ok(true);
+        };
+        let sent = self.0.mail.send(&email, &out.mail).await;
+        if let Err(error) = &sent {
+            tracing::warn!(entry = entry.id, attempt = entry.attempts, %error, "mail not sent");
+        }
+        Ok(sent.is_ok() || entry.attempts >= SEND_ATTEMPTS)
+    }
+
+    /// What an entry says, and to whom; `None` when it is over.
+    pub(crate) async fn outgoing(
+        &self,
+        entry: &OutboxEntry,
+    ) -> Result<Option<(Address, Outgoing)>, Inner> {
+        let reference = entry.reference.as_str();
+        if entry.kind == "notice" {
+            let Some(notice) = self.store().notice(reference).await? else { return Ok(None) };
+            let address = self.vault().open_server(NOTICE_PLACE, reference, &notice.address_enc)?;
+            let sms = sms::text::of_notice(&notice.kind);
+            let mail = mail::text::of_notice(&notice.kind);
+            return Ok(parsed(address).map(|address| (address, Outgoing { sms, code: None, mail })));
+        }
+        let id = ChallengeId(reference.to_owned());
+        let Some(challenge) = self.store().otp_challenge(&id, self.now()).await? else {
+            return Ok(None);
+        };
+        // Only here is it looked up whether there is a password to set: asking takes the same time
+        // for everybody.
+        if challenge.purpose == OtpPurpose::Reset
+            && self.store().account_by_lookup(&challenge.target).await?.is_none()
+        {
+            return Ok(None);
+        }
+        let address = self.vault().open_server(TARGET_PLACE, id.as_str(), &challenge.target_enc)?;
+        let code = self.code_of(&challenge);
+        let (purpose, serial) = (challenge.purpose, &challenge.serial);
+        let sms = sms::text::one_time_code(purpose, &code, serial, &self.config().page_host);
+        let mail = mail::text::one_time_code(purpose, &code, serial);
+        let code = Some(Redacted::new(code.to_string()));
+        Ok(parsed(address).map(|address| (address, Outgoing { sms, code, mail })))
+    }
+}
+
+/// A message in the form of either channel.
+pub(crate) struct Outgoing {
+    pub(crate) sms: Redacted<String>,
+    /// The code in it, if it is one.
+    pub(crate) code: Option<Redacted<String>>,
+    mail: Mail,
+}
+
+fn parsed(address: Vec<u8>) -> Option<Address> {
+    let text = Zeroizing::new(String::from_utf8(address).ok()?);
+    Address::parse(&text)
 }
 
 fn text(kind: &str) -> (&'static str, &'static str) {
@@ -116,6 +186,18 @@ fn text(kind: &str) -> (&'static str, &'static str) {
         "sealing_on" => (
             "End-to-end encryption of a camera was switched on again.",
             "一台摄像机的端到端加密已重新开启。",
+        ),
+        "password_changed" => (
+            "The password of your account was changed; its other logins have ended.",
+            "您的账号密码已更改，其他登录已终止。",
+        ),
+        "identifier_changed" => (
+            "The phone number or mail address of your account was changed.",
+            "您账号的手机号或邮箱已更改。",
+        ),
+        "identifier_removed" => (
+            "A phone number or mail address was taken off your account.",
+            "已从您的账号移除一个手机号或邮箱。",
         ),
         "key_locked" => (
             "A wrong device key was entered several times; the camera's key entry is locked for a \

@@ -34,15 +34,15 @@ pub enum NotSent {
     Unknown(String),
 }
 
-/// A message with a one-time code.
+/// A message.
 #[derive(Clone, Copy, Debug)]
 pub struct SmsMessage<'a> {
     /// Whom it goes to.
     pub to: &'a Phone,
     /// All of it.
     pub text: &'a Redacted<String>,
-    /// The code in it, for carriers that fill in templates of their own.
-    pub code: &'a Redacted<String>,
+    /// The code in it, if it is one, for carriers that fill in templates of their own.
+    pub code: Option<&'a Redacted<String>>,
     /// Names the message with the carrier; not secret.
     pub reference: &'a str,
 }
@@ -110,7 +110,7 @@ mod tests {
         let sms = DevelopmentSms::new(show, path.clone());
         let phone = Phone::parse("+4915112345678").expect("a number");
         let [text, code] = ["hello", "1"].map(|text| Redacted::new(text.to_owned()));
-        let message = SmsMessage { to: &phone, text: &text, code: &code, reference: "r" };
+        let message = SmsMessage { to: &phone, text: &text, code: Some(&code), reference: "r" };
         sms.send(&message).await.expect("written");
         let text = std::fs::read_to_string(&path).expect("a file");
         assert_eq!(text, *shown.lock().expect("unpoisoned"));

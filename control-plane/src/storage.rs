@@ -6,6 +6,7 @@ pub mod abnormal;
 pub mod carrier;
 #[cfg(test)]
 mod contract;
+mod credential;
 pub mod model;
 pub mod sms;
 pub mod sqlite;
@@ -19,6 +20,7 @@ use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
 use crate::sealed::generation::Wrap;
 pub use abnormal::AbnormalStore;
 pub use carrier::CarrierStore;
+pub use credential::CredentialStore;
 use model::*;
 pub use sms::SmsStore;
 
@@ -39,7 +41,7 @@ pub type Stored<T> = Result<T, StoreError>;
 /// Accounts.
 #[async_trait]
 pub trait AccountStore {
-    /// The active account with this keyed hash of a phone number.
+    /// The active account with this keyed hash of an identifier.
     async fn account_by_lookup(&self, lookup: &[u8]) -> Stored<Option<Account>>;
     /// An active account.
     async fn account(&self, id: &AccountId) -> Stored<Option<Account>>;
@@ -321,6 +323,7 @@ pub trait Store:
     + MailboxStore
     + SealingStore
     + IntroductionStore
+    + CredentialStore
     + ConsentStore
     + GateStore
     + OutboxStore

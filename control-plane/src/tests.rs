@@ -4,6 +4,8 @@ mod abnormal;
 mod admin;
 mod carrier;
 mod consent;
+mod credential;
+mod email;
 mod gate;
 mod ownership;
 pub(crate) mod rig;

@@ -68,17 +68,17 @@ function correctClock(response) {
 }
 
 /** A request as the signed-in account; returns parsed JSON, or null without content. */
-export async function call(method, path, body) {
+export async function call(method, path, body, headers) {
   const token = await session.accessToken(send);
   try {
-    return await parsed(await send(method, path, { token, body }));
+    return await parsed(await send(method, path, { token, body, headers }));
   } catch (problem) {
     if (!isLoginOver(problem)) throw problem;
   }
   // The token may have died early (a restart, a clock): one renewal decides.
   const fresh = await session.accessToken(send, token);
   try {
-    return await parsed(await send(method, path, { token: fresh, body }));
+    return await parsed(await send(method, path, { token: fresh, body, headers }));
   } catch (problem) {
     if (isLoginOver(problem)) await session.end();
     throw problem;
@@ -91,7 +91,7 @@ const LOGIN_OVER = ['login-required', 'wrong-terminal', 'session-ended', 'token-
 const isLoginOver = ({ name }) => LOGIN_OVER.includes(name);
 
 /** A request without a login, for facts and codes. */
-export const open = async (method, path, body) => parsed(await send(method, path, { body }));
+export const open = async (method, path, body, headers) => parsed(await send(method, path, { body, headers }));
 
 async function parsed(response) {
   const text = await response.text();

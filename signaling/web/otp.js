@@ -10,25 +10,25 @@ const ROUNDS = 2;
 const bytes = (text) =>
   Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
 
-/** The answer of a puzzle. */
+/** A puzzle and its answer. */
 export function solved({ puzzle, bits }) {
   const worker = startSolver();
   return new Promise((resolve, reject) => {
     worker.addEventListener('message', ({ data }) => {
       if (data.answer === null) reject(new Problem('work-refused'));
-      else resolve({ puzzle, answer: data.answer });
+      else resolve(`${puzzle} ${data.answer}`);
     });
     worker.addEventListener('error', () => reject(new Problem('work-refused')));
     worker.postMessage({ puzzle: bytes(puzzle), bits });
   }).finally(() => worker.terminate());
 }
 
-/** `ask(body)` asks the server; `body` is the wish. Resolves to the challenge. */
+/** `ask` is `open` or `call`; `body` is the wish. Resolves to the challenge. */
 export async function requestCode(ask, body) {
-  let answer = await ask(body);
+  let answer = await ask('POST', '/v1/otp', body);
   for (let round = 0; answer.work && round < ROUNDS; round += 1) {
     announce('signin.working');
-    answer = await ask({ ...body, work: await solved(answer.work) });
+    answer = await ask('POST', '/v1/otp', body, { 'Sightline-Work': await solved(answer.work) });
   }
   if (answer.work) throw new Problem('work-refused');
   return answer;

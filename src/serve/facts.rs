@@ -22,6 +22,7 @@ use sightline_signaling::{Hashes, Ports, ServerFacts};
 
 use super::DoorAddresses;
 use super::banner::BIND_FILE;
+use super::mail;
 use crate::camera::IDENTITY_FILE;
 use crate::config::{DemoMode, Raw};
 use crate::data_dir::{make_private_dir, write_private};
@@ -32,7 +33,7 @@ pub(crate) const SMS_FILE: &str = "dev-sms.txt";
 
 /// Opens the control plane of a data folder.
 pub(crate) async fn open_control_plane(data: &Path, raw: &Raw) -> Result<ControlPlane, String> {
-    let show = |text: &str| {
+    let show: fn(&str) = |text| {
         // The operator's terminal, never the log.
         print!("{text}");
     };
@@ -40,8 +41,8 @@ pub(crate) async fn open_control_plane(data: &Path, raw: &Raw) -> Result<Control
         Some(carrier) => carrier,
         None => Arc::new(DevelopmentSms::new(Box::new(show), data.join(SMS_FILE))),
     };
-    let config = control_config(data, raw)?;
-    ControlPlane::open(config, sms).await.map_err(|error| error.to_string())
+    let (mail, config) = (mail::sender(data, raw, show)?, control_config(data, raw)?);
+    ControlPlane::open(config, sms, mail).await.map_err(|error| error.to_string())
 }
 
 /// Settings of the control plane. The development sender costs nothing and shows its messages on one
@@ -56,6 +57,7 @@ pub(crate) fn control_config(data: &Path, raw: &Raw) -> Result<Config, String> {
         server_name: raw.server.name.clone(),
         page_host: raw.server.name.clone(),
         limits: Limits { sms: raw.sms.policy(), abnormal, ..limits },
+        passwords: raw.passwords.to_config(),
     })
 }
 

@@ -10,7 +10,7 @@ import { signIn, terminal } from './newcomer.mjs';
 async function byCode(page, request) {
   const wishes = [];
   page.on('request', (sent) => {
-    if (sent.url().endsWith('/v1/otp')) wishes.push(Boolean(sent.postDataJSON().work));
+    if (sent.url().endsWith('/v1/otp')) wishes.push('sightline-work' in sent.headers());
   });
   await signIn(page, request);
   await page.getByTestId('add-first').waitFor();

@@ -2,7 +2,7 @@
 
 use axum::RequestExt;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use sightline_grant::Redacted;
 use sightline_operation::{Accepted, Rule, Table};
@@ -14,7 +14,10 @@ use super::proof::{ClientIp, LOGIN_REFUSALS, LoggedIn, Proven};
 use crate::ControlPlane;
 use crate::ids::ChallengeId;
 use crate::otp::OtpError;
-use crate::sms::open::Worked;
+use crate::sms::open::{Asking, Worked};
+
+/// Carries the work that was done for a wish.
+const WORK: &str = "sightline-work";
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Send a one-time code");
@@ -33,9 +36,6 @@ enum CodeWanted {
     Login {
         /// Phone number.
         target: String,
-        /// Work that the answer to the same wish asked for.
-        #[serde(default)]
-        work: Option<WorkDone>,
     },
     /// To open the viewing window of a device.
     View {
@@ -44,19 +44,8 @@ enum CodeWanted {
     },
 }
 
-/// Work that was done for a wish.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct WorkDone {
-    /// As it was given out.
-    puzzle: String,
-    /// The number whose eight bytes (big endian) behind the puzzle's give a SHA-256 with the leading
-    /// zero bits.
-    answer: u64,
-}
-
 /// The same members whether a message goes or not. With `work`, nothing happened yet: the wish is to
-/// be made again with the answer.
+/// be made again with the header `Sightline-Work: PUZZLE ANSWER`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CodeSent {
     challenge_id: ChallengeId,
@@ -68,7 +57,8 @@ pub(super) struct CodeSent {
 /// Work that is asked for before the wish is looked at.
 #[derive(Serialize, ToSchema)]
 struct WorkWanted {
-    /// base64url.
+    /// base64url. Its answer is the number whose eight bytes (big endian) behind the puzzle's give a
+    /// SHA-256 with the leading zero bits.
     puzzle: String,
     /// Leading zero bits.
     bits: u8,
@@ -93,14 +83,12 @@ pub(super) async fn request(
         Some(session) => session.jkt,
         None => Proven::from_request_parts(&mut parts, &control_plane).await?.0,
     };
+    let ip = Asking { ip, worked: worked(&parts.headers) };
     let Body(wish) = Request::from_parts(parts, body).extract().await?;
     let sent = match (wish, session) {
-        (CodeWanted::Login { target, work }, _) => {
+        (CodeWanted::Login { target }, _) => {
             let target = Redacted::new(target);
-            let worked = work.map(|done| Worked { puzzle: done.puzzle, answer: done.answer });
-            let wish =
-                control_plane.request_login_code(target.expose(), terminal, ip, worked.as_ref());
-            wish.await?
+            control_plane.request_login_code(target.expose(), terminal, ip).await?
         }
         (CodeWanted::View { serial }, Some(session)) => {
             control_plane.request_view_code(&session, &serial, ip).await?
@@ -113,4 +101,10 @@ pub(super) async fn request(
         expires_in: work.expires_in,
     });
     Ok(Accepted(CodeSent { challenge_id: sent.challenge, resend_after: sent.resend_after, work }))
+}
+
+/// Work that was done for a wish; what is none counts as none.
+fn worked(headers: &HeaderMap) -> Option<Worked> {
+    let (puzzle, answer) = headers.get(WORK)?.to_str().ok()?.split_once(' ')?;
+    Some(Worked { puzzle: puzzle.to_owned(), answer: answer.parse().ok()? })
 }

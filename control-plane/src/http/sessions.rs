@@ -104,6 +104,7 @@ pub(super) async fn create(
     let request = SignIn {
         challenge: body.challenge_id,
         code: Redacted::new(body.code),
+        password: None,
         terminal_name: body.terminal_name,
         client_type: body.client_type,
         consents: body.consents.into_iter().map(ConsentGiven::pair).collect(),

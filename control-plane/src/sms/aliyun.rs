@@ -73,7 +73,10 @@ struct Outcome {
 #[async_trait]
 impl SmsSender for Aliyun {
     async fn send(&self, message: &SmsMessage<'_>) -> Result<(), NotSent> {
-        let parameters = TemplateParameters { code: message.code.expose() };
+        let Some(code) = message.code else {
+            return Err(NotSent::Refused("the template takes codes only".into()));
+        };
+        let parameters = TemplateParameters { code: code.expose() };
         let parameters = serde_json::to_string(&parameters)
             .map_err(|error| NotSent::Refused(error.to_string()))?;
         let number = message.to.expose().trim_start_matches('+');

@@ -1,14 +1,10 @@
 //! Handing messages of the outbox to the carrier.
 
-use sightline_grant::Redacted;
-
-use super::{NotSent, SmsMessage, text};
+use super::{NotSent, SmsMessage};
 use crate::ControlPlane;
+use crate::address::Address;
 use crate::error::Inner;
-use crate::ids::ChallengeId;
 use crate::limits::SEND_ATTEMPTS;
-use crate::otp::TARGET_PLACE;
-use crate::phone::Phone;
 use crate::storage::model::{Delivery, OutboxEntry};
 
 impl ControlPlane {
@@ -39,21 +35,17 @@ impl ControlPlane {
     }
 
     async fn send_sms(&self, entry: &OutboxEntry) -> Result<Result<(), NotSent>, Inner> {
-        let id = ChallengeId(entry.reference.clone());
-        let Some(challenge) = self.store().otp_challenge(&id, self.now()).await? else {
-            // Used or expired in between: there is nothing to send any more.
-            return Ok(Err(NotSent::Refused("the code is over".into())));
+        let Some((Address::Phone(phone), out)) = self.outgoing(entry).await? else {
+            // Used, expired or nobody's in between: there is nothing to send any more.
+            return Ok(Err(NotSent::Refused("the message is over".into())));
         };
-        let number = self.vault().open_server(TARGET_PLACE, id.as_str(), &challenge.target_enc)?;
-        let number = Redacted::new(String::from_utf8_lossy(&number).into_owned());
-        let Some(phone) = Phone::parse(number.expose()) else {
-            return Ok(Err(NotSent::Refused("the number is none".into())));
-        };
-        let code = Redacted::new(self.code_of(&challenge).to_string());
-        let host = &self.config().page_host;
-        let text = text::one_time_code(challenge.purpose, code.expose(), &challenge.serial, host);
         let reference = format!("{:x}", entry.id);
-        let message = SmsMessage { to: &phone, text: &text, code: &code, reference: &reference };
+        let message = SmsMessage {
+            to: &phone,
+            text: &out.sms,
+            code: out.code.as_ref(),
+            reference: &reference,
+        };
         Ok(self.0.sms.send(&message).await)
     }
 

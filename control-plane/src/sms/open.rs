@@ -10,7 +10,7 @@ use crate::ids::ChallengeId;
 use crate::otp::{OtpError, OtpSent};
 use crate::phone::Phone;
 use crate::random;
-use crate::storage::model::{OtpChallenge, RetryAfter, SmsAsk, SmsOpened};
+use crate::storage::model::{OtpChallenge, OtpPurpose, RetryAfter, SmsAsk, SmsOpened};
 
 /// Work that a terminal has done.
 #[derive(Clone, Debug)]
@@ -19,6 +19,21 @@ pub struct Worked {
     pub puzzle: String,
     /// Its answer.
     pub answer: u64,
+}
+
+/// Where a wish comes from, and the work that was done for it.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// Address of the client.
+    pub ip: IpAddr,
+    /// Work.
+    pub worked: Option<Worked>,
+}
+
+impl From<IpAddr> for Asking {
+    fn from(ip: IpAddr) -> Self {
+        Self { ip, worked: None }
+    }
 }
 
 /// Work that a terminal has to do before its wish is looked at.
@@ -39,8 +54,7 @@ impl ControlPlane {
         &self,
         challenge: OtpChallenge,
         phone: &Phone,
-        ip: IpAddr,
-        worked: Option<&Worked>,
+        asking: &Asking,
     ) -> Result<OtpSent, OtpError> {
         let policy = &self.config().limits.sms;
         let dial = dial_code(phone.expose());
@@ -51,15 +65,17 @@ impl ControlPlane {
         let terminal = self.vault().lookup("terminal", &challenge.terminal.to_string());
         let whom = For { terminal: &terminal, number: &challenge.target };
         let ask = SmsAsk {
-            worked: worked.is_some_and(|done| {
+            worked: asking.worked.as_ref().is_some_and(|done| {
                 work::solved(self.vault(), &done.puzzle, done.answer, whom, now)
             }),
             number: challenge.target.clone(),
             prefix: self.vault().lookup("prefix", phone.prefix()),
-            network: self.vault().lookup("network", &network(ip)),
+            network: self.vault().lookup("network", &network(asking.ip)),
+            // A number that is to come to the account is nobody's yet.
             account: challenge
                 .account
                 .as_ref()
+                .filter(|_| challenge.purpose != OtpPurpose::Identifier)
                 .map(|account| self.vault().lookup("account", account.as_str())),
             terminal: terminal.clone(),
             dial,
@@ -67,7 +83,7 @@ impl ControlPlane {
         let opened = self.store().sms_open(&challenge, &ask, policy, now).await;
         let resend_after = policy.pause;
         match opened.map_err(Inner::from)? {
-            SmsOpened::Open { held: Some(reason), .. } if challenge.account.is_some() => {
+            SmsOpened::Open { held: Some(reason), .. } if ask.account.is_some() => {
                 count("held", reason);
                 Err(OtpError::Limited(RetryAfter(policy.account.gap)))
             }

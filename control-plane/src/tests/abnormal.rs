@@ -89,7 +89,7 @@ async fn codes_that_strangers_ask_for_are_told_at_the_next_login() {
     let rig = Rig::with(Limits { sms, ..Limits::default() }).await;
     let home = from(&rig, 1, IP).await.unwrap();
     for seed in 10..14 {
-        rig.cp.request_login_code(ANNA, terminal(seed), ELSEWHERE, None).await.unwrap();
+        rig.cp.request_login_code(ANNA, terminal(seed), ELSEWHERE).await.unwrap();
         rig.clock.advance(60);
     }
     from(&rig, 1, IP).await.unwrap();

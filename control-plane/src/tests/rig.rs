@@ -14,10 +14,13 @@ use crate::base32;
 use crate::binding::BindRequest;
 use crate::clock::ManualClock;
 use crate::consent::MEDIA_VIEW;
+use crate::email::Email;
 use crate::gate::{Admission, Refusal};
 use crate::ids::ChallengeId;
 use crate::key::{KeyError, SignedChallenge};
 use crate::limits::Limits;
+use crate::mail::{Mail, MailSender};
+use crate::password::{HashCost, PasswordConfig};
 use crate::random::SeededRandom;
 use crate::session::{SignIn, SignedIn};
 use crate::sms::{NotSent, SmsMessage, SmsSender};
@@ -32,7 +35,7 @@ pub(crate) const ANNA: &str = "+4915112345678";
 pub(crate) const BEN: &str = "+4915200000001";
 
 #[derive(Default)]
-pub(crate) struct CapturedSms(Mutex<Vec<(String, String)>>);
+pub(crate) struct CapturedSms(pub(crate) Mutex<Vec<(String, String)>>);
 
 impl CapturedSms {
     /// Numbers and texts so far.
@@ -54,10 +57,24 @@ impl SmsSender for CapturedSms {
     }
 }
 
+/// Mail by address and text, oldest first.
+#[derive(Default)]
+pub(crate) struct CapturedMail(pub(crate) Mutex<Vec<(String, String)>>);
+
+#[async_trait]
+impl MailSender for CapturedMail {
+    async fn send(&self, to: &Email, mail: &Mail) -> Result<(), NotSent> {
+        let sent = (to.expose().to_owned(), mail.body.expose().clone());
+        self.0.lock().unwrap().push(sent);
+        Ok(())
+    }
+}
+
 pub(crate) struct Rig {
     pub(crate) cp: ControlPlane,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) sms: Arc<CapturedSms>,
+    pub(crate) mail: Arc<CapturedMail>,
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) folder: TempDir,
 }
@@ -89,13 +106,14 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join(DATABASE_FILE)).await.unwrap();
         let (clock, sms) = (Arc::new(ManualClock::new(START)), Arc::new(CapturedSms::default()));
-        let store = Arc::new(store);
+        let (store, mail) = (Arc::new(store), Arc::new(CapturedMail::default()));
         let config = Config {
             data_dir: folder.path().to_owned(),
             master_key: None,
             server_name: "test.example".into(),
             page_host: "test.example".into(),
             limits,
+            passwords: PasswordConfig { cost: HashCost::cheap(), ..PasswordConfig::default() },
         };
         let cp = ControlPlane::from_parts(Parts {
             config,
@@ -103,9 +121,10 @@ impl Rig {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(7)),
             sms: sms.clone(),
+            mail: mail.clone(),
             master: MasterKey::from_bytes([5; 32]),
         });
-        Self { cp, clock, sms, store, folder }
+        Self { cp, clock, sms, mail, store, folder }
     }
 
     /// The code of the newest message to this number.
@@ -118,7 +137,7 @@ impl Rig {
     }
 
     pub(crate) async fn login_challenge(&self, number: &str, terminal: Thumbprint) -> ChallengeId {
-        self.cp.request_login_code(number, terminal, IP, None).await.unwrap().challenge
+        self.cp.request_login_code(number, terminal, IP).await.unwrap().challenge
     }
 
     /// Signs in; a minute passes, so that the number has room for another message.
@@ -217,6 +236,7 @@ pub(crate) fn request(challenge: ChallengeId, code: Redacted<String>) -> SignIn 
     SignIn {
         challenge,
         code,
+        password: None,
         terminal_name: "Kitchen tablet".into(),
         client_type: "browser".into(),
         consents: Vec::new(),

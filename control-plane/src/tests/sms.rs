@@ -7,7 +7,7 @@ use crate::limits::Limits;
 use crate::otp::OtpError;
 use crate::sms::budget::work::{MAX_BITS, MIN_BITS, solve};
 use crate::sms::budget::{Policy, bucket::Shape};
-use crate::sms::open::{Work, Worked};
+use crate::sms::open::{Asking, Work, Worked};
 use crate::storage::SmsStore;
 
 /// Numbers of one prefix.
@@ -22,11 +22,15 @@ async fn goes(rig: &Rig, number: &str) -> bool {
 }
 
 async fn ask(rig: &Rig, number: &str, seed: u8, ip: IpAddr) -> Option<Work> {
-    let asked = rig.cp.request_login_code(number, terminal(seed), ip, None).await.unwrap();
+    let asked = rig.cp.request_login_code(number, terminal(seed), ip).await.unwrap();
     let work = asked.work?;
     let answer = solve(&work.puzzle).unwrap();
     let worked = Worked { puzzle: work.puzzle.clone(), answer };
-    let again = rig.cp.request_login_code(number, terminal(seed), ip, Some(&worked)).await.unwrap();
+    let again = rig
+        .cp
+        .request_login_code(number, terminal(seed), Asking { ip, worked: Some(worked) })
+        .await
+        .unwrap();
     assert_eq!(again.work, None);
     Some(work)
 }
@@ -66,7 +70,7 @@ async fn a_held_message_answers_like_one_that_goes() {
     for number in [BEN, &swept(900)] {
         let work = ask(&rig, number, 3, IP).await;
         rig.clock.advance(60);
-        let asked = rig.cp.request_login_code(number, terminal(3), IP, None).await.unwrap();
+        let asked = rig.cp.request_login_code(number, terminal(3), IP).await.unwrap();
         shapes.push((asked.challenge.0.len(), asked.resend_after, work.is_some()));
     }
     assert!(goes(&rig, BEN).await && !goes(&rig, &swept(900)).await);
@@ -79,7 +83,11 @@ async fn work_of_another_terminal_or_number_buys_nothing() {
         Limits { sms: Policy { always_work: true, ..Policy::default() }, ..Limits::default() };
     let rig = Rig::with(limits).await;
     let wish = async |number: &str, seed: u8, worked: Option<&Worked>| {
-        rig.cp.request_login_code(number, terminal(seed), IP, worked).await.unwrap().work
+        rig.cp
+            .request_login_code(number, terminal(seed), Asking { ip: IP, worked: worked.cloned() })
+            .await
+            .unwrap()
+            .work
     };
     let work = wish(ANNA, 1, None).await.expect("work");
     assert_eq!(work.bits, MIN_BITS);
@@ -108,9 +116,9 @@ async fn an_account_hears_that_its_own_share_is_used_up() {
 #[tokio::test]
 async fn a_country_that_is_not_served_is_refused_in_words() {
     let rig = Rig::new().await;
-    let refused = rig.cp.request_login_code("+33612345678", terminal(1), IP, None).await;
+    let refused = rig.cp.request_login_code("+33612345678", terminal(1), IP).await;
     assert!(matches!(refused, Err(OtpError::NotServed)));
-    assert!(rig.cp.request_login_code("+8613800138000", terminal(1), IP, None).await.is_ok());
+    assert!(rig.cp.request_login_code("+8613800138000", terminal(1), IP).await.is_ok());
 }
 
 #[tokio::test]
@@ -122,7 +130,7 @@ async fn a_number_gets_five_codes_an_hour_and_ten_a_day() {
         let before = rig.sms.sent().len();
         // Another terminal each time: the same one would have to pause.
         let seed = 1 + u8::try_from(minute % 200).unwrap();
-        rig.cp.request_login_code(ANNA, terminal(seed), IP, None).await.unwrap();
+        rig.cp.request_login_code(ANNA, terminal(seed), IP).await.unwrap();
         rig.cp.deliver_outbox().await.unwrap();
         if rig.sms.sent().len() > before {
             sent.push(minute);
@@ -137,7 +145,7 @@ async fn a_number_gets_five_codes_an_hour_and_ten_a_day() {
 async fn two_terminals_of_one_number_get_their_codes_a_pause_apart() {
     let rig = Rig::new().await;
     for seed in [1, 2] {
-        rig.cp.request_login_code(ANNA, terminal(seed), IP, None).await.unwrap();
+        rig.cp.request_login_code(ANNA, terminal(seed), IP).await.unwrap();
     }
     rig.cp.deliver_outbox().await.unwrap();
     assert_eq!(rig.sms.sent().len(), 1);

@@ -212,11 +212,15 @@ impl Api {
         request: &OtpRequest,
         access: Option<&Redacted<String>>,
     ) -> Result<OtpChallenge, ApiError> {
-        let mut done = None;
+        let mut done: Option<String> = None;
         for _ in 0..=WORK_ROUNDS {
-            let wish = otp::Wish { request, work: done.as_ref() };
             let auth = access.map_or(Auth::Key, Auth::Access);
-            let answer: OtpChallenge = self.post("/v1/otp", auth, &wish).await?;
+            let add = |wish: RequestBuilder| match &done {
+                Some(work) => wish.json(request).header(otp::WORK, work),
+                None => wish.json(request),
+            };
+            let answer = self.exchange(Method::POST, "/v1/otp", auth, add).await?.1;
+            let answer: OtpChallenge = decode(&answer)?;
             let Some(work) = answer.work else { return Ok(answer) };
             done = Some(otp::solved(work).await?);
         }

@@ -5,7 +5,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// Most bits that are looked for: some seconds of one processor.
 pub const MAX_BITS: u8 = 24;
@@ -26,7 +26,7 @@ pub struct Work {
 }
 
 /// Work that was done.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WorkDone {
     /// The puzzle.
     pub puzzle: String,

@@ -6,6 +6,7 @@ use sqlx::query;
 use super::SqliteStore;
 use super::otp::insert;
 use super::row::int;
+use crate::ids::AccountId;
 use crate::storage::model::OtpChallenge;
 use crate::storage::{CarrierStore, Stored};
 
@@ -20,6 +21,14 @@ impl CarrierStore for SqliteStore {
         .execute(&self.writer)
         .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    async fn carrier_registered(&self, account: &AccountId) -> Stored<()> {
+        query("UPDATE identifier SET method = 'carrier' WHERE account = ?1 AND kind = 'phone'")
+            .bind(account.as_str())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
     }
 
     async fn carrier_proved(&self, challenge: &OtpChallenge, now: u64) -> Stored<()> {

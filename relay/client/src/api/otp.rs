@@ -1,21 +1,14 @@
 //! Work for a one-time code.
 
-use serde::Serialize;
-
-use super::{ApiError, OtpRequest};
+use super::ApiError;
 use crate::work::{self, Work, WorkDone};
 
-/// A wish for a code, with the work that was done for it.
-#[derive(Serialize)]
-pub(super) struct Wish<'a> {
-    #[serde(flatten)]
-    pub(super) request: &'a OtpRequest,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) work: Option<&'a WorkDone>,
-}
+/// Header that carries the work that was done for a wish.
+pub(super) const WORK: &str = "sightline-work";
 
-/// Solves beside the runtime, since it takes a processor for a while.
-pub(super) async fn solved(work: Work) -> Result<WorkDone, ApiError> {
+/// Solves beside the runtime, since it takes a processor for a while. The header's value.
+pub(super) async fn solved(work: Work) -> Result<String, ApiError> {
     let done = tokio::task::spawn_blocking(move || work::solve(&work)).await;
-    done.ok().flatten().ok_or(ApiError::Answer)
+    let WorkDone { puzzle, answer } = done.ok().flatten().ok_or(ApiError::Answer)?;
+    Ok(format!("{puzzle} {answer}"))
 }
