@@ -9,6 +9,7 @@ mod email;
 mod gate;
 mod ownership;
 pub(crate) mod rig;
+mod shares;
 mod sign_in;
 mod sms;
 mod terminals;

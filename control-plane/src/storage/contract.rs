@@ -4,6 +4,7 @@ mod credential;
 mod mailbox;
 mod proofs;
 mod sealing;
+mod shares;
 mod sms;
 
 use std::future::Future;
@@ -43,6 +44,14 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(sms::an_answer_gives_places_back_once_and_makes_the_pair_known(store)),
     |store| Box::pin(sms::a_message_is_handed_over_once(store)),
     |store| Box::pin(sms::decisions_and_pairs_go_after_their_time(store)),
+    |store| Box::pin(shares::an_invitation_is_used_once_within_its_time(store)),
+    |store| Box::pin(shares::a_device_and_a_guest_have_so_many_shares_and_no_more(store)),
+    |store| Box::pin(shares::taking_away_raises_the_number_and_giving_does_not(store)),
+    |store| Box::pin(shares::the_clock_ends_shares_and_their_hours_once(store)),
+    |store| {
+        Box::pin(shares::shares_go_with_the_binding_and_the_guests_things_with_the_share(store))
+    },
+    |store| Box::pin(shares::the_gate_and_leases_know_a_guest(store)),
     |store| Box::pin(sealing::orders_rise_and_each_is_kept_and_told(store)),
     |store| Box::pin(sealing::a_new_key_or_owner_starts_sealed(store)),
 ];

@@ -20,6 +20,7 @@ mod proof;
 mod row;
 mod sealing;
 mod session;
+mod share;
 mod sms;
 pub mod upkeep;
 

@@ -2,6 +2,7 @@
 
 mod mailbox;
 mod otp;
+mod shares;
 mod terminals;
 mod types;
 
@@ -20,6 +21,7 @@ use sightline_relay_proto::frame::Mode;
 use url::{Host, Url};
 
 pub use self::mailbox::*;
+pub use self::shares::*;
 pub use self::terminals::*;
 pub use self::types::*;
 use crate::identity::{Identity, IdentityError};

@@ -63,6 +63,10 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
         .execute(&store.writer)
         .await
         .unwrap();
+    query("INSERT INTO share_attestation VALUES (1, 's', 'D', 'owner', 'p', 't', 1, x'00', 1)")
+        .execute(&store.writer)
+        .await
+        .unwrap();
     for sql in [
         "UPDATE consent_event SET at = 0",
         "DELETE FROM consent_event",
@@ -74,6 +78,10 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
         "DELETE FROM generation_last",
         "UPDATE enc_mode_event SET at = 0",
         "DELETE FROM enc_mode_event",
+        "UPDATE share_number SET last = last",
+        "DELETE FROM share_number",
+        "UPDATE share_attestation SET at = 0",
+        "DELETE FROM share_attestation",
     ] {
         assert!(query(sql).execute(&store.writer).await.is_err(), "{sql}");
     }
