@@ -3,7 +3,7 @@
 mod admin;
 mod consent;
 mod credential;
-mod email;
+pub(crate) mod email;
 mod gate;
 mod ownership;
 pub(crate) mod rig;

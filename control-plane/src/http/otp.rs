@@ -12,8 +12,10 @@ use super::body::{Body, REFUSALS as BODY_REFUSALS};
 use super::problem::Problem;
 use super::proof::{ClientIp, LOGIN_REFUSALS, LoggedIn, Proven};
 use crate::ControlPlane;
+use crate::identifier::IdentifierError;
 use crate::ids::ChallengeId;
 use crate::otp::OtpError;
+use crate::storage::model::IdentifierKind;
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Send a one-time code");
@@ -22,7 +24,8 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
         .takes::<CodeWanted>()
         .refuses(LOGIN_REFUSALS)
         .refuses(BODY_REFUSALS)
-        .may::<OtpError>();
+        .may::<OtpError>()
+        .may::<IdentifierError>();
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -30,7 +33,22 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
 enum CodeWanted {
     /// To sign in.
     Login {
-        /// Phone number.
+        /// Phone number with country code, or mail address.
+        target: String,
+    },
+    /// To set a new password.
+    Reset {
+        /// Phone number with country code, or mail address.
+        target: String,
+    },
+    /// To confirm who one is, for dangerous acts.
+    Secure {
+        /// Where the code goes; the first that may confirm something.
+        to: Option<Reached>,
+    },
+    /// To prove a number or address that is to come to the account.
+    Identifier {
+        /// Phone number with country code, or mail address.
         target: String,
     },
     /// To open the viewing window of a device.
@@ -38,6 +56,14 @@ enum CodeWanted {
         /// Serial.
         serial: String,
     },
+}
+
+/// Kind of a number or address.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reached {
+    Phone,
+    Email,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -73,7 +99,22 @@ pub(super) async fn request(
         (CodeWanted::View { serial }, Some(session)) => {
             control_plane.request_view_code(&session, &serial, ip).await?
         }
-        (CodeWanted::View { .. }, None) => return Err(Problem::login_required()),
+        (CodeWanted::Reset { target }, _) => {
+            let target = Redacted::new(target);
+            control_plane.request_reset_code(target.expose(), terminal, ip).await?
+        }
+        (CodeWanted::Secure { to }, Some(session)) => {
+            let kind = to.map(|to| match to {
+                Reached::Phone => IdentifierKind::Phone,
+                Reached::Email => IdentifierKind::Email,
+            });
+            control_plane.request_secure_code(&session, kind, ip).await?
+        }
+        (CodeWanted::Identifier { target }, Some(session)) => {
+            let target = Redacted::new(target);
+            control_plane.request_identifier_code(&session, target.expose(), ip).await?
+        }
+        (_, None) => return Err(Problem::login_required()),
     };
     let sent = CodeSent { challenge_id: sent.challenge, resend_after: sent.resend_after };
     Ok(Accepted(sent))
