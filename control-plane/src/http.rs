@@ -20,15 +20,18 @@ mod device;
 mod devices;
 mod enc_modes;
 mod generations;
+mod identifiers;
 mod introductions;
 mod keys;
 mod me;
 mod messages;
 mod otp;
 pub mod page;
+mod passwords;
 pub mod problem;
 pub mod proof;
 mod refusals;
+mod secure_windows;
 mod sessions;
 mod step_ups;
 mod viewer_lists;
@@ -63,6 +66,9 @@ pub fn operations() -> Table<ControlPlane> {
         carrier::operations,
         alerts::operations,
         me::operations,
+        identifiers::operations,
+        passwords::operations,
+        secure_windows::operations,
         consents::operations,
         bindings::operations,
         devices::operations,

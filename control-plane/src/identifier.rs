@@ -91,9 +91,10 @@ impl ControlPlane {
     pub async fn change_identifier(
         &self,
         session: &Session,
+        kind: IdentifierKind,
         challenge: &ChallengeId,
         code: &Redacted<String>,
-    ) -> Result<IdentifierKind, IdentifierError> {
+    ) -> Result<(), IdentifierError> {
         self.require_secure(session).await?;
         let binding = OtpBinding {
             purpose: OtpPurpose::Identifier,
@@ -101,10 +102,13 @@ impl ControlPlane {
             account: Some(session.account.clone()),
         };
         let challenge = self.check_code(challenge, code.expose(), &binding).await?;
+        if challenge.kind != kind {
+            return Err(OtpError::WrongCode.into());
+        }
         let place = challenge.id.as_str();
         let text = self.vault().open_server(TARGET_PLACE, place, &challenge.target_enc);
         let text = String::from_utf8(text.map_err(Inner::from)?).map_err(|_| unreadable())?;
-        let (kind, key) = (challenge.kind, self.subject_key_of(&session.account).await?);
+        let key = self.subject_key_of(&session.account).await?;
         let before = self.addresses_of(&session.account).await?;
         let replaces = before.iter().any(|known| known.address.kind() == kind);
         let what = if replaces { "identifier_changed" } else { "identifier_added" };
@@ -129,7 +133,7 @@ impl ControlPlane {
         match self.store().identifier_put(&change, now).await.map_err(Inner::from)? {
             IdentifierPut::Done => {
                 self.0.outbox.notify_one();
-                Ok(kind)
+                Ok(())
             }
             IdentifierPut::Taken => Err(IdentifierError::Taken),
             IdentifierPut::ChallengeUsed => Err(OtpError::WrongCode.into()),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use sightline_grant::Redacted;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -13,11 +16,15 @@ use crate::ids::ChallengeId;
 use crate::limits::{PAGE, SEND_ATTEMPTS};
 use crate::mail::{self, Mail};
 use crate::otp::TARGET_PLACE;
-use crate::sms;
+use crate::sms::{self, NotSent};
 use crate::storage::model::{Message, OtpPurpose, OutboxEntry, Session};
 
 /// How often the worker looks without being called, and how often old rows go.
 const IDLE_ROUND: Duration = Duration::from_secs(5);
+/// Mails that are being sent at a time.
+const MAILS_AT_ONCE: usize = 8;
+/// Longest time for one mail; below [`crate::limits::SEND_RETRY_SECS`], so that none is sent twice at once.
+const MAIL_LIMIT: Duration = Duration::from_secs(8);
 /// Rounds between two purges.
 const ROUNDS_PER_PURGE: u32 = 12;
 
@@ -35,14 +42,15 @@ pub struct Shown {
 impl ControlPlane {
     /// Sends what waits, whenever something waits, until cancelled.
     pub async fn run_worker(self, stop: CancellationToken) {
-        let mut rounds = 0u32;
+        let (mut rounds, mut mails) = (0u32, JoinSet::new());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.0.outbox.notified() => {}
                 () = tokio::time::sleep(IDLE_ROUND) => rounds += 1,
             }
-            if let Err(error) = self.deliver_outbox().await {
+            while mails.try_join_next().is_some() {}
+            if let Err(error) = self.deliver(&mut mails).await {
                 tracing::warn!(%error, "messages wait in the outbox");
             }
             if rounds >= ROUNDS_PER_PURGE {
@@ -54,27 +62,73 @@ impl ControlPlane {
         }
     }
 
-    /// Sends everything that is due now. Returns how many entries were closed.
+    /// Sends everything that is due now, and waits for it. Returns how many entries were closed.
     ///
     /// # Errors
     /// When the database does not answer; what was not closed is tried again.
     pub async fn deliver_outbox(&self) -> Result<u64, Inner> {
+        let mut mails = JoinSet::new();
+        let mut closed = self.deliver(&mut mails).await?;
+        while let Some(sent) = mails.join_next().await {
+            closed += u64::from(sent.unwrap_or(false));
+        }
+        Ok(closed)
+    }
+
+    /// Sends everything that is due now but mail, which goes on in tasks of its own: a mail server
+    /// that does not answer must not hold up the codes of others.
+    async fn deliver(&self, mails: &mut JoinSet<bool>) -> Result<u64, Inner> {
         let mut closed = 0;
         while let Some(entry) = self.store().outbox_claim(self.now()).await? {
             if entry.channel == "in_app" {
                 closed += u64::from(self.store().outbox_deliver(entry.id, self.now()).await?);
-                continue;
-            }
-            let done = match entry.channel.as_str() {
-                "sms" => self.deliver_sms(&entry).await?,
-                _ => self.deliver_mail(&entry).await?,
-            };
-            if done {
+            } else if entry.channel == "mail" {
+                if mails.len() >= MAILS_AT_ONCE {
+                    mails.join_next().await;
+                }
+                let this = self.clone();
+                mails.spawn(async move { this.send_mail(&entry).await });
+            } else if self.deliver_sms(&entry).await? {
                 self.store().outbox_done(entry.id, self.now()).await?;
                 closed += 1;
             }
         }
         Ok(closed)
+    }
+
+    /// Whether the entry was closed.
+    async fn send_mail(&self, entry: &OutboxEntry) -> bool {
+        let sending = timeout(MAIL_LIMIT, self.hand_over_mail(entry));
+        let sent = sending.await.unwrap_or(Ok(Err(NotSent::Later("no answer in time".into()))));
+        let settled = match sent {
+            Ok(sent) => self.settle(entry, sent).await,
+            Err(error) => Err(error),
+        };
+        settled.unwrap_or_else(|error| {
+            tracing::warn!(entry = entry.id, %error, "a mail waits in the outbox");
+            false
+        })
+    }
+
+    async fn hand_over_mail(&self, entry: &OutboxEntry) -> Result<Result<(), NotSent>, Inner> {
+        let Some((Address::Email(email), out)) = self.outgoing(entry).await? else {
+            // Used, expired or nobody's in between: there is nothing to send any more.
+            return Ok(Ok(()));
+        };
+        Ok(self.0.mail.send(&email, &out.mail).await)
+    }
+
+    /// Closes an entry that was sent or is given up; whether it did.
+    async fn settle(&self, entry: &OutboxEntry, sent: Result<(), NotSent>) -> Result<bool, Inner> {
+        if let Err(error) = &sent {
+            let (channel, attempt) = (&entry.channel, entry.attempts);
+            tracing::warn!(entry = entry.id, channel, attempt, %error, "message not sent");
+        }
+        let over = sent.is_ok() || entry.attempts >= SEND_ATTEMPTS;
+        if over {
+            self.store().outbox_done(entry.id, self.now()).await?;
+        }
+        Ok(over)
     }
 
     /// Newest in-app messages of the account.
@@ -90,19 +144,6 @@ impl ControlPlane {
                 Shown { message, en, zh }
             })
             .collect())
-    }
-
-    /// Tries to send an entry by mail. Whether it is done with.
-    async fn deliver_mail(&self, entry: &OutboxEntry) -> Result<bool, Inner> {
-        let Some((Address::Email(email), out)) = self.outgoing(entry).await? else {
-            // Used, expired or nobody's in between: there is nothing to send any more.
-            return Ok(true);
-        };
-        let sent = self.0.mail.send(&email, &out.mail).await;
-        if let Err(error) = &sent {
-            tracing::warn!(entry = entry.id, attempt = entry.attempts, %error, "mail not sent");
-        }
-        Ok(sent.is_ok() || entry.attempts >= SEND_ATTEMPTS)
     }
 
     /// What an entry says, and to whom; `None` when it is over.

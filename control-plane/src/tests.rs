@@ -5,7 +5,7 @@ mod admin;
 mod carrier;
 mod consent;
 mod credential;
-mod email;
+pub(crate) mod email;
 mod gate;
 mod ownership;
 pub(crate) mod rig;

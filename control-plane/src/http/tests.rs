@@ -1,3 +1,4 @@
+mod credentials;
 mod enc_mode;
 mod introduction;
 mod mailbox;

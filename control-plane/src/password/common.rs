@@ -6,6 +6,8 @@
 const MAX_DECORATION: usize = 6;
 /// Words that may stand together and change nothing.
 const MAX_WORDS: usize = 3;
+/// Signs that may stand beside a number and change nothing.
+const MAX_BESIDE_DIGITS: usize = 2;
 /// Numbers shorter than this are birthdays, telephone numbers and the like.
 const MIN_DIGITS_ALONE: usize = 12;
 /// Longest part whose repetition makes a common password.
@@ -35,256 +37,33 @@ const ROWS: &[&str] = &[
 ];
 
 /// Words of English, names, games and places, and of Chinese in Latin letters.
-const WORDS: &[&str] = &[
-    "aa",
-    "abc",
-    "access",
-    "account",
-    "admin",
-    "administrator",
-    "aini",
-    "alexander",
-    "amanda",
-    "america",
-    "andrea",
-    "andrew",
-    "angel",
-    "anthony",
-    "apple",
-    "arsenal",
-    "asd",
-    "ashley",
-    "austin",
-    "baby",
-    "babygirl",
-    "bailey",
-    "banana",
-    "barcelona",
-    "baseball",
-    "basketball",
-    "batman",
-    "beautiful",
-    "bigdaddy",
-    "biteme",
-    "blink",
-    "boomer",
-    "brandon",
-    "butterfly",
-    "buster",
-    "camera",
-    "carlos",
-    "changeme",
-    "charlie",
-    "cheese",
-    "chelsea",
-    "chicken",
-    "chocolate",
-    "chris",
-    "christian",
-    "cloud",
-    "computer",
-    "cookie",
-    "cowboys",
-    "daniel",
-    "default",
-    "diamond",
-    "doctor",
-    "dolphin",
-    "donald",
-    "doudou",
-    "dragon",
-    "eagles",
-    "elizabeth",
-    "family",
-    "ferrari",
-    "fender",
-    "fish",
-    "flower",
-    "football",
-    "forever",
-    "freedom",
-    "friend",
-    "friends",
-    "fuckyou",
-    "fuck",
-    "gateway",
-    "george",
-    "ginger",
-    "girls",
-    "golden",
-    "google",
-    "guest",
-    "guitar",
-    "hammer",
-    "hannah",
-    "happy",
-    "harley",
-    "heather",
-    "hello",
-    "helloworld",
-    "hockey",
-    "home",
-    "hunter",
-    "iceman",
-    "iloveu",
-    "iloveyou",
-    "internet",
-    "jack",
-    "jackson",
-    "jasmine",
-    "jason",
-    "jennifer",
-    "jessica",
-    "jessie",
-    "john",
-    "johnny",
-    "jordan",
-    "joseph",
-    "joshua",
-    "junior",
-    "justin",
-    "killer",
-    "king",
-    "lakers",
-    "letmein",
-    "letme",
-    "liang",
-    "linux",
-    "liverpool",
-    "login",
-    "long",
-    "love",
-    "lovely",
-    "loveme",
-    "loveyou",
-    "maggie",
-    "manchester",
-    "marina",
-    "mario",
-    "martin",
-    "master",
-    "matrix",
-    "matthew",
-    "maverick",
-    "melissa",
-    "mercedes",
-    "merlin",
-    "michael",
-    "michelle",
-    "mickey",
-    "monkey",
-    "monster",
-    "mother",
-    "murphy",
-    "music",
-    "mustang",
-    "naruto",
-    "nicole",
-    "ninja",
-    "nothing",
-    "oliver",
-    "orange",
-    "pass",
-    "passw",
-    "passwd",
-    "passwort",
-    "password",
-    "patrick",
-    "peanut",
-    "pepper",
-    "peter",
-    "phoenix",
-    "pokemon",
-    "princess",
-    "purple",
-    "pussy",
-    "qq",
-    "qwe",
-    "rabbit",
-    "rachel",
-    "raiders",
-    "rainbow",
-    "ranger",
-    "robert",
-    "root",
-    "samantha",
-    "samsung",
-    "scooter",
-    "secret",
-    "security",
-    "server",
-    "shadow",
-    "sightline",
-    "silver",
-    "slipknot",
-    "snoopy",
-    "soccer",
-    "sophie",
-    "spiderman",
-    "spring",
-    "starwars",
-    "steelers",
-    "steven",
-    "summer",
-    "sunshine",
-    "super",
-    "superman",
-    "system",
-    "taylor",
-    "teamo",
-    "tequiero",
-    "test",
-    "tester",
-    "testing",
-    "thomas",
-    "thunder",
-    "tiger",
-    "tigger",
-    "trustno",
-    "tinkerbell",
-    "user",
-    "vanessa",
-    "victoria",
-    "wang",
-    "welcome",
-    "whatever",
-    "william",
-    "winner",
-    "winter",
-    "wo",
-    "woaini",
-    "woaiwojia",
-    "woaiwo",
-    "xiao",
-    "yankees",
-    "yellow",
-    "you",
-    "zhang",
-    "zxc",
-    "nihao",
-    "caonima",
-    "baobao",
-    "mima",
-    "qwer",
-    "asdf",
-    "zhongguo",
-    "beijing",
-    "shanghai",
-    "autumn",
-    "monday",
-    "friday",
-    "january",
-    "december",
-    "london",
-    "berlin",
-    "paris",
-    "house",
-];
+const WORDS: &str = "\
+    aa abc access account admin administrator aini alexander amanda america andrea andrew angel \
+    anthony apple arsenal asd asdf ashley austin autumn baby babygirl bailey banana baobao \
+    barcelona baseball basketball batman beautiful beijing berlin bigdaddy biteme blink boomer \
+    brandon buster butterfly camera caonima carlos changeme charlie cheese chelsea chicken \
+    chocolate chris christian cloud computer cookie cowboys daniel december default diamond \
+    doctor dolphin donald doudou dragon eagles elizabeth family fender ferrari fish flower \
+    football forever freedom friday friend friends fuck fuckyou gateway george ginger girls \
+    golden google guest guitar hammer hannah happy harley heather hello helloworld hockey home \
+    house hunter iceman iloveu iloveyou internet jack jackson january jasmine jason jennifer \
+    jessica jessie john johnny jordan joseph joshua junior justin killer king lakers letme \
+    letmein liang linux liverpool login london long love lovely loveme loveyou maggie manchester \
+    marina mario martin master matrix matthew maverick melissa mercedes merlin michael michelle \
+    mickey mima monday monkey monster mother murphy music mustang naruto nicole nihao ninja \
+    nothing oliver orange paris pass passw passwd password passwort patrick peanut pepper peter \
+    phoenix pokemon princess purple pussy qq qwe qwer rabbit rachel raiders rainbow ranger \
+    robert root samantha samsung scooter secret security server shadow shanghai sightline silver \
+    slipknot snoopy soccer sophie spiderman spring starwars steelers steven summer sunshine \
+    super superman system taylor teamo tequiero test tester testing thomas thunder tiger tigger \
+    tinkerbell trustno user vanessa victoria wang welcome whatever william winner winter wo \
+    woaini woaiwo woaiwojia xiao yankees yellow you zhang zhongguo zxc";
 
 /// Whether a password is of that kind.
 pub(super) fn is_common(text: &str) -> bool {
     let plain: Vec<char> = text.to_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
-    if plain.iter().all(char::is_ascii_digit) && plain.len() < MIN_DIGITS_ALONE {
+    let digits = plain.iter().filter(|sign| sign.is_ascii_digit()).count();
+    if plain.len() - digits <= MAX_BESIDE_DIGITS && plain.len() < MIN_DIGITS_ALONE {
         return true;
     }
     // What hangs on the end is no disguise of letters.
@@ -339,7 +118,8 @@ fn longest_word(text: &[char]) -> usize {
     let starts = |word: &str| {
         word.len() <= text.len() && word.chars().zip(text).all(|(wanted, sign)| wanted == *sign)
     };
-    WORDS.iter().filter(|word| starts(word)).map(|word| word.len()).max().unwrap_or(0)
+    let fitting = WORDS.split(' ').filter(|word| starts(word));
+    fitting.map(str::len).max().unwrap_or(0)
 }
 
 /// Length of the longest run of neighbours at the beginning, if it counts.
@@ -355,7 +135,7 @@ fn longest_run(text: &[char]) -> usize {
         let backwards: Vec<char> = row.chars().rev().collect();
         along(&forwards).max(along(&backwards))
     };
-    ROWS.iter().map(|row| longest(&row)).max().filter(|run| *run >= MIN_RUN).unwrap_or(0)
+    ROWS.iter().map(longest).max().filter(|run| *run >= MIN_RUN).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -9,13 +9,13 @@ pub(super) const SALT: usize = 16;
 pub(super) const OUT: usize = 32;
 
 /// Least memory, KiB.
-pub const MIN_MEMORY_KIB: u32 = 19 * 1024;
+pub(super) const MIN_MEMORY_KIB: u32 = 19 * 1024;
 /// Most memory, KiB.
-pub const MAX_MEMORY_KIB: u32 = 1024 * 1024;
+pub(super) const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 /// Fewest passes.
-pub const MIN_PASSES: u32 = 2;
+pub(super) const MIN_PASSES: u32 = 2;
 /// Most passes.
-pub const MAX_PASSES: u32 = 16;
+pub(super) const MAX_PASSES: u32 = 16;
 
 /// Memory and passes of argon2id; always one lane, since a hash has one thread here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

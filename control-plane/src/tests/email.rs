@@ -36,7 +36,8 @@ impl Rig {
         self.confirm(user, number).await;
         let sent = self.cp.request_identifier_code(&user.session, address, IP).await.unwrap();
         let code = self.mailed(crate::email::Email::parse(address).unwrap().expose()).await;
-        self.cp.change_identifier(&user.session, &sent.challenge, &code).await.unwrap();
+        let (mail, id) = (IdentifierKind::Email, &sent.challenge);
+        self.cp.change_identifier(&user.session, mail, id, &code).await.unwrap();
         self.clock.advance(60);
     }
 
@@ -72,6 +73,8 @@ async fn a_mail_address_registers_with_a_code_and_signs_in_with_one() {
     let known = &me.addresses[0];
     assert_eq!((known.method.as_str(), known.held_until), ("email", 0));
     assert_eq!(known.verified_at, super::rig::START);
+    let unproved = crate::session::Me { addresses: Vec::new(), ..me.clone() };
+    assert!(!unproved.is_full(), "nothing was proved");
     assert!(rig.sms.0.lock().unwrap().is_empty(), "no SMS for a mail address");
     assert_eq!(rig.cp.list_accounts().await.unwrap()[0].phone_masked, "A***@mail.example");
     requirement!("A2", "A4", "A5");
@@ -116,16 +119,18 @@ async fn an_address_comes_to_an_account_by_step_up_and_its_own_code_and_the_old_
     let code = rig.mailed("Anna.Berg@mail.example").await;
     let wrong = sightline_grant::Redacted::new("00000000x".to_owned());
     let id = &sent.challenge;
-    assert!(rig.cp.change_identifier(&anna.session, id, &wrong).await.is_err());
+    let mail = IdentifierKind::Email;
+    assert!(rig.cp.change_identifier(&anna.session, mail, id, &wrong).await.is_err());
     assert!(rig.cp.secure_by_code(&anna.session, id, &code).await.is_err(), "another purpose");
     assert_eq!(
         rig.cp.addresses_of(&anna.session.account).await.unwrap().len(),
         1,
         "not proved yet"
     );
-    let kind = rig.cp.change_identifier(&anna.session, id, &code).await.unwrap();
-    assert_eq!(kind, IdentifierKind::Email);
-    assert!(rig.cp.change_identifier(&anna.session, id, &code).await.is_err(), "used");
+    let phone = IdentifierKind::Phone;
+    assert!(rig.cp.change_identifier(&anna.session, phone, id, &code).await.is_err(), "other kind");
+    rig.cp.change_identifier(&anna.session, mail, id, &code).await.unwrap();
+    assert!(rig.cp.change_identifier(&anna.session, mail, id, &code).await.is_err(), "used");
     rig.cp.deliver_outbox().await.unwrap();
     assert_eq!(rig.words_to(ANNA, "was added"), 1);
 
@@ -150,7 +155,8 @@ async fn a_changed_number_signs_in_and_the_old_one_is_told_and_does_not() {
     rig.confirm(&anna, ANNA).await;
     let sent = rig.cp.request_identifier_code(&anna.session, BEN, IP).await.unwrap();
     let code = rig.code(BEN).await;
-    rig.cp.change_identifier(&anna.session, &sent.challenge, &code).await.unwrap();
+    let phone = IdentifierKind::Phone;
+    rig.cp.change_identifier(&anna.session, phone, &sent.challenge, &code).await.unwrap();
     rig.cp.deliver_outbox().await.unwrap();
     assert_eq!(rig.words_to(ANNA, "in place of this one"), 1);
     rig.clock.advance(60);
@@ -167,7 +173,8 @@ async fn an_address_of_another_account_is_refused_only_to_whoever_proves_it() {
     rig.confirm(&ben, BEN).await;
     let sent = rig.cp.request_identifier_code(&ben.session, ANNA, IP).await.unwrap();
     let code = rig.code(ANNA).await;
-    let taken = rig.cp.change_identifier(&ben.session, &sent.challenge, &code).await;
+    let (phone, id) = (IdentifierKind::Phone, &sent.challenge);
+    let taken = rig.cp.change_identifier(&ben.session, phone, id, &code).await;
     assert!(matches!(taken, Err(IdentifierError::Taken)));
     let still = rig.cp.addresses_of(&anna.session.account).await.unwrap();
     assert_eq!(still[0].address.expose(), ANNA);
@@ -207,4 +214,19 @@ async fn an_address_is_taken_off_by_step_up_but_never_the_last() {
     rig.cp.remove_identifier(&anna.session, IdentifierKind::Email).await.unwrap();
     rig.cp.deliver_outbox().await.unwrap();
     assert_eq!(rig.words_to("Anna.Berg@mail.example", "taken off"), 1);
+}
+
+#[tokio::test]
+async fn a_mail_server_that_hangs_holds_up_no_sms() {
+    let rig = Rig::new().await;
+    rig.mail.hang();
+    rig.cp.request_login_code(MAIL, terminal(1), IP).await.unwrap();
+    rig.cp.request_login_code(ANNA, terminal(2), IP).await.unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let worker = tokio::spawn(rig.cp.clone().run_worker(stop.clone()));
+    rig.sms.sent().await;
+    assert_eq!(rig.sms.0.lock().unwrap()[0].0, ANNA);
+    assert!(rig.mail.0.lock().unwrap().is_empty());
+    stop.cancel();
+    worker.await.unwrap();
 }

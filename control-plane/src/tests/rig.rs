@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use sightline_grant::{Action, PublicKey, Redacted, Thumbprint};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::admin::{NewDevice, OneTimeTexts};
 use crate::base32;
@@ -35,7 +37,14 @@ pub(crate) const ANNA: &str = "+4915112345678";
 pub(crate) const BEN: &str = "+4915200000001";
 
 #[derive(Default)]
-pub(crate) struct CapturedSms(pub(crate) Mutex<Vec<(String, String)>>);
+pub(crate) struct CapturedSms(pub(crate) Mutex<Vec<(String, String)>>, Notify);
+
+impl CapturedSms {
+    /// Waits until a message was sent.
+    pub(crate) async fn sent(&self) {
+        self.1.notified().await;
+    }
+}
 
 impl CapturedSms {
     /// Numbers and texts so far.
@@ -49,6 +58,7 @@ impl SmsSender for CapturedSms {
     async fn send(&self, message: &SmsMessage<'_>) -> Result<(), NotSent> {
         let sent = (message.to.expose().to_owned(), message.text.expose().clone());
         self.0.lock().unwrap().push(sent);
+        self.1.notify_one();
         Ok(())
     }
 
@@ -59,11 +69,21 @@ impl SmsSender for CapturedSms {
 
 /// Mail by address and text, oldest first.
 #[derive(Default)]
-pub(crate) struct CapturedMail(pub(crate) Mutex<Vec<(String, String)>>);
+pub(crate) struct CapturedMail(pub(crate) Mutex<Vec<(String, String)>>, AtomicBool);
+
+impl CapturedMail {
+    /// From now on no mail is ever taken or refused.
+    pub(crate) fn hang(&self) {
+        self.1.store(true, Ordering::SeqCst);
+    }
+}
 
 #[async_trait]
 impl MailSender for CapturedMail {
     async fn send(&self, to: &Email, mail: &Mail) -> Result<(), NotSent> {
+        if self.1.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         let sent = (to.expose().to_owned(), mail.body.expose().clone());
         self.0.lock().unwrap().push(sent);
         Ok(())
