@@ -2,6 +2,7 @@ mod credentials;
 mod enc_mode;
 mod introduction;
 mod mailbox;
+mod sms;
 mod terminal;
 
 use std::net::SocketAddr;

@@ -4,9 +4,9 @@
 //! A wish is **trusted** when the terminal has answered a code of the same number before, or when it
 //! is made within a login for the account's own number. What has never been answered competes for
 //! places in small buckets: of its prefix, dial code, network and terminal. A place comes back when
-//! the code is answered; a prefix that runs empty without answers refills more slowly each time. So
-//! sweeping a prefix costs its bucket and no more, however fast or slow the sweep is, and those who
-//! are trusted do not notice it.
+//! the code is answered; a bucket that runs low without answers refills more slowly each time. So
+//! sweeping a prefix costs its bucket and a few places more, be the sweep fast or slow, and those
+//! who are trusted do not notice it.
 //!
 //! A bucket that runs low asks for proof of work first ([`work`]); an empty one holds the message.
 

@@ -56,7 +56,7 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(sealing::a_new_key_or_owner_starts_sealed(store)),
 ];
 
-const NOW: u64 = 100_000_000;
+const NOW: u64 = 1_000_000;
 
 fn challenge(id: &str) -> OtpChallenge {
     OtpChallenge {

@@ -36,9 +36,9 @@ async fn a_new_terminal_elsewhere_is_an_event_and_a_message_but_no_sms() {
     assert_eq!(alerts(&rig, &home).await, []);
     from(&rig, 1, IP).await.unwrap();
     assert_eq!(alerts(&rig, &home).await, [], "the same again");
-    let before = rig.sms.sent().len();
+    let before = rig.sms.texts().len();
     let away = from(&rig, 2, ELSEWHERE).await.unwrap();
-    assert_eq!(rig.sms.sent().len(), before + 1, "its own code");
+    assert_eq!(rig.sms.texts().len(), before + 1, "its own code");
     let noticed = alerts(&rig, &home).await;
     assert_eq!(noticed[0].kinds, [Kind::NewTerminal, Kind::NewNetwork]);
     assert!(!noticed[0].held && noticed[0].terminal == away.session.terminal);

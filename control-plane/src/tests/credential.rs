@@ -15,6 +15,7 @@ use crate::otp::OtpError;
 use crate::password::{Password, Weakness};
 use crate::secure::SecureError;
 use crate::session::{SignIn, SignInError, SignedIn};
+use crate::sms::budget::Policy;
 use crate::storage::UpkeepStore;
 use crate::storage::model::Window;
 
@@ -63,6 +64,7 @@ fn generous() -> Limits {
         sends_per_number: hourly.clone(),
         sends_per_prefix: hourly.clone(),
         sends_per_ip: hourly,
+        sms: Policy::for_development(),
         ..Limits::default()
     }
 }

@@ -48,7 +48,7 @@ impl CapturedSms {
 
 impl CapturedSms {
     /// Numbers and texts so far.
-    pub(crate) fn sent(&self) -> Vec<(String, String)> {
+    pub(crate) fn texts(&self) -> Vec<(String, String)> {
         self.0.lock().unwrap().clone()
     }
 }

@@ -18,7 +18,7 @@ fn swept(n: u32) -> String {
 /// Whether the message to the number went.
 async fn goes(rig: &Rig, number: &str) -> bool {
     rig.cp.deliver_outbox().await.unwrap();
-    rig.sms.sent().iter().any(|(to, _)| to == number)
+    rig.sms.texts().iter().any(|(to, _)| to == number)
 }
 
 async fn ask(rig: &Rig, number: &str, seed: u8, ip: IpAddr) -> Option<Work> {
@@ -46,7 +46,7 @@ async fn a_swept_prefix_costs_its_bucket_and_its_neighbours_notice_nothing() {
         bits.extend(ask(&rig, &swept(n), seed, ip).await.map(|work| work.bits));
     }
     rig.cp.deliver_outbox().await.unwrap();
-    let sent = rig.sms.sent().iter().filter(|(to, _)| *to != ANNA).count();
+    let sent = rig.sms.texts().iter().filter(|(to, _)| *to != ANNA).count();
     assert_eq!(sent as u64, Policy::default().prefix.most);
     assert!(bits.len() > 50 && bits.is_sorted(), "{bits:?}");
     assert!(bits.iter().all(|bits| (MIN_BITS..=MAX_BITS).contains(bits)));
@@ -127,12 +127,12 @@ async fn a_number_gets_five_codes_an_hour_and_ten_a_day() {
     let rig = Rig::with(Limits { sms, ..Limits::default() }).await;
     let mut sent = Vec::new();
     for minute in 0..24 * 60 {
-        let before = rig.sms.sent().len();
+        let before = rig.sms.texts().len();
         // Another terminal each time: the same one would have to pause.
         let seed = 1 + u8::try_from(minute % 200).unwrap();
         rig.cp.request_login_code(ANNA, terminal(seed), IP).await.unwrap();
         rig.cp.deliver_outbox().await.unwrap();
-        if rig.sms.sent().len() > before {
+        if rig.sms.texts().len() > before {
             sent.push(minute);
         }
         rig.clock.advance(60);
@@ -148,8 +148,8 @@ async fn two_terminals_of_one_number_get_their_codes_a_pause_apart() {
         rig.cp.request_login_code(ANNA, terminal(seed), IP).await.unwrap();
     }
     rig.cp.deliver_outbox().await.unwrap();
-    assert_eq!(rig.sms.sent().len(), 1);
+    assert_eq!(rig.sms.texts().len(), 1);
     rig.clock.advance(60);
     rig.cp.deliver_outbox().await.unwrap();
-    assert_eq!(rig.sms.sent().len(), 2);
+    assert_eq!(rig.sms.texts().len(), 2);
 }

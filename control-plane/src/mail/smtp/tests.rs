@@ -86,7 +86,7 @@ fn certificate() -> (Vec<u8>, TlsAcceptor) {
     let leaf = CertificateParams::new(vec!["localhost".into()]).unwrap();
     let leaf = leaf.signed_by(&key, &issuer).unwrap();
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()

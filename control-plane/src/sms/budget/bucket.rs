@@ -3,6 +3,9 @@
 /// One place, in the thousandths that buckets count in.
 pub const PLACE: u64 = 1000;
 
+/// How much slower a bucket gets with each of the last places: thirteen tenths.
+const SLOWER: (u64, u64) = (13, 10);
+
 /// The size and speed of a bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
@@ -62,19 +65,19 @@ impl Bucket {
         (missing * self.gap.max(shape.gap)).div_ceil(PLACE).max(1)
     }
 
-    /// Takes a place. Whoever takes the last one slows the bucket down.
+    /// Takes a place. Whoever takes one of the last, for which work is asked, slows the bucket down.
     pub fn take(&mut self, shape: Shape) {
         self.left = self.left.saturating_sub(PLACE);
-        if !self.has_place() {
-            self.gap = (self.gap * 3 / 2).min(shape.gap_most);
+        if self.left < shape.work_below.max(1) * PLACE {
+            self.gap = (self.gap * SLOWER.0 / SLOWER.1).min(shape.gap_most);
         }
     }
 
-    /// Gives back what an answer earns, and some of the speed.
+    /// Gives back what an answer earns, and the speed that its message took.
     #[must_use]
     pub fn earned(mut self, shape: Shape) -> Self {
         self.left = (self.left + shape.earned).min(shape.most * PLACE);
-        self.gap = (self.gap / 2).max(shape.gap);
+        self.gap = (self.gap * SLOWER.1 / SLOWER.0).max(shape.gap);
         self
     }
 

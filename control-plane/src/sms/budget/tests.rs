@@ -37,7 +37,7 @@ fn only_prefix() -> Policy {
 #[test]
 fn a_sweep_of_a_prefix_gets_its_bucket_and_ever_rarer_single_places() {
     let policy = only_prefix();
-    for pause in [1, 7, 60] {
+    for pause in [1, 7, 30] {
         let mut kept = Kept::default();
         let sent = (0..10_000)
             .filter(|n| {
@@ -97,7 +97,7 @@ fn who_is_trusted_passes_while_the_prefix_is_empty() {
 }
 
 #[test]
-fn a_prefix_recovers_in_about_half_the_time_that_it_was_under_attack() {
+fn a_prefix_recovers_in_about_a_third_of_the_time_that_it_was_under_attack() {
     let policy = only_prefix();
     for hours in [1, 3, 6] {
         let mut kept = Kept::default();
@@ -108,7 +108,10 @@ fn a_prefix_recovers_in_about_half_the_time_that_it_was_under_attack() {
         let open = (end..)
             .find(|at| matches!(kept.other_number(&policy, &STRANGER, *at), Verdict::Send(_)));
         let waited = open.unwrap() - end;
-        assert!(waited <= hours * HOUR / 2 + 2 * policy.prefix.gap, "{waited} s after {hours} h");
+        assert!(
+            waited <= hours * HOUR * 3 / 10 + 4 * policy.prefix.gap,
+            "{waited} s after {hours} h"
+        );
         // Answers bring the places back one by one.
         kept.answered(&policy, end + waited);
         let next = kept.other_number(&policy, &STRANGER, end + waited);

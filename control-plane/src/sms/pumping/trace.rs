@@ -25,9 +25,9 @@ const PREFIXES: u64 = 200;
 const NETWORKS: u64 = 600;
 /// Networks that the attack has besides the NAT.
 const PROXIES: u64 = 500;
-/// The attack goes on from 18:00 for two and a half hours.
+/// The attack goes on from 18:00 for two hours.
 const ATTACK_FROM: u64 = 18 * 3600;
-const ATTACK_SECS: u64 = 9_000;
+const ATTACK_SECS: u64 = 7_200;
 /// Shares of the classes, in a thousand: a camera cloud asks for a code at every viewing.
 const SHARES: [(Class, u64); 4] =
     [(Class::View, 820), (Class::Login, 60), (Class::Move, 70), (Class::Register, 50)];

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{NOW, challenge};
+use super::challenge;
 use crate::limits::{SMS_DECISIONS_SECS, SMS_PAIR_SECS};
 use crate::sms::budget::{self, Ask, Counts, Policy, Verdict};
 use crate::storage::Store;
 use crate::storage::model::{Delivery, OtpBinding, OtpChallenge, OtpPurpose, SmsAsk, SmsOpened};
+
+/// Late enough to look back on what has outlived its time.
+const NOW: u64 = 100_000_000;
 
 fn ask(number: u8, terminal: u8) -> SmsAsk {
     SmsAsk {
