@@ -11,12 +11,15 @@
 //! Tests of this crate fail on an answer that its operation does not declare.
 
 mod alerts;
+mod bind_tokens;
 mod bindings;
 mod body;
 mod carrier;
 mod consents;
 mod credential_problems;
 mod device;
+mod device_details;
+mod device_facts;
 mod devices;
 mod enc_modes;
 mod generations;
@@ -28,12 +31,16 @@ mod messages;
 mod otp;
 pub mod page;
 mod passwords;
+mod picture;
+mod places;
 pub mod problem;
 pub mod proof;
+mod provisionings;
 mod refusals;
 mod secure_windows;
 mod sessions;
 mod step_ups;
+mod transfers;
 mod viewer_lists;
 
 use axum::Router;
@@ -80,6 +87,11 @@ pub fn operations() -> Table<ControlPlane> {
         step_ups::operations,
         messages::operations,
         device::operations,
+        bind_tokens::operations,
+        transfers::operations,
+        device_details::operations,
+        places::operations,
+        provisionings::operations,
     ] {
         operations(&mut table);
     }

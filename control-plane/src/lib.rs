@@ -6,15 +6,19 @@
 //! signaling and relay.
 
 pub mod abnormal;
+pub mod add_code;
 pub mod address;
 pub mod admin;
 pub mod base32;
+pub mod bind_client;
+pub mod bind_token;
 pub mod binding;
 pub mod carrier;
 pub mod clock;
 pub mod consent;
 pub mod credential;
 pub mod device;
+pub mod device_facts;
 pub mod email;
 pub mod error;
 pub mod gate;
@@ -23,15 +27,19 @@ pub mod http;
 pub mod identifier;
 pub mod ids;
 pub mod introduction;
+pub mod inventory;
 pub mod key;
 pub mod limits;
 pub mod mail;
 pub mod mailbox;
 pub mod message;
+pub mod names;
 pub mod otp;
 pub mod outbound;
 pub mod password;
 pub mod phone;
+pub mod place;
+pub mod provision;
 pub mod publisher;
 pub mod random;
 pub mod replay;
@@ -42,6 +50,7 @@ pub mod share;
 pub mod sms;
 pub mod step_up;
 pub mod storage;
+pub mod transfer;
 pub mod vault;
 
 use std::fs::DirBuilder;

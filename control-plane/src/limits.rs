@@ -1,8 +1,12 @@
 //! Every limit of the control plane, with its unit.
 
+mod devices;
+
 use crate::abnormal;
 use crate::sms::budget::Policy;
 use crate::storage::model::Window;
+
+pub use devices::*;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;

@@ -7,6 +7,8 @@ pub mod carrier;
 #[cfg(test)]
 mod contract;
 mod credential;
+mod device_facts;
+mod handover;
 pub mod model;
 mod share;
 pub mod sms;
@@ -25,6 +27,9 @@ pub use credential::CredentialStore;
 use model::*;
 pub use share::ShareStore;
 pub use sms::SmsStore;
+
+pub use device_facts::DeviceFactStore;
+pub use handover::HandoverStore;
 
 /// Why the store does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -327,6 +332,8 @@ pub trait Store:
     + AbnormalStore
     + SessionStore
     + DeviceStore
+    + HandoverStore
+    + DeviceFactStore
     + KeyStore
     + MailboxStore
     + SealingStore

@@ -21,6 +21,7 @@ const EXPECTED = [
   [403, /^\/v1\/sessions$/],
   [422, /^\/v1\/me\/password$/],
   [404, /^\/v1\/whep-sessions\//],
+  [403, /^\/v1\/devices\/[^/]+\/(codes|location)$/],
   [401, /^\/v1\/(media-grants|devices|live\/.*|sessions\/refresh)$/],
 ];
 
@@ -51,6 +52,12 @@ function codes({ sms_file: file, phone }) {
 
 /** The code of the message after the first `seen` ones. */
 const nextCode = (request, seen) => until(`SMS number ${seen + 1}`, () => codes(request)[seen]);
+
+/** Reads the code of the next message to the number, once it was asked for. */
+export function nextCodeOf(request) {
+  const seen = codes(request).length;
+  return () => nextCode(request, seen);
+}
 
 /** A page of a terminal of its own, whose complaints are kept. */
 export async function terminal(browser, errors, options = {}) {

@@ -1,4 +1,5 @@
 mod credentials;
+mod devices;
 mod enc_mode;
 mod introduction;
 mod mailbox;

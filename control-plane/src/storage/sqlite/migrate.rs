@@ -15,6 +15,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0007_credentials.sql"),
     include_str!("../../../migrations/0008_sms.sql"),
     include_str!("../../../migrations/0009_shares.sql"),
+    include_str!("../../../migrations/0010_devices.sql"),
 ];
 
 /// Why a database is not opened.
