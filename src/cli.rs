@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Overrides, Raw};
-use crate::{admin, camera, config, load, openapi, serve, viewers, watch};
+use crate::{admin, camera, config, load, openapi, serve, share, viewers, watch};
 
 /// Where data goes unless told otherwise.
 const DEFAULT_DATA: &str = "./sightline-data";
@@ -35,6 +35,8 @@ enum Command {
     Camera(camera::CameraArgs),
     /// Watch a camera: statistics, and the stream for a player
     Watch(watch::WatchArgs),
+    /// Share a camera with another account: invite, list, end
+    Share(share::ShareArgs),
     /// Say who may open a sealed camera: list its terminals, let one in, remove one
     Viewers(viewers::ViewersArgs),
     /// Put load on a development server: many cameras and viewers that check what they get
@@ -171,6 +173,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Camera(args)) => camera::run(&args),
         Some(Command::Watch(args)) => watch::run(&args),
+        Some(Command::Share(args)) => share::run(&args),
         Some(Command::Viewers(args)) => viewers::run(&args),
         Some(Command::Load(args)) => load::run(&args),
         Some(Command::Admin(args)) => admin::run(&args),

@@ -13,6 +13,7 @@ mod load;
 mod openapi;
 mod pki;
 mod serve;
+mod share;
 mod telemetry;
 mod viewers;
 mod watch;

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use clap::{Args, Subcommand};
-use sightline_client::api::Api;
+use sightline_client::api::{Api, OwnersShare};
 use sightline_client::keys::{
     Binding, GuestCommitment, ListKeeper, ListRefused, OwnerReply, Reveal, Scopes, TerminalKeys,
     TerminalPublic, Viewer, ViewerList,
@@ -19,7 +19,7 @@ use sightline_relay_proto::ids::DeviceId;
 use crate::app::{self, App, AppArgs};
 use crate::data_dir::write_private;
 use crate::watch::gate::{GateArgs, sign_in};
-use crate::watch::introduction::{agrees, heard};
+use crate::watch::introduction::{NO_IDENTITY, agrees, heard};
 use crate::watch::opening::Asker;
 use crate::watch::pinned::{Named, trusted};
 
@@ -104,7 +104,10 @@ async fn add_guest(
     let (api, access) = (&owner.api, &owner.access);
     let camera = args.gate.camera_key()?;
     let named = Named { camera_key: camera.as_deref(), check: owner.check };
-    let camera = trusted(&args.app.folder, &owner.binding, named)?;
+    let camera = match owner.can_seal {
+        true => trusted(&args.app.folder, &owner.binding, named)?,
+        false => NO_IDENTITY,
+    };
     // The guest is bound by this before it hears anything.
     let held = api.introduction(access, code).await.map_err(|error| text(&error))?;
     let commitment = held.commitment.and_then(|bytes| bytes.try_into().ok());
@@ -127,8 +130,12 @@ async fn add_guest(
         }
     };
     let added = if same {
-        let expires = days.map(|days| now() + days.saturating_mul(DAY));
-        owner.add(viewer(reveal.guest, held.guest_account, expires)).await
+        let ours = viewer(reveal.guest, held.guest_account, None);
+        let mut viewer = owner.as_shared(ours).await?;
+        if let Some(days) = days {
+            viewer.expires = Some(now() + days.saturating_mul(DAY));
+        }
+        owner.add(viewer).await
     } else {
         Err("nobody was let in".into())
     };
@@ -162,6 +169,8 @@ struct Owner {
     auth: AuthKey,
     /// Of the camera that showed the secret, if it was typed too.
     check: Option<CameraCheck>,
+    /// It can seal, so that it has an identity.
+    can_seal: bool,
     folder: PathBuf,
 }
 
@@ -172,12 +181,13 @@ impl Owner {
         let AppArgs { folder, serial, .. } = &args.app;
         let access = sign_in(&api, &args.gate, folder).await?;
         let asker = Asker { api: &api, access: &access, serial, channel: 0 };
-        let epoch = asker.device().await?.binding_epoch;
+        let device = asker.device().await?;
+        let (epoch, can_seal) = (device.binding_epoch, device.can_seal);
         let shown = args.gate.secret(serial)?;
         let serial = DeviceId::new(serial).map_err(|error| text(&error))?;
         let auth = shown.secret.auth_key().map_err(|error| text(&error))?;
         let (folder, check) = (folder.clone(), shown.check);
-        Ok(Self { api, access, binding: Binding { serial, epoch }, auth, check, folder })
+        Ok(Self { api, access, binding: Binding { serial, epoch }, auth, check, can_seal, folder })
     }
 
     fn terminal(&self, args: &ViewersArgs) -> Result<TerminalKeys, String> {
@@ -211,6 +221,26 @@ impl Owner {
             None => {}
         }
         Ok(keeper)
+    }
+
+    /// A terminal of another account may do what its share says, as long as that does.
+    async fn as_shared(&self, mut viewer: Viewer) -> Result<Viewer, String> {
+        let serial = self.binding.serial.as_str();
+        let shares = self.api.shares_of(&self.access, serial).await;
+        let shares = shares.map_err(|error| error.to_string())?.items;
+        let its = |share: &&OwnersShare| share.guest_account.as_ref() == Some(&viewer.account);
+        let Some(share) = shares.iter().find(its) else { return Ok(viewer) };
+        let given = [
+            ("view", Scopes::LIVE),
+            ("playback", Scopes::PLAYBACK),
+            ("download", Scopes::DOWNLOAD),
+            ("talk", Scopes::TALK),
+        ];
+        let has = |name: &str| share.terms.scopes.iter().any(|scope| scope == name);
+        let given = given.into_iter().filter(|(name, _)| has(name)).map(|(_, scope)| scope);
+        viewer.scopes = given.fold(Scopes::default(), Scopes::with);
+        viewer.expires = share.terms.ends_at;
+        Ok(viewer)
     }
 
     /// Adds a terminal, or replaces what the list says of it.

@@ -4,6 +4,7 @@
 mod clear;
 pub(crate) mod gate;
 pub(crate) mod introduction;
+mod invitation;
 pub(crate) mod opening;
 mod order;
 mod output;
@@ -71,6 +72,7 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
     let terminal = args.gate.terminal()?;
     if let Some(keys) = terminal.as_ref().filter(|_| args.introduce) {
         let access = gate::sign_in(&api, &args.gate, folder).await?;
+        args.gate.accept_invitation(&api, &access, serial).await?;
         let asker = Asker { api: &api, access: &access, serial, channel: args.channel };
         return introduction::run(&asker, &keys.public(), folder).await;
     }

@@ -9,13 +9,15 @@ mod support;
 
 use std::time::Duration;
 
+use sightline_client::api::{GenerationsWanted, OtpRequest};
 use sightline_client::keys::{Keyring, Scopes, TerminalKeys, Viewer, ViewerList};
 use sightline_client::sealed::{FrameError, FrameOpener};
+use sightline_grant::Redacted;
 use sightline_relay_proto::frame::CaptureTime;
 use sightline_relay_proto::ids::Channel;
 use sightline_relay_proto::wire::sealed::{DESCRIPTOR_LEN, HEADER_LEN};
 
-use self::side::{Recorded, now};
+use self::side::{Recorded, Side, now};
 use self::stage::{Owner, Stage};
 use self::support::network;
 use self::support::process::wait_for;
@@ -347,6 +349,98 @@ async fn nothing_of_one_owner_works_for_the_next_and_the_reverse() {
     }
     assert!(opened(&of_anna, of_then).is_empty(), "Anna's frames, with all that Ben has");
     sightline_grant::requirement!("B3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_former_guest_who_kept_everything_gets_nothing_from_this_owner_or_the_next() {
+    const NAME: &str =
+        "a_former_guest_who_kept_everything_gets_nothing_from_this_owner_or_the_next";
+    if !network::inside(NAME) {
+        return;
+    }
+    let mut stage = Stage::new().await;
+    let mut anna = stage.owner("+4915110000101").await;
+    let keys = TerminalKeys::generate().expect("keys");
+    let (ben, code) = stage.guest(&anna, "+4915110000102").await;
+    let refused = ben.prove_by(anna.serial(), &keys).await.expect_err("on no list");
+    assert_eq!(refused.problem(), Some("device-key-invalid"));
+    let account = ben.api.me(&ben.access).await.expect("an account").id;
+    anna.put_list(vec![Viewer { account, ..anna.viewer(&keys) }]).await;
+    anna.wait_for_wrap(&keys).await;
+    ben.prove_by(anna.serial(), &keys).await.expect("on the list");
+    let watching = ben.watch(anna.serial()).await;
+    watching.until("frames of the guest", |all| all.len() >= MIN_FRAMES).await;
+    let keyring = anna.keyring_of(keys.exchange()).await;
+    assert!(opened(&watching.all(), keyring).len() >= MIN_FRAMES, "the guest opens it live");
+
+    // Everything that he can keep: a grant, a ticket, a challenge, the invitation, his keys.
+    let kept = Kept {
+        grant: ben.grant(anna.serial()).await.expect("a grant"),
+        session: ben.socket_ticket(anna.serial()).await.expect("a ticket"),
+        code: Redacted::new(code),
+        share: ben.api.shares(&ben.access).await.expect("his shares")[0].id.clone(),
+    };
+    let serial = anna.serial().to_owned();
+    anna.terminal.end_share(&serial).await;
+    watching.ended(CUT_WITHIN).await;
+    kept.gets_nothing(&ben, &serial, &keys).await;
+    let still_listed = anna.blobs(keys.exchange()).await;
+    assert!(!still_listed.is_empty(), "the list has him on, which helps him to nothing");
+
+    anna.put_list(Vec::new()).await;
+    let late = now() + REMOVED_WITHIN.as_micros() as u64;
+    let recorded = recorded_after(&anna, late).await;
+    let his = opened(&recorded, anna.keyring_of(keys.exchange()).await);
+    assert_eq!(his.iter().filter(|at| **at > late).count(), 0, "the camera leaves him out");
+    let carl = stage.hand_over(&mut anna, "+4915110000103").await;
+    kept.gets_nothing(&ben, carl.serial(), &keys).await;
+    let of_carl = recorded_after(&carl, now()).await;
+    assert!(opened(&of_carl, carl.keyring_of(keys.exchange()).await).is_empty());
+    sightline_grant::requirement!("B3", "B14", "M13");
+}
+
+/// What a guest had when the share ended.
+struct Kept {
+    grant: Redacted<String>,
+    session: String,
+    code: Redacted<String>,
+    share: String,
+}
+
+impl Kept {
+    /// Tries all of it.
+    async fn gets_nothing(&self, ben: &Side, serial: &str, keys: &TerminalKeys) {
+        let (api, access) = (&ben.api, &ben.access);
+        let used = api.roq_session(&self.grant, serial, 0).await.expect_err("dead");
+        // A grant is used up by the first try, whatever became of it.
+        let dead = matches!(used.problem(), Some("grant-invalid" | "grant-replayed"));
+        assert!(dead, "{used}");
+        assert_eq!(ben.enter_socket(&self.session).await, 404, "a ticket");
+        let wanted = GenerationsWanted {
+            channel: 0,
+            recipient: keys.exchange().public().0,
+            after: 0,
+            limit: 64,
+        };
+        let view = OtpRequest::View { serial: serial.to_owned() };
+        for (what, refused) in [
+            ("a grant", ben.grant(serial).await.map(drop)),
+            ("keys", api.generations(access, serial, &wanted).await.map(drop)),
+            ("a proof", ben.prove_by(serial, keys).await),
+            ("a viewing code", api.otp(&view, Some(access)).await.map(drop)),
+            ("the list", api.viewer_list(access, serial).await.map(drop)),
+            ("the shares", api.shares_of(access, serial).await.map(drop)),
+        ] {
+            assert_eq!(refused.expect_err(what).problem(), Some("device-not-bound"), "{what}");
+        }
+        let again = api.invitation(access, &self.code).await.expect_err("used");
+        assert_eq!(again.problem(), Some("invitation-unknown"));
+        let commitment = [1; 32];
+        let met = api.open_share_introduction(access, &self.share, &commitment).await;
+        assert_eq!(met.expect_err("over").problem(), Some("introduction-unknown"));
+        assert!(api.shares(access).await.expect("a list").is_empty());
+        assert!(api.devices(access).await.expect("a list").is_empty());
+    }
 }
 
 impl Owner {

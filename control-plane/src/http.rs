@@ -39,6 +39,7 @@ mod provisionings;
 mod refusals;
 mod secure_windows;
 mod sessions;
+mod shares;
 mod step_ups;
 mod transfers;
 mod viewer_lists;
@@ -84,6 +85,7 @@ pub fn operations() -> Table<ControlPlane> {
         generations::operations,
         enc_modes::operations,
         introductions::operations,
+        shares::operations,
         step_ups::operations,
         messages::operations,
         device::operations,

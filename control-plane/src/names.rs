@@ -16,7 +16,14 @@ use crate::storage::model::{DeviceState, FactKind, Session};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Sharing {
     /// Accounts that it is shared with.
-    pub shares: u32,
+    pub shares: u64,
+}
+
+impl Sharing {
+    fn of(counts: &[(Serial, u64)], serial: &Serial) -> Self {
+        let count = counts.iter().find(|(shared, _)| shared == serial);
+        Self { shares: count.map_or(0, |(_, shares)| *shares) }
+    }
 }
 
 /// A value-added service that a device uses.
@@ -81,9 +88,11 @@ impl ControlPlane {
     /// When the database does not answer or a value does not open.
     pub async fn device_details(&self, session: &Session) -> Result<Vec<DeviceDetail>, Inner> {
         let facts = self.kept_facts(session, None).await?;
+        let shares = self.share_counts(session).await?;
         let mut details = Vec::new();
         for state in self.store().devices_of(&session.account).await? {
-            details.push(self.detail_of(state, &facts, None)?);
+            let sharing = Sharing::of(&shares, &state.device.serial);
+            details.push(DeviceDetail { sharing, ..self.detail_of(state, &facts, None)? });
         }
         Ok(details)
     }
@@ -101,7 +110,8 @@ impl ControlPlane {
         let serial = state.device.serial.clone();
         let facts = self.kept_facts(session, Some(&serial)).await?;
         let until = self.transfer_until(&serial).await?;
-        Ok(self.detail_of(state, &facts, until)?)
+        let sharing = Sharing::of(&self.share_counts(session).await?, &serial);
+        Ok(DeviceDetail { sharing, ..self.detail_of(state, &facts, until)? })
     }
 
     /// Gives a device or its channels new names.

@@ -28,7 +28,13 @@ pub(crate) fn proof() -> Vec<Refused> {
 
 /// A login, and one fact of the gate: that the device is the caller's to see.
 pub(crate) fn login() -> Vec<Refused> {
-    let own = [Problem::LoginRequired, Problem::WrongTerminal, Problem::DeviceNotBound];
+    let own = [
+        Problem::LoginRequired,
+        Problem::WrongTerminal,
+        Problem::DeviceNotBound,
+        Problem::ShareClosed,
+        Problem::ScopeRequired,
+    ];
     proof().into_iter().chain(list(own)).collect()
 }
 

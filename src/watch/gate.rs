@@ -13,6 +13,7 @@ use sightline_client::keys::TerminalKeys;
 use sightline_client::secret::{ChallengeFor, NotAChallenge, ShownSecret};
 use sightline_grant::Redacted;
 
+use super::invitation;
 use crate::data_dir::write_private;
 
 /// File with the refresh token, 0600.
@@ -34,7 +35,7 @@ pub(crate) struct GateArgs {
     /// File that holds the device secret
     #[arg(long)]
     secret_file: Option<PathBuf>,
-    /// Agree to the processing that viewing needs (asked for otherwise)
+    /// Agree to what viewing or sharing needs (asked for otherwise)
     #[arg(long)]
     consent: bool,
     /// Sealed camera: file of this terminal's own keys, which its owner has let in; made if it is not
@@ -44,6 +45,9 @@ pub(crate) struct GateArgs {
     /// Sealed camera: its key, as its terminal shows it below the device secret
     #[arg(long, allow_hyphen_values = true)]
     camera_key: Option<String>,
+    /// Code of an invitation: accept it first if the camera is not shared with this account
+    #[arg(long)]
+    invitation: Option<String>,
     /// Verification code: bind the device to this account first if it is not
     #[arg(long)]
     bind_code: Option<String>,
@@ -81,7 +85,10 @@ pub(super) async fn pass(
         };
         match error.problem() {
             Some("login-required" | "wrong-terminal") => login = None,
-            Some("device-not-bound") => bind(api, args, &access, serial, &error).await?,
+            Some("device-not-bound") => match &args.invitation {
+                Some(_) => args.accept_invitation(api, &access, serial).await?,
+                None => bind(api, args, &access, serial, &error).await?,
+            },
             Some("device-key-required") => match terminal {
                 Some(keys) => prove_terminal(api, keys, &access, serial, channel).await?,
                 None => prove_key(api, args, &access, serial, channel).await?,
@@ -112,6 +119,26 @@ impl GateArgs {
         let Some(path) = &self.terminal else { return Ok(None) };
         let keys = TerminalKeys::load_or_create(path);
         keys.map(Some).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Whether everything that is asked for was agreed to on the command line.
+    pub(crate) fn agreed(&self) -> bool {
+        self.consent
+    }
+
+    /// Accepts the invitation that was given, unless the camera is this account's to use.
+    pub(super) async fn accept_invitation(
+        &self,
+        api: &Api,
+        access: &Redacted<String>,
+        serial: &str,
+    ) -> Result<(), String> {
+        let Some(code) = &self.invitation else { return Ok(()) };
+        let devices = api.devices(access).await.map_err(|error| error.to_string())?;
+        if devices.iter().any(|device| device.serial == serial) {
+            return Ok(());
+        }
+        invitation::accept(api, access, &Redacted::new(code.clone()), self.consent).await
     }
 
     /// The device secret, from its file or its owner.

@@ -15,7 +15,7 @@ use sightline_grant::Redacted;
 use sightline_relay_proto::codec::MediaKind;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::support::server::{HTTPS_ORIGIN, Server};
+use crate::support::server::{HTTPS_ORIGIN, ORIGIN, Server};
 use crate::support::terminal::Terminal;
 
 /// How often something awaited is looked at.
@@ -76,6 +76,25 @@ impl Side {
     /// A fresh grant.
     pub(crate) async fn grant(&self, serial: &str) -> Result<Redacted<String>, ApiError> {
         Ok(self.api.media_grant(&self.access, serial, 0).await?.grant)
+    }
+
+    /// A path that opens a WebSocket once.
+    pub(crate) async fn socket_ticket(&self, serial: &str) -> Result<String, ApiError> {
+        let grant = self.grant(serial).await?;
+        Ok(self.api.socket_session(&grant, serial, 0).await?.path)
+    }
+
+    /// The status that a WebSocket at such a path is answered with.
+    pub(crate) async fn enter_socket(&self, path: &str) -> u16 {
+        let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let request = client
+            .get(format!("{ORIGIN}{path}"))
+            .header("Connection", "Upgrade")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("Origin", ORIGIN);
+        request.send().await.expect("an answer").status().as_u16()
     }
 
     /// Records everything that the server sends of a live camera.

@@ -45,6 +45,7 @@ pub(crate) struct Owner {
     folder: std::path::PathBuf,
     version: u64,
     phone: String,
+    pub(crate) terminal: Terminal,
 }
 
 impl Stage {
@@ -86,6 +87,7 @@ impl Stage {
             folder,
             version,
             phone,
+            terminal,
         }
     }
 
@@ -95,6 +97,18 @@ impl Stage {
         terminal.sign_in(&self.server).await;
         terminal.step_up(&self.server, owner.serial()).await.ok();
         Side::of(&self.server, &terminal)
+    }
+
+    /// A person of another account, with whom the owner shares the camera, who has passed all of the gate
+    /// but the proof; and the code of the invitation.
+    pub(crate) async fn guest(&self, owner: &Owner, phone: &str) -> (Side, String) {
+        let mut terminal = Terminal::new(phone);
+        terminal.sign_in(&self.server).await;
+        terminal.consent_to_viewing().await.ok();
+        let code = owner.terminal.invite(owner.serial(), &["view"]).await;
+        terminal.accept(&code).await.ok();
+        terminal.step_up(&self.server, owner.serial()).await.ok();
+        (Side::of(&self.server, &terminal), code)
     }
 
     /// The owner gives the camera away: unbound, and bound by the next one while it runs.

@@ -13,6 +13,7 @@ pub mod network;
 pub mod process;
 pub mod publishers;
 pub mod server;
+pub mod sharing;
 pub mod terminal;
 pub mod verdict;
 pub mod viewers;

@@ -373,6 +373,11 @@ fn samples(path: &Path) -> Vec<u8> {
     command.output().map(|output| output.stdout).unwrap_or_default()
 }
 
+/// What is seen in an Annex-B stream that was written to a file.
+pub fn decoded(path: &Path) -> Seen {
+    decode_pictures(fs::File::open(path).expect("pictures"))
+}
+
 /// Has FFmpeg decode an Annex-B stream that begins with a parameter set.
 fn decode_pictures(mut stdout: impl Read + Send + 'static) -> Seen {
     let mut head = [0; 5];

@@ -11,13 +11,15 @@ use utoipa::ToSchema;
 use super::page::Page;
 use super::problem::Problem;
 use super::proof::LoggedIn;
+use super::shares::GuestsShareJson;
 use crate::ControlPlane;
 use crate::ids::Serial;
 use crate::inventory::AccessMode;
 use crate::names::{DeviceDetail, Sharing, ValueAdded};
+use crate::storage::model::DeviceState;
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
-    let about = ("account", "Devices of the account");
+    let about = ("account", "Devices of the account, and those that are shared with it");
     table.get("/v1/devices", Rule::Login, about, list);
 }
 
@@ -37,7 +39,10 @@ pub(super) struct DeviceJson {
     serial: Serial,
     name: String,
     model: String,
+    /// `owner` or `guest`.
     role: &'static str,
+    /// For a guest: what is shared.
+    share: Option<GuestsShareJson>,
     binding_epoch: u64,
     key_epoch: u64,
     channels: u16,
@@ -52,6 +57,13 @@ impl From<DeviceDetail> for DeviceJson {
     fn from(detail: DeviceDetail) -> Self {
         let network_access_mode = detail.access_mode();
         let DeviceDetail { state, value_added, sharing, .. } = detail;
+        Self { network_access_mode, value_added, sharing, ..Self::from(state) }
+    }
+}
+
+impl From<DeviceState> for DeviceJson {
+    /// What a guest may know, too.
+    fn from(state: DeviceState) -> Self {
         let mode_label = if state.sealed() {
             "sealed: only you and whom you let in can see its video"
         } else if state.can_seal() {
@@ -70,21 +82,27 @@ impl From<DeviceDetail> for DeviceJson {
             name: state.device.name,
             model: state.device.model,
             role: "owner",
+            share: None,
             binding_epoch: state.epochs.binding,
             key_epoch: state.epochs.key,
             channels: state.device.channels,
-            network_access_mode,
-            value_added,
-            sharing,
+            network_access_mode: None,
+            value_added: Vec::new(),
+            sharing: Sharing::default(),
         }
     }
 }
 
-/// Devices of the account.
+/// Devices of the account, then those that are shared with it.
 pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
 ) -> Result<Json<Page<DeviceJson>>, Problem> {
-    let devices = control_plane.device_details(&session).await?;
-    Ok(Json(devices.into_iter().map(DeviceJson::from).collect()))
+    let own = control_plane.device_details(&session).await?.into_iter().map(DeviceJson::from);
+    let shared = control_plane.shares_as_guest(&session).await?;
+    let as_guest = shared.into_iter().map(|shared| DeviceJson {
+        role: "guest",
+        ..DeviceJson { share: Some(shared.clone().into()), ..DeviceJson::from(shared.device) }
+    });
+    Ok(Json(own.chain(as_guest).collect()))
 }

@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
 use crate::ids::AccountId;
-use crate::introduction::IntroductionError;
+use crate::introduction::{self, IntroductionError};
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     const ONE: &str = "/v1/introductions/{code}";
@@ -42,7 +42,7 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewIntroduction {
     /// Base64url.
-    commitment: String,
+    pub(super) commitment: String,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -96,7 +96,7 @@ pub(super) async fn open(
 ) -> Result<Created<IntroductionOpened>, Problem> {
     let commitment = bytes(&body.commitment)?;
     let opened = control_plane.open_introduction(&session, &commitment).await?;
-    Ok(Created(IntroductionOpened { code: opened.code, expires_at: opened.expires_at }))
+    Ok(Created(opened.into()))
 }
 
 /// What was said so far.
@@ -161,4 +161,10 @@ pub(super) async fn end(
 ) -> Result<NoContent, Problem> {
     control_plane.end_introduction(&session, &code, false).await?;
     Ok(NoContent)
+}
+
+impl From<introduction::IntroductionOpened> for IntroductionOpened {
+    fn from(opened: introduction::IntroductionOpened) -> Self {
+        Self { code: opened.code, expires_at: opened.expires_at }
+    }
 }

@@ -88,6 +88,8 @@ refusals! {
         refused(401, "login-required", "No login, or it has ended; sign in"),
         refused(401, "wrong-terminal", "The login belongs to another terminal's key"),
         NOT_BOUND,
+        refused(403, "share-closed", "The device is shared with the account at other hours"),
+        refused(403, "scope-required", "The owner has not shared this with the account"),
         KEY_REQUIRED,
         refused(403, "sms-required", "Open the viewing window with a code first"),
         CONSENT,

@@ -3,6 +3,7 @@ mod devices;
 mod enc_mode;
 mod introduction;
 mod mailbox;
+mod shares;
 mod sms;
 mod terminal;
 

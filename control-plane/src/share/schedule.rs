@@ -4,6 +4,7 @@
 //! means the same wherever it is read. Where clocks change in summer, the owner moves the hours.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 const MINUTES_OF_DAY: u16 = 24 * 60;
 const MINUTES_OF_WEEK: usize = 7 * MINUTES_OF_DAY as usize;
@@ -15,7 +16,7 @@ const OFFSETS: std::ops::RangeInclusive<i16> = -12 * 60..=14 * 60;
 pub const MAX_WINDOWS: usize = 14;
 
 /// A day of the week.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Weekday {
     /// Monday.
@@ -35,8 +36,9 @@ pub enum Weekday {
 }
 
 /// A time of the day as `HH:MM`, from `00:00` to `24:00`; minutes since midnight.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 pub struct ClockTime(u16);
 
 /// Not a [`ClockTime`].
@@ -45,7 +47,7 @@ pub struct ClockTime(u16);
 pub struct NotATime;
 
 /// The same hours on some days.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WeeklyWindow {
     /// Days on which it begins.
@@ -57,7 +59,7 @@ pub struct WeeklyWindow {
 }
 
 /// When a share is open.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// How far its clock is ahead of UTC, minutes.

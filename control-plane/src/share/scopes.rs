@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use sightline_grant::Action;
+use utoipa::ToSchema;
 
 /// One thing that a guest may do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ShareScope {
     /// Watch live.

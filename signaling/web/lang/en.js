@@ -453,6 +453,7 @@ export const en = {
   'problem.purpose-changed': 'The text of this purpose has changed. Close this and read it again.',
   'problem.purpose-unknown': 'This purpose does not exist any more.',
   'problem.not-granted': 'There is no such consent.',
+  'problem.TimeoutError': 'The guest did not answer in time. Let the guest press “Try again”.',
   'problem.share-closed': 'This camera is shared with you at other hours.',
   'problem.scope-required': 'The owner has not shared this with you. Ask the owner to.',
   'problem.terminal-not-listed': 'This terminal has not been let in yet. On the camera’s card choose “Let this terminal in”, with the owner at hand.',

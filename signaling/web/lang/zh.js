@@ -453,6 +453,7 @@ export const zh = {
   'problem.purpose-changed': '此用途的说明已更新，请关闭后重新阅读。',
   'problem.purpose-unknown': '此用途已不存在。',
   'problem.not-granted': '没有该同意记录。',
+  'problem.TimeoutError': '访客未及时回应，请让对方点击“重试”。',
   'problem.share-closed': '此摄像机在其他时段与您分享。',
   'problem.scope-required': '主人未与您分享此项权限，请联系主人。',
   'problem.terminal-not-listed': '本终端尚未获准观看。请与主人一起，在设备卡片上选择“允许本终端观看”。',
