@@ -3,6 +3,8 @@
 //! Works beside a running server, which shares the database and notices within a second what was
 //! ended here.
 
+mod simulate;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use crate::app;
 use crate::cli::Place;
 use crate::config::{self, Overrides};
 use crate::serve::facts::{SMS_FILE, control_config};
+use crate::serve::mail;
 
 /// Arguments of `admin`.
 #[derive(Args)]
@@ -44,6 +47,9 @@ enum AdminCommand {
         /// The folder; made if it does not exist
         folder: PathBuf,
     },
+    /// Rehearse an attack on simulated time; touches no data
+    #[command(subcommand)]
+    Simulate(simulate::SimulateCommand),
     /// Put a backup into an empty data folder
     Restore {
         /// Database of the backup
@@ -122,6 +128,9 @@ enum AccountCommand {
 
 /// Runs the command.
 pub(crate) fn run(args: &AdminArgs) -> Result<(), String> {
+    if let AdminCommand::Simulate(command) = &args.command {
+        return simulate::run(command);
+    }
     app::run(execute(args))
 }
 
@@ -139,7 +148,7 @@ async fn execute(args: &AdminArgs) -> Result<(), String> {
         AdminCommand::Device(command) => device(&control, command, out).await,
         AdminCommand::Account(command) => account(&control, command, out).await,
         AdminCommand::Backup { folder } => backup(&control, folder, out).await,
-        AdminCommand::Restore { .. } => Ok(()),
+        AdminCommand::Restore { .. } | AdminCommand::Simulate(_) => Ok(()),
     }
 }
 
@@ -153,7 +162,8 @@ pub(crate) async fn open(place: &Place) -> Result<ControlPlane, String> {
         .map_err(|error| error.to_string())?;
     // Messages of the outbox are the server's to send.
     let sms = DevelopmentSms::new(Box::new(|_| {}), data.join(SMS_FILE));
-    ControlPlane::open(control_config(data, &raw), Arc::new(sms))
+    let mail = mail::sender(data, &raw, |_| {})?;
+    ControlPlane::open(control_config(data, &raw)?, Arc::new(sms), mail)
         .await
         .map_err(|error| error.to_string())
 }

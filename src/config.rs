@@ -3,11 +3,18 @@
 //! [`Raw`] is what the file may say; an unknown key is refused by name. [`Settings`] is what the
 //! server runs on, validated.
 
+mod credentials;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sightline_relay::config::MAX_WORKERS;
+
+pub(crate) mod carrier;
+pub(crate) mod sms;
+pub(crate) use credentials::MailTls;
+use credentials::{Mail, Passwords};
 
 /// Prefix of environment variables: `SIGHTLINE_<SECTION>_<KEY>`, e.g. `SIGHTLINE_LISTEN_HTTP`.
 const ENV_PREFIX: &str = "SIGHTLINE_";
@@ -26,8 +33,18 @@ pub(crate) struct Raw {
     pub(crate) media: Media,
     /// The demo camera.
     pub(crate) demo: Demo,
+    /// Text messages.
+    pub(crate) sms: sms::Sms,
+    /// Signing in by the phone's own line.
+    pub(crate) carrier: carrier::Carrier,
+    /// Unusual logins.
+    pub(crate) abnormal: carrier::Abnormal,
     /// Logging.
     pub(crate) log: Log,
+    /// Mail.
+    pub(crate) mail: Mail,
+    /// Passwords.
+    pub(crate) passwords: Passwords,
     /// Cameras that the server pulls by RTSP.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pull: Vec<Pull>,
@@ -299,6 +316,8 @@ fn validate(raw: &Raw) -> Result<(), ConfigError> {
     if raw.media.workers > MAX_WORKERS {
         return bad("media.workers", "at most 64; 0 is one a processor");
     }
+    sms::validate(&raw.sms)?;
+    carrier::validate(&raw.carrier)?;
     for (key, first, each) in [
         ("listen.webrtc", raw.listen.webrtc.port(), 1),
         ("listen.roq", raw.listen.roq.port(), 1),
@@ -309,6 +328,8 @@ fn validate(raw: &Raw) -> Result<(), ConfigError> {
             return bad(key, "each relay thread needs the ports after it, and they end at 65535");
         }
     }
+    raw.mail.validate()?;
+    raw.passwords.validate()?;
     let rtp = raw.listen.rtsp_udp.port();
     if rtp != 0 && !rtp.is_multiple_of(2) {
         return bad("listen.rtsp_udp", "RTP needs an even port, RTCP takes the next one");

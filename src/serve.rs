@@ -1,8 +1,10 @@
 //! `sightline serve`: the one place where the parts are built and joined.
 
 mod banner;
+mod carrier;
 pub(crate) mod facts;
 mod feed;
+pub(crate) mod mail;
 mod modes;
 mod plane;
 mod pull;
@@ -63,7 +65,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), String> {
 
 /// `--lan`: every door but the metrics opens on every address.
 fn open_to_lan(raw: &mut Raw, development: bool) -> Result<(), String> {
-    if !development {
+    if !development && raw.sms.is_development() {
         return Err("--lan needs a real SMS sender, and none is configured: the development \
                     sender shows codes on this terminal. Give --dev too to allow that."
             .into());
@@ -108,6 +110,7 @@ impl Server {
             .map_err(|error| format!("cannot read the signing key: {error}"))?;
         let signer = GrantSigner::from_seed(&seed).expect("a seed has 32 bytes");
         let control = facts::open_control_plane(data.path(), &raw).await?;
+        let stand_in = carrier::join(&raw, &control, lan).await?;
         let doors = Doors::bind(&raw).await?;
 
         let authority = Arc::new(facts::ControlAuthority { control: control.clone() });
@@ -136,7 +139,10 @@ impl Server {
         server.open(doors, app, metrics, &pki, lan)?;
         server.spawn_cameras(&raw, &control, &handle, at).await?;
         server.spawn_background(&control, &handle, leaves, web);
-        banner::print(&server.data, &raw, at, lan);
+        banner::print(&server.data, &raw, at, lan, stand_in.as_ref().map(|it| it.port));
+        if let Some(stand_in) = stand_in {
+            server.tasks.spawn(stand_in.run(server.stop.clone()));
+        }
         Ok(server)
     }
 

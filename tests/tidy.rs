@@ -31,6 +31,9 @@ const EDGES: [(&str, &[&str]); 10] = [
 const FORBIDDEN: [&str; 7] =
     ["ring", "openssl", "openssl-sys", "native-tls", "schannel", "boring", "boring-sys"];
 
+/// Routers of somebody else's API: the development carrier stands in for a server that is not ours.
+const FOREIGN_ROUTERS: [&str; 1] = ["control-plane/src/carrier/development.rs"];
+
 /// The only files that allow themselves unsafe code.
 const UNSAFE_FILES: [&str; 3] =
     ["relay/lanes/src/cpu.rs", "relay/src/allocations.rs", "relay/src/udp/mmsg.rs"];
@@ -112,6 +115,7 @@ fn no_route_of_the_api_passes_by_the_table_of_operations() {
     let tracked = output("git", &["ls-files", "control-plane/src", "signaling/src"]);
     let passing: Vec<&str> = tracked
         .lines()
+        .filter(|file| !FOREIGN_ROUTERS.contains(file))
         .filter(|file| {
             let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
             [".route(", ".route_service(", ".nest("].iter().any(|call| text.contains(call))

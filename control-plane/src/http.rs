@@ -10,10 +10,13 @@
 //!
 //! Tests of this crate fail on an answer that its operation does not declare.
 
+mod alerts;
 mod bind_tokens;
 mod bindings;
 mod body;
+mod carrier;
 mod consents;
+mod credential_problems;
 mod device;
 mod device_details;
 mod device_facts;
@@ -21,18 +24,21 @@ mod devices;
 mod enc_modes;
 mod generations;
 mod idempotent;
+mod identifiers;
 mod introductions;
 mod keys;
 mod me;
 mod messages;
 mod otp;
 pub mod page;
+mod passwords;
 mod picture;
 mod places;
 pub mod problem;
 pub mod proof;
 mod provisionings;
 mod refusals;
+mod secure_windows;
 mod sessions;
 mod shares;
 mod step_ups;
@@ -69,7 +75,12 @@ pub fn operations() -> Table<ControlPlane> {
     for operations in [
         otp::operations,
         sessions::operations,
+        carrier::operations,
+        alerts::operations,
         me::operations,
+        identifiers::operations,
+        passwords::operations,
+        secure_windows::operations,
         consents::operations,
         bindings::operations,
         devices::operations,

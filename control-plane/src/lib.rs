@@ -5,29 +5,39 @@
 //! ([`ControlPlane::renew`]) and the feed of revocations ([`ControlPlane::revocations`]) are for
 //! signaling and relay.
 
+pub mod abnormal;
 pub mod add_code;
+pub mod address;
 pub mod admin;
 pub mod base32;
 pub mod bind_client;
 pub mod bind_token;
 pub mod binding;
+pub mod carrier;
 pub mod clock;
 pub mod consent;
+pub mod credential;
 pub mod device;
 pub mod device_facts;
+pub mod email;
 pub mod error;
 pub mod gate;
+mod guess;
 pub mod http;
 pub mod idempotency;
+pub mod identifier;
 pub mod ids;
 pub mod introduction;
 pub mod inventory;
 pub mod key;
 pub mod limits;
+pub mod mail;
 pub mod mailbox;
 pub mod message;
 pub mod names;
 pub mod otp;
+pub mod outbound;
+pub mod password;
 pub mod phone;
 pub mod place;
 pub mod provision;
@@ -35,6 +45,7 @@ pub mod publisher;
 pub mod random;
 pub mod replay;
 pub mod sealed;
+pub mod secure;
 pub mod session;
 pub mod share;
 pub mod sms;
@@ -46,13 +57,16 @@ pub mod vault;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sightline_grant::Revocation;
 use tokio::sync::{Notify, broadcast};
 
+use carrier::Carrier;
 use clock::{Clock, SystemClock};
 use limits::Limits;
+use mail::MailSender;
+use password::{PasswordConfig, PasswordHasher};
 use random::{Random, SystemRandom};
 use replay::ProofIds;
 use sms::SmsSender;
@@ -80,6 +94,8 @@ pub struct Config {
     pub page_host: String,
     /// Limits that depend on the size of the installation.
     pub limits: Limits,
+    /// Passwords.
+    pub passwords: PasswordConfig,
 }
 
 /// Why the control plane does not start.
@@ -106,6 +122,9 @@ struct State {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     sms: Arc<dyn SmsSender>,
+    carrier: OnceLock<Arc<dyn Carrier>>,
+    mail: Arc<dyn MailSender>,
+    passwords: PasswordHasher,
     vault: Vault,
     proof_ids: ProofIds,
     revocations: broadcast::Sender<Revocation>,
@@ -125,6 +144,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Sender of text messages.
     pub sms: Arc<dyn SmsSender>,
+    /// Sender of mail.
+    pub mail: Arc<dyn MailSender>,
     /// Master key.
     pub master: MasterKey,
 }
@@ -135,7 +156,11 @@ impl ControlPlane {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub async fn open(config: Config, sms: Arc<dyn SmsSender>) -> Result<Self, OpenError> {
+    pub async fn open(
+        config: Config,
+        sms: Arc<dyn SmsSender>,
+        mail: Arc<dyn MailSender>,
+    ) -> Result<Self, OpenError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -148,18 +173,22 @@ impl ControlPlane {
         let master = MasterKey::load(&key_file, !database.exists(), random.as_ref())?;
         let store = Arc::new(SqliteStore::open(&database).await?);
         let clock = Arc::new(SystemClock);
-        Ok(Self::from_parts(Parts { config, store, clock, random, sms, master }))
+        Ok(Self::from_parts(Parts { config, store, clock, random, sms, mail, master }))
     }
 
     /// From its parts.
     pub fn from_parts(parts: Parts) -> Self {
+        let vault = Vault::new(&parts.master);
         Self(Arc::new(State {
+            passwords: PasswordHasher::new(&parts.config.passwords, vault.pepper()),
             config: parts.config,
             store: parts.store,
             clock: parts.clock,
             random: parts.random,
             sms: parts.sms,
-            vault: Vault::new(&parts.master),
+            carrier: OnceLock::new(),
+            mail: parts.mail,
+            vault,
             proof_ids: ProofIds::default(),
             revocations: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
             device_changes: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
@@ -208,6 +237,10 @@ impl ControlPlane {
 
     pub(crate) fn vault(&self) -> &Vault {
         &self.0.vault
+    }
+
+    pub(crate) fn passwords(&self) -> &PasswordHasher {
+        &self.0.passwords
     }
 
     pub(crate) fn config(&self) -> &Config {

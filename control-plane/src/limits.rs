@@ -2,6 +2,8 @@
 
 mod devices;
 
+use crate::abnormal;
+use crate::sms::budget::Policy;
 use crate::storage::model::Window;
 
 pub use devices::*;
@@ -18,6 +20,27 @@ pub const OTP_TRIES: u64 = 5;
 pub const LOGIN_CODE_DIGITS: u32 = 6;
 /// Digits of a viewing code.
 pub const VIEW_CODE_DIGITS: u32 = 8;
+/// Digits of a code that confirms a dangerous act, a new address or a new password.
+pub const SECURE_CODE_DIGITS: u32 = 8;
+/// Life of the window in which a login may do what is dangerous, seconds.
+pub const SECURE_SECS: u64 = 10 * MINUTE;
+/// How long an identifier that came to an account later confirms nothing dangerous, seconds.
+pub const IDENTIFIER_HOLD_SECS: u64 = 72 * HOUR;
+/// Guesses at codes, or at a password, before a lock.
+pub const GUESSES_PER_LOCK: u64 = 5;
+/// Longest lock after wrong guesses, minutes; locks go 1, 2, 4 ... up to it.
+pub const GUESS_LOCK_MAX_MINUTES: u64 = 60;
+/// Without guesses for so long, locks begin at one minute again, seconds.
+pub const GUESS_QUIET_SECS: u64 = DAY;
+/// Wrong guesses in all before a second factor is needed.
+pub const GUESSES_IN_ALL: u64 = 100;
+/// How long nothing but a second factor helps then, seconds.
+pub const GUESS_CLOSED_SECS: u64 = DAY;
+/// Unused for so long, an account whose owner has something better is not opened by a code on an
+/// unknown terminal: the number may be somebody else's by now. Seconds.
+pub const RECYCLED_AFTER_SECS: u64 = 180 * DAY;
+/// How long a word about a change waits to be sent, seconds.
+pub const NOTICE_SECS: u64 = DAY;
 /// Life of an access token, seconds.
 pub const ACCESS_TTL_SECS: u64 = 5 * MINUTE;
 /// Life of an unused login, seconds.
@@ -96,6 +119,22 @@ pub const INTRODUCTIONS_PER_ACCOUNT: [Window; 1] = [Window { seconds: HOUR, most
 /// Codes of introductions that one account may try.
 pub const INTRODUCTION_LOOKUPS_PER_ACCOUNT: [Window; 1] =
     [Window { seconds: 10 * MINUTE, most: 20 }];
+/// How long decisions on text messages are kept, seconds. Their hashes are keyed.
+pub const SMS_DECISIONS_SECS: u64 = 30 * DAY;
+/// How long an untouched bucket of text messages is kept, seconds; it is full long before.
+pub const SMS_BUCKETS_SECS: u64 = 7 * DAY;
+/// How long a terminal counts as known for a number after it answered a code of it, seconds.
+pub const SMS_PAIR_SECS: u64 = 180 * DAY;
+/// How long logins and alerts on them are remembered, seconds.
+pub const ALERT_SECS: u64 = 180 * DAY;
+/// How long another terminal may agree to a login that is held, and the agreement holds, seconds.
+pub const APPROVAL_SECS: u64 = DAY;
+/// Nobody changes regions sooner, seconds.
+pub const REGION_CHANGE_SECS: u64 = HOUR;
+/// How long taken tokens of a carrier are remembered, seconds; carriers end theirs in minutes.
+pub const CARRIER_TOKEN_SECS: u64 = 7 * DAY;
+/// Logins by carrier that one network may try.
+pub const CARRIER_TRIES_PER_NETWORK: [Window; 1] = [Window { seconds: HOUR, most: 300 }];
 /// Life of an invitation to share a device, seconds.
 pub const SHARE_INVITE_SECS: u64 = DAY;
 /// Shares of one device, open invitations included.
@@ -120,10 +159,18 @@ pub const LEDGER_KEEP_SECS: u64 = 2 * DAY;
 /// Limits that depend on the size of an installation.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// What text messages may cost.
+    pub sms: Policy,
+    /// What happens to unusual logins.
+    pub abnormal: abnormal::Policy,
     /// Codes sent to one number; the first window is the pause between two of them.
     pub sends_per_number: Vec<Window>,
     /// Codes entered for one number, right or wrong.
     pub codes_per_number: Vec<Window>,
+    /// Passwords entered for one number or address, right or wrong.
+    pub passwords_per_account: Vec<Window>,
+    /// Passwords entered from one address.
+    pub passwords_per_ip: Vec<Window>,
     /// Codes sent at the wish of one address.
     pub sends_per_ip: Vec<Window>,
     /// Codes sent to numbers that differ in their last four digits only.
@@ -142,11 +189,15 @@ impl Limits {
     pub fn for_development() -> Self {
         let hourly = |most| vec![Window { seconds: HOUR, most }];
         Self {
+            sms: Policy::for_development(),
+            abnormal: abnormal::Policy::default(),
             sends_per_number: vec![
                 Window { seconds: 2, most: 1 },
                 Window { seconds: HOUR, most: 120 },
             ],
             codes_per_number: hourly(120),
+            passwords_per_account: hourly(120),
+            passwords_per_ip: hourly(10_000),
             sends_per_ip: hourly(10_000),
             sends_per_prefix: hourly(10_000),
             sends_in_all: hourly(10_000),
@@ -159,12 +210,16 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            sms: Policy::default(),
+            abnormal: abnormal::Policy::default(),
             sends_per_number: vec![
                 Window { seconds: MINUTE, most: 1 },
                 Window { seconds: HOUR, most: 5 },
                 Window { seconds: DAY, most: 10 },
             ],
             codes_per_number: vec![Window { seconds: HOUR, most: 10 }],
+            passwords_per_account: vec![Window { seconds: HOUR, most: 10 }],
+            passwords_per_ip: vec![Window { seconds: HOUR, most: 100 }],
             sends_per_ip: vec![
                 Window { seconds: HOUR, most: 20 },
                 Window { seconds: DAY, most: 60 },

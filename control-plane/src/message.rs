@@ -3,19 +3,28 @@
 use std::time::Duration;
 
 use sightline_grant::Redacted;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::ControlPlane;
+use crate::address::Address;
 use crate::error::Inner;
+use crate::identifier::NOTICE_PLACE;
 use crate::ids::ChallengeId;
 use crate::limits::{PAGE, SEND_ATTEMPTS};
+use crate::mail::{self, Mail};
 use crate::otp::TARGET_PLACE;
-use crate::phone::Phone;
 use crate::sms::{self, NotSent};
-use crate::storage::model::{Message, OutboxEntry, Session};
+use crate::storage::model::{Message, OtpPurpose, OutboxEntry, Session};
 
 /// How often the worker looks without being called, and how often old rows go.
 const IDLE_ROUND: Duration = Duration::from_secs(5);
+/// Mails that are being sent at a time.
+const MAILS_AT_ONCE: usize = 8;
+/// Longest time for one mail; below [`crate::limits::SEND_RETRY_SECS`], so that none is sent twice at once.
+const MAIL_LIMIT: Duration = Duration::from_secs(8);
 /// Rounds between two purges.
 const ROUNDS_PER_PURGE: u32 = 12;
 
@@ -33,14 +42,15 @@ pub struct Shown {
 impl ControlPlane {
     /// Sends what waits, whenever something waits, until cancelled.
     pub async fn run_worker(self, stop: CancellationToken) {
-        let mut rounds = 0u32;
+        let (mut rounds, mut mails) = (0u32, JoinSet::new());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.0.outbox.notified() => {}
                 () = tokio::time::sleep(IDLE_ROUND) => rounds += 1,
             }
-            if let Err(error) = self.deliver_outbox().await {
+            while mails.try_join_next().is_some() {}
+            if let Err(error) = self.deliver(&mut mails).await {
                 tracing::warn!(%error, "messages wait in the outbox");
             }
             if rounds >= ROUNDS_PER_PURGE {
@@ -52,27 +62,73 @@ impl ControlPlane {
         }
     }
 
-    /// Sends everything that is due now. Returns how many entries were closed.
+    /// Sends everything that is due now, and waits for it. Returns how many entries were closed.
     ///
     /// # Errors
     /// When the database does not answer; what was not closed is tried again.
     pub async fn deliver_outbox(&self) -> Result<u64, Inner> {
+        let mut mails = JoinSet::new();
+        let mut closed = self.deliver(&mut mails).await?;
+        while let Some(sent) = mails.join_next().await {
+            closed += u64::from(sent.unwrap_or(false));
+        }
+        Ok(closed)
+    }
+
+    /// Sends everything that is due now but mail, which goes on in tasks of its own: a mail server
+    /// that does not answer must not hold up the codes of others.
+    async fn deliver(&self, mails: &mut JoinSet<bool>) -> Result<u64, Inner> {
         let mut closed = 0;
         while let Some(entry) = self.store().outbox_claim(self.now()).await? {
             if entry.channel == "in_app" {
                 closed += u64::from(self.store().outbox_deliver(entry.id, self.now()).await?);
-                continue;
-            }
-            let sent = self.send_sms(&entry).await?;
-            if let Err(error) = &sent {
-                tracing::warn!(entry = entry.id, attempt = entry.attempts, %error, "SMS not sent");
-            }
-            if sent.is_ok() || entry.attempts >= SEND_ATTEMPTS {
+            } else if entry.channel == "mail" {
+                if mails.len() >= MAILS_AT_ONCE {
+                    mails.join_next().await;
+                }
+                let this = self.clone();
+                mails.spawn(async move { this.send_mail(&entry).await });
+            } else if self.deliver_sms(&entry).await? {
                 self.store().outbox_done(entry.id, self.now()).await?;
                 closed += 1;
             }
         }
         Ok(closed)
+    }
+
+    /// Whether the entry was closed.
+    async fn send_mail(&self, entry: &OutboxEntry) -> bool {
+        let sending = timeout(MAIL_LIMIT, self.hand_over_mail(entry));
+        let sent = sending.await.unwrap_or(Ok(Err(NotSent::Later("no answer in time".into()))));
+        let settled = match sent {
+            Ok(sent) => self.settle(entry, sent).await,
+            Err(error) => Err(error),
+        };
+        settled.unwrap_or_else(|error| {
+            tracing::warn!(entry = entry.id, %error, "a mail waits in the outbox");
+            false
+        })
+    }
+
+    async fn hand_over_mail(&self, entry: &OutboxEntry) -> Result<Result<(), NotSent>, Inner> {
+        let Some((Address::Email(email), out)) = self.outgoing(entry).await? else {
+            // Used, expired or nobody's in between: there is nothing to send any more.
+            return Ok(Ok(()));
+        };
+        Ok(self.0.mail.send(&email, &out.mail).await)
+    }
+
+    /// Closes an entry that was sent or is given up; whether it did.
+    async fn settle(&self, entry: &OutboxEntry, sent: Result<(), NotSent>) -> Result<bool, Inner> {
+        if let Err(error) = &sent {
+            let (channel, attempt) = (&entry.channel, entry.attempts);
+            tracing::warn!(entry = entry.id, channel, attempt, %error, "message not sent");
+        }
+        let over = sent.is_ok() || entry.attempts >= SEND_ATTEMPTS;
+        if over {
+            self.store().outbox_done(entry.id, self.now()).await?;
+        }
+        Ok(over)
     }
 
     /// Newest in-app messages of the account.
@@ -101,19 +157,37 @@ impl ControlPlane {
         Ok(shown(messages))
     }
 
-    async fn send_sms(&self, entry: &OutboxEntry) -> Result<Result<(), NotSent>, Inner> {
-        let id = ChallengeId(entry.reference.clone());
+    /// What an entry says, and to whom; `None` when it is over.
+    pub(crate) async fn outgoing(
+        &self,
+        entry: &OutboxEntry,
+    ) -> Result<Option<(Address, Outgoing)>, Inner> {
+        let reference = entry.reference.as_str();
+        if entry.kind == "notice" {
+            let Some(notice) = self.store().notice(reference).await? else { return Ok(None) };
+            let address = self.vault().open_server(NOTICE_PLACE, reference, &notice.address_enc)?;
+            let sms = sms::text::of_notice(&notice.kind);
+            let mail = mail::text::of_notice(&notice.kind);
+            return Ok(parsed(address).map(|address| (address, Outgoing { sms, code: None, mail })));
+        }
+        let id = ChallengeId(reference.to_owned());
         let Some(challenge) = self.store().otp_challenge(&id, self.now()).await? else {
-            // Used or expired in between: there is nothing to send any more.
-            return Ok(Ok(()));
+            return Ok(None);
         };
-        let number = self.vault().open_server(TARGET_PLACE, id.as_str(), &challenge.target_enc)?;
-        let number = Redacted::new(String::from_utf8_lossy(&number).into_owned());
-        let Some(phone) = Phone::parse(number.expose()) else { return Ok(Ok(())) };
+        // Only here is it looked up whether there is a password to set: asking takes the same time
+        // for everybody.
+        if challenge.purpose == OtpPurpose::Reset
+            && self.store().account_by_lookup(&challenge.target).await?.is_none()
+        {
+            return Ok(None);
+        }
+        let address = self.vault().open_server(TARGET_PLACE, id.as_str(), &challenge.target_enc)?;
         let code = self.code_of(&challenge);
-        let host = &self.config().page_host;
-        let text = sms::text::one_time_code(challenge.purpose, &code, &challenge.serial, host);
-        Ok(self.0.sms.send(&phone, &text).await)
+        let (purpose, serial) = (challenge.purpose, &challenge.serial);
+        let sms = sms::text::one_time_code(purpose, &code, serial, &self.config().page_host);
+        let mail = mail::text::one_time_code(purpose, &code, serial);
+        let code = Some(Redacted::new(code.to_string()));
+        Ok(parsed(address).map(|address| (address, Outgoing { sms, code, mail })))
     }
 }
 
@@ -125,8 +199,29 @@ fn shown(messages: Vec<Message>) -> Vec<Shown> {
     messages.into_iter().map(with_text).collect()
 }
 
+/// A message in the form of either channel.
+pub(crate) struct Outgoing {
+    pub(crate) sms: Redacted<String>,
+    /// The code in it, if it is one.
+    pub(crate) code: Option<Redacted<String>>,
+    mail: Mail,
+}
+
+fn parsed(address: Vec<u8>) -> Option<Address> {
+    let text = Zeroizing::new(String::from_utf8(address).ok()?);
+    Address::parse(&text)
+}
+
 fn text(kind: &str) -> (&'static str, &'static str) {
     match kind {
+        "login_unusual" => (
+            "A login to your account was unusual. If it was not you, sign that terminal out.",
+            "您的账号有一次异常登录。如非本人操作，请退出该终端。",
+        ),
+        "login_held" => (
+            "An unusual login to your account is held. Agree to it in Account if it was you.",
+            "您的账号有一次异常登录已被暂缓。如为本人操作，请在账号页面确认。",
+        ),
         "login" => ("Your account was signed in on a terminal.", "您的账号已在一台终端上登录。"),
         "token_reused" => (
             "A login was ended because its token was used twice. If this was not you, sign out \
@@ -160,6 +255,18 @@ fn text(kind: &str) -> (&'static str, &'static str) {
         "sealing_on" => (
             "End-to-end encryption of a camera was switched on again.",
             "一台摄像机的端到端加密已重新开启。",
+        ),
+        "password_changed" => (
+            "The password of your account was changed; its other logins have ended.",
+            "您的账号密码已更改，其他登录已终止。",
+        ),
+        "identifier_changed" => (
+            "The phone number or mail address of your account was changed.",
+            "您账号的手机号或邮箱已更改。",
+        ),
+        "identifier_removed" => (
+            "A phone number or mail address was taken off your account.",
+            "已从您的账号移除一个手机号或邮箱。",
         ),
         "share_invited" => (
             "You made an invitation to share a camera. If this was not you, withdraw it and sign out \

@@ -192,7 +192,10 @@ impl ControlPlane {
     async fn as_owner_sees(&self, share: Share) -> Result<OwnersShare, Inner> {
         let label = self.open_label(&share.owner, &share.label_enc).await?;
         let guest_phone_masked = match &share.guest {
-            Some(guest) => self.phone_of(guest).await?.map(|phone| phone.masked()),
+            Some(guest) => {
+                let known = self.addresses_of(guest).await?;
+                known.first().map(|known| known.address.masked())
+            }
             None => None,
         };
         let introduction = self.waiting_introduction(&share).await?;

@@ -1,6 +1,14 @@
 //! Text messages.
 
+pub mod aliyun;
+pub mod budget;
+mod deliver;
+pub mod open;
+pub mod pumping;
 pub mod text;
+pub mod twilio;
+#[cfg(test)]
+mod wire_tests;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -12,16 +20,40 @@ use sightline_grant::Redacted;
 
 use crate::phone::Phone;
 
-/// The message was not taken; it is tried again.
+/// Why a message was not sent. The texts hold neither number nor message.
 #[derive(Debug, thiserror::Error)]
-#[error("the message was not sent: {0}")]
-pub struct NotSent(pub String);
+pub enum NotSent {
+    /// Not now; it is tried again.
+    #[error("not sent, and tried again: {0}")]
+    Later(String),
+    /// Never; nothing is tried again.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The answer was lost, so it may have gone. It is not sent twice.
+    #[error("perhaps sent: {0}")]
+    Unknown(String),
+}
+
+/// A message.
+#[derive(Clone, Copy, Debug)]
+pub struct SmsMessage<'a> {
+    /// Whom it goes to.
+    pub to: &'a Phone,
+    /// All of it.
+    pub text: &'a Redacted<String>,
+    /// The code in it, if it is one, for carriers that fill in templates of their own.
+    pub code: Option<&'a Redacted<String>>,
+    /// Names the message with the carrier; not secret.
+    pub reference: &'a str,
+}
 
 /// Sends text messages.
 #[async_trait]
 pub trait SmsSender: Send + Sync + 'static {
-    /// Sends `text` to `to`. Must log neither.
-    async fn send(&self, to: &Phone, text: &Redacted<String>) -> Result<(), NotSent>;
+    /// Sends a message. Must log none of it.
+    async fn send(&self, message: &SmsMessage<'_>) -> Result<(), NotSent>;
+    /// Name of the carrier in metrics.
+    fn name(&self) -> &'static str;
 }
 
 /// Shows a message to the operator; given by the caller, never the log.
@@ -43,17 +75,22 @@ impl DevelopmentSms {
 
 #[async_trait]
 impl SmsSender for DevelopmentSms {
-    async fn send(&self, to: &Phone, text: &Redacted<String>) -> Result<(), NotSent> {
-        let shown = format!("DEVELOPMENT SMS to {}\n{}\n", to.expose(), text.expose());
+    async fn send(&self, message: &SmsMessage<'_>) -> Result<(), NotSent> {
+        let (to, text) = (message.to.expose(), message.text.expose());
+        let shown = format!("DEVELOPMENT SMS to {to}\n{text}\n");
         OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
             .open(&self.file)
             .and_then(|mut file| file.write_all(shown.as_bytes()))
-            .map_err(|error| NotSent(error.to_string()))?;
+            .map_err(|error| NotSent::Later(error.to_string()))?;
         (self.show)(&shown);
         Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "development"
     }
 }
 
@@ -72,7 +109,9 @@ mod tests {
         let show: ShowSms = Box::new(move |text| sink.lock().expect("unpoisoned").push_str(text));
         let sms = DevelopmentSms::new(show, path.clone());
         let phone = Phone::parse("+4915112345678").expect("a number");
-        sms.send(&phone, &Redacted::new("hello".into())).await.expect("written");
+        let [text, code] = ["hello", "1"].map(|text| Redacted::new(text.to_owned()));
+        let message = SmsMessage { to: &phone, text: &text, code: Some(&code), reference: "r" };
+        sms.send(&message).await.expect("written");
         let text = std::fs::read_to_string(&path).expect("a file");
         assert_eq!(text, *shown.lock().expect("unpoisoned"));
         assert!(text.starts_with("DEVELOPMENT SMS to +4915112345678\nhello"));

@@ -2,13 +2,17 @@
 //! or not at all, together with the messages that it causes. The traits know no keys: whatever is
 //! personal reaches them as ciphertext or as a keyed hash.
 
+pub mod abnormal;
+pub mod carrier;
 #[cfg(test)]
 mod contract;
+mod credential;
 mod device_facts;
 mod handover;
 mod idempotency;
 pub mod model;
 mod share;
+pub mod sms;
 pub mod sqlite;
 
 use std::path::Path;
@@ -18,9 +22,13 @@ use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
 use crate::sealed::generation::Wrap;
+pub use abnormal::AbnormalStore;
+pub use carrier::CarrierStore;
+pub use credential::CredentialStore;
 pub use idempotency::IdempotencyStore;
 use model::*;
 pub use share::ShareStore;
+pub use sms::SmsStore;
 
 pub use device_facts::DeviceFactStore;
 pub use handover::HandoverStore;
@@ -42,7 +50,7 @@ pub type Stored<T> = Result<T, StoreError>;
 /// Accounts.
 #[async_trait]
 pub trait AccountStore {
-    /// The active account with this keyed hash of a phone number.
+    /// The active account with this keyed hash of an identifier.
     async fn account_by_lookup(&self, lookup: &[u8]) -> Stored<Option<Account>>;
     /// An active account.
     async fn account(&self, id: &AccountId) -> Stored<Option<Account>>;
@@ -328,6 +336,9 @@ pub trait UpkeepStore {
 pub trait Store:
     AccountStore
     + OtpStore
+    + SmsStore
+    + CarrierStore
+    + AbnormalStore
     + SessionStore
     + DeviceStore
     + HandoverStore
@@ -336,6 +347,7 @@ pub trait Store:
     + MailboxStore
     + SealingStore
     + IntroductionStore
+    + CredentialStore
     + ShareStore
     + ConsentStore
     + GateStore

@@ -1,14 +1,19 @@
 //! The control plane from end to end, on a clock that the tests move.
 
+mod abnormal;
 mod adding;
 mod admin;
+mod carrier;
 mod consent;
+mod credential;
 mod device_facts;
+pub(crate) mod email;
 mod gate;
 mod handover;
 mod ownership;
 pub(crate) mod rig;
 mod shares;
 mod sign_in;
+mod sms;
 mod terminals;
 mod worker;

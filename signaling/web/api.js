@@ -70,8 +70,8 @@ function correctClock(response) {
 }
 
 /** A request as the signed-in account; returns parsed JSON, or null without content. Lists come whole. */
-export async function call(method, path, body) {
-  const answer = await asked(method, path, body);
+export async function call(method, path, body, headers) {
+  const answer = await asked(method, path, body, headers);
   for (let pages = 1; method === 'GET' && answer?.next && pages < MAX_PAGES; pages++) {
     const page = await asked(method, `${path}?cursor=${answer.next}`);
     answer.items.push(...page.items);
@@ -80,17 +80,17 @@ export async function call(method, path, body) {
   return answer;
 }
 
-async function asked(method, path, body) {
+async function asked(method, path, body, headers) {
   const token = await session.accessToken(send);
   try {
-    return await parsed(await send(method, path, { token, body }));
+    return await parsed(await send(method, path, { token, body, headers }));
   } catch (problem) {
     if (!isLoginOver(problem)) throw problem;
   }
   // The token may have died early (a restart, a clock): one renewal decides.
   const fresh = await session.accessToken(send, token);
   try {
-    return await parsed(await send(method, path, { token: fresh, body }));
+    return await parsed(await send(method, path, { token: fresh, body, headers }));
   } catch (problem) {
     if (isLoginOver(problem)) await session.end();
     throw problem;
@@ -103,7 +103,7 @@ const LOGIN_OVER = ['login-required', 'wrong-terminal', 'session-ended', 'token-
 const isLoginOver = ({ name }) => LOGIN_OVER.includes(name);
 
 /** A request without a login, for facts and codes. */
-export const open = async (method, path, body) => parsed(await send(method, path, { body }));
+export const open = async (method, path, body, headers) => parsed(await send(method, path, { body, headers }));
 
 async function parsed(response) {
   const text = await response.text();

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 
 use super::DoorAddresses;
 use crate::config::Raw;
+use crate::config::sms::Carrier;
 use crate::data_dir::DataDir;
 
 /// File with the demo device's bind text, for people who start the server in the background.
 pub(crate) const BIND_FILE: &str = "demo-bind.txt";
 
 /// Prints where everything is. Standard output, so that logs can go elsewhere.
-pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool) {
+pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool, carrier: Option<u16>) {
     let mut out = std::io::stdout().lock();
     let state = if data.is_new() { "new" } else { "existing" };
     let mut line = |text: String| {
@@ -36,10 +37,25 @@ pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool) {
         line(format!("  page     http://localhost:{}/", at.http.port()));
     }
     line(format!("  metrics  http://{}/metrics", at.metrics));
-    line(
-        "  SMS      DEVELOPMENT SMS: codes appear here and in dev-sms.txt of the data folder"
-            .into(),
-    );
+    line(match raw.mail.host.as_str() {
+        "" => format!(
+            "  mail     DEVELOPMENT MAIL: appears here and in {} of the data folder",
+            super::mail::MAIL_FILE
+        ),
+        host => format!("  mail     by {host}"),
+    });
+    line(match raw.sms.carrier {
+        Carrier::Development => {
+            "  SMS      DEVELOPMENT SMS: codes appear here and in dev-sms.txt of the data folder"
+                .into()
+        }
+        carrier => format!("  SMS      {carrier:?}"),
+    });
+    if let Some(port) = carrier {
+        line(format!(
+            "  carrier  DEVELOPMENT CARRIER on 127.0.0.1:{port}: anybody can be any number"
+        ));
+    }
     if raw.demo.camera
         && let Ok(text) = std::fs::read_to_string(data.path().join(BIND_FILE))
         && let Some((serial, code)) = split_bind_text(text.trim())

@@ -22,6 +22,7 @@ use sightline_signaling::{Hashes, Ports, ServerFacts};
 
 use super::DoorAddresses;
 use super::banner::BIND_FILE;
+use super::mail;
 use crate::camera::IDENTITY_FILE;
 use crate::config::{DemoMode, Raw};
 use crate::data_dir::{make_private_dir, write_private};
@@ -32,25 +33,32 @@ pub(crate) const SMS_FILE: &str = "dev-sms.txt";
 
 /// Opens the control plane of a data folder.
 pub(crate) async fn open_control_plane(data: &Path, raw: &Raw) -> Result<ControlPlane, String> {
-    let show = |text: &str| {
+    let show: fn(&str) = |text| {
         // The operator's terminal, never the log.
         print!("{text}");
     };
-    let sms = DevelopmentSms::new(Box::new(show), data.join(SMS_FILE));
-    let config = control_config(data, raw);
-    ControlPlane::open(config, Arc::new(sms)).await.map_err(|error| error.to_string())
+    let sms = match raw.sms.sender()? {
+        Some(carrier) => carrier,
+        None => Arc::new(DevelopmentSms::new(Box::new(show), data.join(SMS_FILE))),
+    };
+    let (mail, config) = (mail::sender(data, raw, show)?, control_config(data, raw)?);
+    ControlPlane::open(config, sms, mail).await.map_err(|error| error.to_string())
 }
 
-/// Settings of the control plane. The limits are those of the development sender, which costs
-/// nothing and shows its messages on one terminal.
-pub(crate) fn control_config(data: &Path, raw: &Raw) -> Config {
-    Config {
+/// Settings of the control plane. The development sender costs nothing and shows its messages on one
+/// terminal; its limits are wide.
+pub(crate) fn control_config(data: &Path, raw: &Raw) -> Result<Config, String> {
+    let limits =
+        if raw.sms.is_development() { Limits::for_development() } else { Limits::default() };
+    let abnormal = raw.abnormal.policy()?;
+    Ok(Config {
         data_dir: data.to_owned(),
         master_key: Some(data.join("keys/master.key")),
         server_name: raw.server.name.clone(),
         page_host: raw.server.name.clone(),
-        limits: Limits::for_development(),
-    }
+        limits: Limits { sms: raw.sms.policy(), abnormal, ..limits },
+        passwords: raw.passwords.to_config(),
+    })
 }
 
 /// What clients may know of this server.
@@ -77,7 +85,7 @@ pub(crate) fn server_facts(
             rtsp: relay.rtsp.port(),
             rtsps: relay.rtsps.port(),
         },
-        development: true,
+        development: raw.sms.is_development(),
     }
 }
 

@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod agent;
+pub mod caller;
 pub mod gate;
 pub mod journey;
 pub mod local;

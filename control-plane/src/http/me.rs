@@ -6,6 +6,7 @@ use serde::Serialize;
 use sightline_operation::{NoContent, Rule, Table, refused};
 use utoipa::ToSchema;
 
+use super::identifiers::IdentifierJson;
 use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::proof::LoggedIn;
@@ -25,8 +26,14 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
 #[derive(Serialize, ToSchema)]
 pub(super) struct MeJson {
     id: AccountId,
-    /// First and last digits.
-    phone_masked: String,
+    /// First and last digits of the number, if there is one.
+    phone_masked: Option<String>,
+    /// Numbers and addresses that were proved.
+    identifiers: Vec<IdentifierJson>,
+    /// Whether a number or address was proved, which everything but looking around needs.
+    full: bool,
+    /// Whether a password signs in.
+    has_password: bool,
     /// Unix seconds.
     created_at: u64,
 }
@@ -50,7 +57,14 @@ pub(super) async fn show(
     LoggedIn(session): LoggedIn,
 ) -> Result<Json<MeJson>, Problem> {
     let me = control_plane.me(&session).await?.ok_or_else(Problem::login_required)?;
-    Ok(Json(MeJson { id: me.id, phone_masked: me.phone_masked, created_at: me.created_at }))
+    Ok(Json(MeJson {
+        identifiers: me.addresses.iter().map(IdentifierJson::from).collect(),
+        full: me.is_full(),
+        has_password: me.has_password,
+        id: me.id,
+        phone_masked: me.phone_masked,
+        created_at: me.created_at,
+    }))
 }
 
 /// Terminals on which the account is signed in.

@@ -2,7 +2,7 @@
 
 use axum::RequestExt;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use sightline_grant::Redacted;
 use sightline_operation::{Accepted, Rule, Table};
@@ -12,8 +12,14 @@ use super::body::{Body, REFUSALS as BODY_REFUSALS};
 use super::problem::Problem;
 use super::proof::{ClientIp, LOGIN_REFUSALS, LoggedIn, Proven};
 use crate::ControlPlane;
+use crate::identifier::IdentifierError;
 use crate::ids::ChallengeId;
 use crate::otp::OtpError;
+use crate::sms::open::{Asking, Worked};
+use crate::storage::model::IdentifierKind;
+
+/// Carries the work that was done for a wish.
+const WORK: &str = "sightline-work";
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Send a one-time code");
@@ -22,7 +28,8 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
         .takes::<CodeWanted>()
         .refuses(LOGIN_REFUSALS)
         .refuses(BODY_REFUSALS)
-        .may::<OtpError>();
+        .may::<OtpError>()
+        .may::<IdentifierError>();
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -30,7 +37,22 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
 enum CodeWanted {
     /// To sign in.
     Login {
-        /// Phone number.
+        /// Phone number with country code, or mail address.
+        target: String,
+    },
+    /// To set a new password.
+    Reset {
+        /// Phone number with country code, or mail address.
+        target: String,
+    },
+    /// To confirm who one is, for dangerous acts.
+    Secure {
+        /// Where the code goes; the first that may confirm something.
+        to: Option<Reached>,
+    },
+    /// To prove a number or address that is to come to the account.
+    Identifier {
+        /// Phone number with country code, or mail address.
         target: String,
     },
     /// To open the viewing window of a device.
@@ -40,11 +62,34 @@ enum CodeWanted {
     },
 }
 
+/// Kind of a number or address.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reached {
+    Phone,
+    Email,
+}
+
+/// The same members whether a message goes or not. With `work`, nothing happened yet: the wish is to
+/// be made again with the header `Sightline-Work: PUZZLE ANSWER`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CodeSent {
     challenge_id: ChallengeId,
     /// Seconds after which another one may be asked for.
     resend_after: u64,
+    work: Option<WorkWanted>,
+}
+
+/// Work that is asked for before the wish is looked at.
+#[derive(Serialize, ToSchema)]
+struct WorkWanted {
+    /// base64url. Its answer is the number whose eight bytes (big endian) behind the puzzle's give a
+    /// SHA-256 with the leading zero bits.
+    puzzle: String,
+    /// Leading zero bits.
+    bits: u8,
+    /// Seconds in which it must be solved.
+    expires_in: u64,
 }
 
 /// Sends a code. For signing in, the key's proof is enough; for viewing, a login is needed.
@@ -64,17 +109,43 @@ pub(super) async fn request(
         Some(session) => session.jkt,
         None => Proven::from_request_parts(&mut parts, &control_plane).await?.0,
     };
+    let asking = Asking { ip, worked: worked(&parts.headers) };
     let Body(wish) = Request::from_parts(parts, body).extract().await?;
     let sent = match (wish, session) {
         (CodeWanted::Login { target }, _) => {
             let target = Redacted::new(target);
-            control_plane.request_login_code(target.expose(), terminal, ip).await?
+            control_plane.request_login_code(target.expose(), terminal, asking).await?
         }
         (CodeWanted::View { serial }, Some(session)) => {
-            control_plane.request_view_code(&session, &serial, ip).await?
+            control_plane.request_view_code(&session, &serial, asking).await?
         }
-        (CodeWanted::View { .. }, None) => return Err(Problem::login_required()),
+        (CodeWanted::Reset { target }, _) => {
+            let target = Redacted::new(target);
+            control_plane.request_reset_code(target.expose(), terminal, asking).await?
+        }
+        (CodeWanted::Secure { to }, Some(session)) => {
+            let kind = to.map(|to| match to {
+                Reached::Phone => IdentifierKind::Phone,
+                Reached::Email => IdentifierKind::Email,
+            });
+            control_plane.request_secure_code(&session, kind, asking).await?
+        }
+        (CodeWanted::Identifier { target }, Some(session)) => {
+            let target = Redacted::new(target);
+            control_plane.request_identifier_code(&session, target.expose(), asking).await?
+        }
+        (_, None) => return Err(Problem::login_required()),
     };
-    let sent = CodeSent { challenge_id: sent.challenge, resend_after: sent.resend_after };
-    Ok(Accepted(sent))
+    let work = sent.work.map(|work| WorkWanted {
+        puzzle: work.puzzle,
+        bits: work.bits,
+        expires_in: work.expires_in,
+    });
+    Ok(Accepted(CodeSent { challenge_id: sent.challenge, resend_after: sent.resend_after, work }))
+}
+
+/// Work that was done for a wish; what is none counts as none.
+fn worked(headers: &HeaderMap) -> Option<Worked> {
+    let (puzzle, answer) = headers.get(WORK)?.to_str().ok()?.split_once(' ')?;
+    Some(Worked { puzzle: puzzle.to_owned(), answer: answer.parse().ok()? })
 }

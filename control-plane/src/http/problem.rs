@@ -101,8 +101,13 @@ impl From<OtpError> for Problem {
     fn from(error: OtpError) -> Self {
         match error {
             OtpError::BadNumber => Self::new(StatusCode::BAD_REQUEST, "bad-number", error),
+            OtpError::NotServed => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "country-not-served", error)
+            }
             OtpError::NotBound => Self::new(StatusCode::NOT_FOUND, "device-not-bound", error),
             OtpError::Limited(wait) => Self::limited(wait.0, error),
+            OtpError::Held(wait) => Self::held(wait.0, error),
+            OtpError::SecondFactor(wait) => Self::second_factor(wait.0, error),
             OtpError::WrongCode => Self::new(StatusCode::FORBIDDEN, "code-invalid", error),
             OtpError::Inner(inner) => inner.into(),
         }
@@ -127,6 +132,9 @@ impl From<SignInError> for Problem {
         match error {
             SignInError::Otp(error) => error.into(),
             SignInError::Consent(error) => error.into(),
+            SignInError::Password(error) => error.into(),
+            SignInError::Idle => Self::new(StatusCode::FORBIDDEN, "account-idle", error),
+            SignInError::Inner(inner) => inner.into(),
             SignInError::BadTerminal => Self::new(StatusCode::BAD_REQUEST, "bad-terminal", error),
         }
     }

@@ -4,6 +4,7 @@ use sightline_operation::{Refusals, Refused, refused};
 
 use crate::binding::BindError;
 use crate::consent::ConsentError;
+use crate::credential::PasswordError;
 use crate::device::DeviceError;
 use crate::device_facts::FactError;
 use crate::error::Inner;
@@ -45,8 +46,11 @@ macro_rules! refusals {
 refusals! {
     Inner: [refused(503, "unavailable", "The service cannot do this now; try again after Retry-After")] + [];
     OtpError: [
-        refused(400, "bad-number", "Not a phone number that codes are sent to"),
+        refused(400, "bad-number", "Neither a phone number nor a mail address"),
+        refused(422, "country-not-served", "No messages go to numbers of this country"),
         refused(403, "code-invalid", "Wrong, used or outdated code; ask for another one"),
+        refused(403, "second-factor-required", "Too many wrong tries by strangers; add the password"),
+        refused(403, "identifier-held", "The number or address came to the account too recently"),
         NOT_BOUND,
         LIMITED,
     ] + [Inner];
@@ -57,7 +61,8 @@ refusals! {
     ] + [Inner];
     SignInError: [
         refused(400, "bad-terminal", "A terminal has a name and a known kind of client"),
-    ] + [OtpError, ConsentError];
+        refused(403, "account-idle", "Long unused; add the password, or use another identifier"),
+    ] + [OtpError, ConsentError, PasswordError];
     RefreshError: [
         refused(401, "login-required", "No login, or it has ended; sign in"),
     ] + [Inner];

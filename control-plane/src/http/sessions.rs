@@ -9,15 +9,18 @@ use utoipa::ToSchema;
 
 use super::body::Body;
 use super::problem::Problem;
-use super::proof::{LoggedIn, Proven};
+use super::proof::{ClientIp, LoggedIn, Proven};
 use crate::ControlPlane;
+use crate::abnormal::LoginHeld;
+use crate::credential::PasswordSignIn;
 use crate::ids::{AccountId, ChallengeId, TerminalId};
 use crate::limits::ACCESS_TTL_SECS;
-use crate::session::{RefreshError, SignIn, SignInError, Tokens};
+use crate::password::Password;
+use crate::session::{RefreshError, SignIn, SignInError, SignedIn, Tokens};
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
-    let about = ("account", "Sign in by a code, and register who is new");
-    table.post("/v1/sessions", Rule::Key, about, create).may::<SignInError>();
+    let about = ("account", "Sign in by a code, which registers who is new, or by a password");
+    table.post("/v1/sessions", Rule::Key, about, create).may::<SignInError>().may::<LoginHeld>();
     let about = ("account", "Trade a refresh token for new tokens");
     table.post("/v1/sessions/refresh", Rule::Key, about, refresh).may::<RefreshError>();
     let about = ("account", "Sign out; streams of this terminal end");
@@ -27,8 +30,14 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewSession {
-    challenge_id: ChallengeId,
-    code: String,
+    /// With `code`: a challenge of purpose `login`.
+    challenge_id: Option<ChallengeId>,
+    /// With `challenge_id`.
+    code: Option<String>,
+    /// Phone number or mail address; with `password`, instead of a code.
+    target: Option<String>,
+    /// With `target`; or beside a code that is not enough by itself.
+    password: Option<String>,
     terminal_name: String,
     client_type: String,
     #[serde(default)]
@@ -37,9 +46,16 @@ pub(super) struct NewSession {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ConsentGiven {
+pub(super) struct ConsentGiven {
     purpose: String,
     version: u32,
+}
+
+impl ConsentGiven {
+    /// Purpose and version.
+    pub(super) fn pair(self) -> (String, u32) {
+        (self.purpose, self.version)
+    }
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -89,23 +105,39 @@ impl From<Tokens> for TokensJson {
 /// Signs in, and registers who is new.
 pub(super) async fn create(
     State(control_plane): State<ControlPlane>,
+    ClientIp(ip): ClientIp,
     Proven(terminal): Proven,
     Body(body): Body<NewSession>,
 ) -> Result<Created<SessionMade>, Problem> {
-    let request = SignIn {
-        challenge: body.challenge_id,
-        code: Redacted::new(body.code),
-        terminal_name: body.terminal_name,
-        client_type: body.client_type,
-        consents: body.consents.into_iter().map(|c| (c.purpose, c.version)).collect(),
+    let (terminal_name, client_type) = (body.terminal_name, body.client_type);
+    let consents = body.consents.into_iter().map(ConsentGiven::pair).collect();
+    let password = body.password.map(Password::new);
+    let done = match (body.challenge_id, body.code, body.target, password) {
+        (Some(challenge), Some(code), None, password) => {
+            let code = Redacted::new(code);
+            let request =
+                SignIn { challenge, code, password, terminal_name, client_type, consents };
+            control_plane.sign_in(&request, terminal).await?
+        }
+        (None, None, Some(target), Some(password)) => {
+            let target = Redacted::new(target);
+            let request = PasswordSignIn { target, password, terminal_name, client_type, consents };
+            control_plane.sign_in_by_password(&request, terminal, ip).await?
+        }
+        _ => return Err(Problem::members("challenge_id and code, or target and password")),
     };
-    let done = control_plane.sign_in(&request, terminal).await?;
-    Ok(Created(SessionMade {
+    control_plane.notice_login(&done, ip).await?;
+    Ok(Created(session_made(done)))
+}
+
+/// The answer to whoever was signed in.
+pub(super) fn session_made(done: SignedIn) -> SessionMade {
+    SessionMade {
         tokens: done.tokens.into(),
         account: AccountNamed { id: done.account },
         terminal: TerminalNamed { id: done.terminal },
         new_account: done.new_account,
-    }))
+    }
 }
 
 /// Trades a refresh token for new tokens.

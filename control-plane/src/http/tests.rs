@@ -1,3 +1,4 @@
+mod credentials;
 mod devices;
 mod enc_mode;
 mod introduction;
@@ -5,6 +6,7 @@ mod mailbox;
 mod matrix;
 mod repeats;
 mod shares;
+mod sms;
 mod terminal;
 
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! What every store must do, whatever engine it stands on. Each check gets an empty store.
 
+mod credential;
 mod device_facts;
 mod handover;
 mod idempotency;
@@ -7,6 +8,7 @@ mod mailbox;
 mod proofs;
 mod sealing;
 mod shares;
+mod sms;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,6 +27,13 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(a_device_has_one_owner_at_a_time(store)),
     |store| Box::pin(a_message_is_delivered_once(store)),
     |store| Box::pin(a_key_challenge_is_taken_once_by_its_session(store)),
+    |store| Box::pin(credential::an_identifier_is_one_accounts_alone(store)),
+    |store| Box::pin(credential::the_last_identifier_stays(store)),
+    |store| Box::pin(credential::a_new_password_ends_the_other_logins(store)),
+    |store| Box::pin(credential::a_rehash_replaces_only_what_it_was_made_from(store)),
+    |store| Box::pin(credential::guesses_lock_in_steps_and_close_at_a_hundred(store)),
+    |store| Box::pin(credential::a_secure_window_belongs_to_its_login(store)),
+    |store| Box::pin(credential::an_entry_tells_what_signing_in_looks_at(store)),
     |store| Box::pin(handover::a_token_binds_one_device_once(store)),
     |store| Box::pin(handover::a_token_for_one_device_is_no_other_devices(store)),
     |store| Box::pin(handover::codes_end_with_time_use_binding_and_a_newer_one(store)),
@@ -45,6 +54,10 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(idempotency::a_key_gives_the_first_answer_again_and_no_other(store)),
     |store| Box::pin(idempotency::an_attempt_without_answer_gives_its_key_back(store)),
     |store| Box::pin(idempotency::an_account_has_a_bounded_number_of_keys(store)),
+    |store| Box::pin(sms::the_store_decides_as_the_core_does(store)),
+    |store| Box::pin(sms::an_answer_gives_places_back_once_and_makes_the_pair_known(store)),
+    |store| Box::pin(sms::a_message_is_handed_over_once(store)),
+    |store| Box::pin(sms::decisions_and_pairs_go_after_their_time(store)),
     |store| Box::pin(shares::an_invitation_is_used_once_within_its_time(store)),
     |store| Box::pin(shares::a_device_and_a_guest_have_so_many_shares_and_no_more(store)),
     |store| Box::pin(shares::taking_away_raises_the_number_and_giving_does_not(store)),
@@ -63,6 +76,7 @@ fn challenge(id: &str) -> OtpChallenge {
     OtpChallenge {
         id: ChallengeId(id.into()),
         purpose: OtpPurpose::Login,
+        kind: IdentifierKind::Phone,
         target: b"number".to_vec(),
         target_enc: Vec::new(),
         account: None,
@@ -75,13 +89,13 @@ fn challenge(id: &str) -> OtpChallenge {
 fn opening(challenge: &str, account: &str) -> SessionOpening {
     let name = |what: &str| format!("{what} of {challenge}");
     SessionOpening {
-        challenge: ChallengeId(challenge.into()),
+        challenge: Some(ChallengeId(challenge.into())),
+        amr: "otp",
         account: AccountId(account.into()),
         registration: Some(Registration {
             subject: Subject(name("subject")),
             wrapped_key: vec![1],
-            lookup: b"number".to_vec(),
-            phone_enc: vec![2],
+            identifier: identifier(IdentifierKind::Phone, b"number"),
         }),
         terminal: TerminalId(name("terminal")),
         jkt: Thumbprint([1; 32]),
@@ -96,6 +110,11 @@ fn opening(challenge: &str, account: &str) -> SessionOpening {
         idle_expires: NOW + 1000,
         abs_expires: NOW + 2000,
     }
+}
+
+fn identifier(kind: IdentifierKind, lookup: &[u8]) -> NewIdentifier {
+    let (lookup, value_enc) = (lookup.to_vec(), vec![2]);
+    NewIdentifier { kind, lookup, value_enc, method: kind.method(), held_until: 0 }
 }
 
 fn device(serial: &str) -> Device {

@@ -1,11 +1,15 @@
 //! The store on SQLite: one writer connection, a small pool of readers, write-ahead log, every
 //! commit on disk before it is acknowledged.
 
+mod abnormal;
 mod account;
+mod carrier;
 mod consent;
+mod credential;
 mod device;
 mod device_facts;
 mod gate;
+mod guess;
 mod handover;
 mod idempotency;
 mod introduction;
@@ -21,6 +25,7 @@ mod row;
 mod sealing;
 mod session;
 mod share;
+mod sms;
 pub mod upkeep;
 
 use std::path::Path;

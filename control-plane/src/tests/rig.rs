@@ -2,26 +2,30 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use sightline_grant::{Action, PublicKey, Redacted, Thumbprint};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::admin::{NewDevice, OneTimeTexts};
 use crate::base32;
 use crate::binding::BindRequest;
 use crate::clock::{Clock, ManualClock};
 use crate::consent::MEDIA_VIEW;
+use crate::email::Email;
 use crate::gate::{Admission, Refusal};
 use crate::ids::ChallengeId;
 use crate::key::{KeyError, SignedChallenge};
 use crate::limits::Limits;
-use crate::phone::Phone;
+use crate::mail::{Mail, MailSender};
+use crate::password::{HashCost, PasswordConfig};
 use crate::random::SeededRandom;
 use crate::session::{SignIn, SignedIn};
-use crate::sms::{NotSent, SmsSender};
+use crate::sms::{NotSent, SmsMessage, SmsSender};
 use crate::storage::model::Session;
 use crate::storage::sqlite::SqliteStore;
 use crate::vault::{MasterKey, auth_seed};
@@ -33,12 +37,54 @@ pub(crate) const ANNA: &str = "+4915112345678";
 pub(crate) const BEN: &str = "+4915200000001";
 
 #[derive(Default)]
-pub(crate) struct CapturedSms(pub(crate) Mutex<Vec<(String, String)>>);
+pub(crate) struct CapturedSms(pub(crate) Mutex<Vec<(String, String)>>, Notify);
+
+impl CapturedSms {
+    /// Waits until a message was sent.
+    pub(crate) async fn sent(&self) {
+        self.1.notified().await;
+    }
+}
+
+impl CapturedSms {
+    /// Numbers and texts so far.
+    pub(crate) fn texts(&self) -> Vec<(String, String)> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 #[async_trait]
 impl SmsSender for CapturedSms {
-    async fn send(&self, to: &Phone, text: &Redacted<String>) -> Result<(), NotSent> {
-        let sent = (to.expose().to_owned(), text.expose().clone());
+    async fn send(&self, message: &SmsMessage<'_>) -> Result<(), NotSent> {
+        let sent = (message.to.expose().to_owned(), message.text.expose().clone());
+        self.0.lock().unwrap().push(sent);
+        self.1.notify_one();
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "captured"
+    }
+}
+
+/// Mail by address and text, oldest first.
+#[derive(Default)]
+pub(crate) struct CapturedMail(pub(crate) Mutex<Vec<(String, String)>>, AtomicBool);
+
+impl CapturedMail {
+    /// From now on no mail is ever taken or refused.
+    pub(crate) fn hang(&self) {
+        self.1.store(true, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl MailSender for CapturedMail {
+    async fn send(&self, to: &Email, mail: &Mail) -> Result<(), NotSent> {
+        if self.1.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let sent = (to.expose().to_owned(), mail.body.expose().clone());
         self.0.lock().unwrap().push(sent);
         Ok(())
     }
@@ -48,6 +94,7 @@ pub(crate) struct Rig {
     pub(crate) cp: ControlPlane,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) sms: Arc<CapturedSms>,
+    pub(crate) mail: Arc<CapturedMail>,
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) folder: TempDir,
 }
@@ -74,17 +121,19 @@ impl Rig {
         Self::with(Limits::default()).await
     }
 
-    pub(crate) async fn with(limits: Limits) -> Self {
+    pub(crate) async fn with(mut limits: Limits) -> Self {
+        limits.sms.dial_codes.push(49);
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join(DATABASE_FILE)).await.unwrap();
         let (clock, sms) = (Arc::new(ManualClock::new(START)), Arc::new(CapturedSms::default()));
-        let store = Arc::new(store);
+        let (store, mail) = (Arc::new(store), Arc::new(CapturedMail::default()));
         let config = Config {
             data_dir: folder.path().to_owned(),
             master_key: None,
             server_name: "test.example".into(),
             page_host: "test.example".into(),
             limits,
+            passwords: PasswordConfig { cost: HashCost::cheap(), ..PasswordConfig::default() },
         };
         let cp = ControlPlane::from_parts(Parts {
             config,
@@ -92,9 +141,10 @@ impl Rig {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(7)),
             sms: sms.clone(),
+            mail: mail.clone(),
             master: MasterKey::from_bytes([5; 32]),
         });
-        Self { cp, clock, sms, store, folder }
+        Self { cp, clock, sms, mail, store, folder }
     }
 
     /// The code of the newest message to this number.
@@ -210,6 +260,7 @@ pub(crate) fn request(challenge: ChallengeId, code: Redacted<String>) -> SignIn 
     SignIn {
         challenge,
         code,
+        password: None,
         terminal_name: "Kitchen tablet".into(),
         client_type: "browser".into(),
         consents: Vec::new(),

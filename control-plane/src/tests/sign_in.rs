@@ -5,11 +5,11 @@ use sightline_grant::{Redacted, Revocation, requirement};
 
 use super::rig::{ANNA, BEN, IP, Rig, request, terminal};
 use crate::limits::{
-    ACCESS_TTL_SECS, Limits, OTP_TRIES, OTP_TTL_SECS, REFRESH_RETRY_SECS, SESSION_IDLE_SECS,
+    ACCESS_TTL_SECS, OTP_TRIES, OTP_TTL_SECS, REFRESH_RETRY_SECS, SESSION_IDLE_SECS,
 };
 use crate::otp::OtpError;
 use crate::session::{RefreshError, SignInError};
-use crate::storage::model::{OtpBinding, OtpPurpose, Window};
+use crate::storage::model::{OtpBinding, OtpPurpose};
 use crate::storage::{OtpStore, UpkeepStore};
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn a_new_number_registers_with_a_code_and_a_known_one_signs_in_with_one() 
     assert!(!second.signed_in.new_account);
     assert_eq!(first.session.account, second.session.account);
     let me = rig.cp.me(&second.session).await.unwrap().unwrap();
-    assert_eq!(me.phone_masked, "+49*********78");
+    assert_eq!(me.phone_masked.as_deref(), Some("+49*********78"));
     requirement!("A1", "A4");
 }
 
@@ -121,19 +121,6 @@ async fn a_login_code_opens_no_view_and_a_view_code_no_login() {
 }
 
 #[tokio::test]
-async fn pumping_ten_thousand_numbers_of_one_prefix_costs_less_than_25_messages() {
-    let generous = vec![Window { seconds: 3600, most: 100_000 }];
-    let rig = Rig::with(Limits { sends_per_ip: generous, ..Limits::default() }).await;
-    let mut sent = 0;
-    for n in (0..10_000).step_by(50) {
-        let number = format!("+4915112{n:04}0000");
-        let number = &number[..number.len() - 4];
-        sent += u32::from(rig.cp.request_login_code(number, terminal(1), IP).await.is_ok());
-    }
-    assert!((1..25).contains(&sent), "{sent}");
-}
-
-#[tokio::test]
 async fn a_refresh_token_used_twice_ends_the_login() {
     let rig = Rig::new().await;
     let anna = rig.sign_in(ANNA, 1).await;
@@ -200,19 +187,6 @@ async fn a_login_elsewhere_is_told_once_however_often_the_outbox_is_delivered() 
     }
     let messages = rig.cp.messages(&here.session).await.unwrap();
     assert_eq!(messages.iter().filter(|shown| shown.message.kind == "login").count(), 1);
-}
-
-#[tokio::test]
-async fn a_number_gets_five_codes_an_hour_and_ten_a_day() {
-    let rig = Rig::new().await;
-    let mut sent = Vec::new();
-    for minute in 0..24 * 60 {
-        if rig.cp.request_login_code(ANNA, terminal(1), IP).await.is_ok() {
-            sent.push(minute);
-        }
-        rig.clock.advance(60);
-    }
-    assert_eq!(sent, [0, 1, 2, 3, 4, 60, 61, 62, 63, 64]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod devices;
 mod mailbox;
+mod otp;
 mod shares;
 mod terminals;
 mod types;
@@ -36,6 +37,8 @@ const MAX_ANSWER: usize = 1024 * 1024;
 const MAX_PAGES: usize = 100;
 /// Longest time for a call; a device's long poll takes up to 25 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(40);
+/// Puzzles that are solved for one code: a second one when the first was answered too late.
+const WORK_ROUNDS: usize = 2;
 /// Silence of a device's connection after which the peer is asked for a sign of life.
 const DEVICE_KEEPALIVE: Duration = Duration::from_secs(5);
 /// Unanswered questions that end it, one a second.
@@ -210,13 +213,25 @@ impl Api {
         self.get("/v1/server", Auth::Key).await
     }
 
-    /// Asks for a one-time code.
+    /// Asks for a one-time code, and does the work that the server may want first.
     pub async fn otp(
         &self,
         request: &OtpRequest,
         access: Option<&Redacted<String>>,
     ) -> Result<OtpChallenge, ApiError> {
-        self.post("/v1/otp", access.map_or(Auth::Key, Auth::Access), request).await
+        let mut done: Option<String> = None;
+        for _ in 0..=WORK_ROUNDS {
+            let auth = access.map_or(Auth::Key, Auth::Access);
+            let add = |wish: RequestBuilder| match &done {
+                Some(work) => wish.json(request).header(otp::WORK, work),
+                None => wish.json(request),
+            };
+            let answer = self.exchange(Method::POST, "/v1/otp", auth, add).await?.1;
+            let answer: OtpChallenge = decode(&answer)?;
+            let Some(work) = answer.work else { return Ok(answer) };
+            done = Some(otp::solved(work).await?);
+        }
+        Err(ApiError::Answer)
     }
 
     /// Signs in with a code; registers a new number.

@@ -26,6 +26,7 @@ pub mod watch;
 pub mod web;
 pub mod whep;
 pub mod wire;
+pub mod work;
 
 pub use identity::Identity;
 pub use quic::{Roots, SessionTarget};

@@ -15,8 +15,8 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask <command>
 
 commands:
-  test [suite...]   run suites and print a table; without names: all but soak and bench
-                    suites: lint tidy unit sim fuzz e2e matrix browser api soak bench
+  test [suite...]   run suites and print a table; without names: all but soak, timing and bench
+                    suites: lint tidy unit sim fuzz e2e matrix browser api soak timing bench
   bench floor       cost of the server a packet against the least possible (root, nft);
                     writes benches/RESULTS.md; --help shows the flags
   bench memory      memory of an idle viewer and an idle camera

@@ -37,7 +37,7 @@ struct Suite {
 }
 
 /// Test programs of the root package that are suites of their own.
-const OWN_SUITES: [&str; 6] = ["tidy", "matrix", "browser", "api", "soak", "silence"];
+const OWN_SUITES: [&str; 7] = ["tidy", "matrix", "browser", "api", "soak", "silence", "timing"];
 /// Set: the soak is a share of so many seconds. Unset: the full measure.
 const SOAK_SECONDS: &str = "SIGHTLINE_SOAK_SECONDS";
 /// The full measure of revocations, and of a sealed view.
@@ -51,7 +51,7 @@ const fn suite(name: &'static str, kind: Kind, minutes: u64, by_default: bool) -
     Suite { name, kind, limit: Duration::from_secs(minutes * 60), by_default }
 }
 
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 12] = [
     suite("lint", Kind::Lint, 10, true),
     suite("tidy", Kind::Programs(|binary| root_test(binary, "tidy")), 2, true),
     suite("unit", Kind::Programs(is_unit), 5, true),
@@ -63,6 +63,8 @@ const SUITES: [Suite; 11] = [
     // 3 minutes unless SIGHTLINE_API_SECONDS says otherwise.
     suite("api", Kind::Clients(|binary| root_test(binary, "api")), 60, true),
     suite("soak", Kind::Clients(is_soak), 120, false),
+    // Statistics over answers of a real server; wants a machine with nothing else to do.
+    suite("timing", Kind::Programs(|binary| root_test(binary, "timing")), 60, false),
     suite("bench", Kind::Bench, 60, false),
 ];
 
@@ -245,7 +247,7 @@ fn run_program(
     if !ended.success {
         print_tail(&ended.output);
     }
-    if matches!(suite.name, "matrix" | "soak" | "api") {
+    if matches!(suite.name, "matrix" | "soak" | "api" | "timing") {
         print_marked(&ended.output);
     }
     Ok(outcome)

@@ -13,6 +13,8 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0004_seals.sql"),
     include_str!("../../../migrations/0005_guests.sql"),
     include_str!("../../../migrations/0006_idempotency.sql"),
+    include_str!("../../../migrations/0007_credentials.sql"),
+    include_str!("../../../migrations/0008_sms.sql"),
     include_str!("../../../migrations/0009_shares.sql"),
     include_str!("../../../migrations/0010_devices.sql"),
 ];

@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, query};
 
 use super::row::{Columns, int};
-use super::{SqliteStore, private};
+use super::{SqliteStore, abnormal, private, sms};
 use crate::ids::AccountId;
 use crate::limits::LEDGER_KEEP_SECS;
 use crate::storage::model::OplogEntry;
@@ -19,6 +19,9 @@ const PURGE: &[&str] = &[
     "DELETE FROM otp_challenge WHERE expires_at <= ?1 AND ?2 = ?2",
     "DELETE FROM otp_ledger WHERE at <= ?2 AND ?1 = ?1",
     "DELETE FROM step_up WHERE (idle_expires <= ?1 OR max_expires <= ?1) AND ?2 = ?2",
+    "DELETE FROM secure_window WHERE expires <= ?1 AND ?2 = ?2",
+    "DELETE FROM guess_budget WHERE at <= ?2 AND locked_until <= ?1 AND closed_until <= ?1",
+    "DELETE FROM notice WHERE expires <= ?1 AND ?2 = ?2",
     "DELETE FROM key_challenge WHERE expires_at < ?1 AND ?2 = ?2",
     "DELETE FROM introduction WHERE expires <= ?1 AND ?2 = ?2",
     "DELETE FROM share WHERE guest IS NULL AND invite_expires <= ?1 AND ?2 = ?2",
@@ -52,7 +55,8 @@ impl UpkeepStore for SqliteStore {
                 .await?;
             rows += done.rows_affected();
         }
-        Ok(rows)
+        rows += sms::purge(&self.writer, now).await?;
+        Ok(rows + abnormal::purge(&self.writer, now).await?)
     }
 
     async fn backup(&self, database: &Path, subject_keys: &Path) -> Stored<()> {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use sightline_grant::Redacted;
 
+use crate::work::Work;
+
 /// A refusal (RFC 9457).
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct Problem {
@@ -80,6 +82,9 @@ pub struct OtpChallenge {
     pub challenge_id: String,
     /// Seconds until another may be asked for.
     pub resend_after: u64,
+    /// Work to do before the wish is looked at.
+    #[serde(default)]
+    pub work: Option<Work>,
 }
 
 /// Body of a sign-in.

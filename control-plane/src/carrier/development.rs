@@ -1,0 +1,212 @@
+//! A carrier for development: it speaks the wire of [`super::camara`], version 1, on this machine, and
+//! lets anybody be any number. It says so wherever it is seen.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use sightline_grant::Redacted;
+use url::{Host, Url, form_urlencoded};
+
+use crate::clock::Clock;
+use crate::phone::Phone;
+use crate::random::{self, Random};
+use crate::vault;
+
+/// Life of a code and of an access token, seconds.
+const LIFE_SECS: u64 = 120;
+/// Codes and access tokens at a time; the oldest end when there are more.
+const MOST: usize = 256;
+/// Where browsers ask for a code.
+pub const AUTHORIZE: &str = "authorize";
+/// Where codes are traded.
+pub const TOKEN: &str = "oauth2/token";
+/// Where the API is.
+pub const API: &str = "number-verification/v1/";
+
+/// What the stand-in knows.
+pub struct Development {
+    client_id: String,
+    secret: Redacted<String>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    held: Mutex<HashMap<String, Held>>,
+}
+
+/// A number behind a code or an access token.
+struct Held {
+    number: Phone,
+    /// Whether it is a code, still to be traded.
+    code: bool,
+    expires: u64,
+}
+
+impl Development {
+    /// Takes tokens to the service with this id and secret.
+    pub fn new(
+        client_id: &str,
+        secret: Redacted<String>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        let held = Mutex::new(HashMap::new());
+        Self { client_id: client_id.to_owned(), secret, clock, random, held }
+    }
+
+    /// A code for a line.
+    pub fn code_for(&self, number: Phone) -> String {
+        self.hold(number, true)
+    }
+
+    fn hold(&self, number: Phone, code: bool) -> String {
+        let name = random::hex_id(self.random.as_ref());
+        let now = self.clock.now();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|_, held| held.expires > now);
+        if held.len() >= MOST
+            && let Some(oldest) =
+                held.iter().min_by_key(|(_, held)| held.expires).map(|(name, _)| name.clone())
+        {
+            held.remove(&oldest);
+        }
+        held.insert(name.clone(), Held { number, code, expires: now + LIFE_SECS });
+        name
+    }
+
+    /// Takes what is behind a name, once.
+    fn take(&self, name: &str, code: bool) -> Option<Phone> {
+        let now = self.clock.now();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = held.get(name).is_some_and(|held| held.code == code && held.expires > now);
+        if fits { held.remove(name).map(|held| held.number) } else { None }
+    }
+
+    /// The stand-in's endpoints. Serve them on a loopback address only.
+    pub fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route(&format!("/{AUTHORIZE}"), get(form).post(authorize))
+            .route(&format!("/{TOKEN}"), post(token))
+            .route(&format!("/{API}device-phone-number"), get(number))
+            .with_state(self)
+    }
+}
+
+#[derive(Deserialize)]
+struct Wish {
+    redirect_uri: String,
+    state: String,
+}
+
+/// The page on which somebody says which line this is.
+async fn form(Query(wish): Query<Wish>) -> Response {
+    let (redirect, state) = (escaped(&wish.redirect_uri), escaped(&wish.state));
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <title>DEVELOPMENT CARRIER</title><h1>DEVELOPMENT CARRIER</h1>\
+         <p>No carrier is asked here, and nothing is proved: whatever number you enter counts as \
+         this phone&rsquo;s. 开发用运营商替身：不验证任何号码。</p>\
+         <form method=\"post\"><label>Number of this line / 本机号码 \
+         <input name=\"number\" type=\"tel\" required autofocus value=\"+86\"></label>\
+         <input type=\"hidden\" name=\"redirect_uri\" value=\"{redirect}\">\
+         <input type=\"hidden\" name=\"state\" value=\"{state}\">\
+         <button>Continue / 继续</button></form></html>"
+    );
+    (quiet(), Html(page)).into_response()
+}
+
+/// Sends the browser back with a code, to this machine only.
+async fn authorize(State(desk): State<Arc<Development>>, body: Bytes) -> Response {
+    let Some(number) = Phone::parse(&field(&body, "number")) else {
+        return (StatusCode::BAD_REQUEST, "not a number with country code").into_response();
+    };
+    let url = Url::parse(&field(&body, "redirect_uri")).ok().filter(is_here);
+    let Some(mut url) = url else {
+        return (StatusCode::BAD_REQUEST, "redirect_uri is not on this machine").into_response();
+    };
+    let code = desk.code_for(number);
+    url.query_pairs_mut().append_pair("code", &code).append_pair("state", &field(&body, "state"));
+    (quiet(), Redirect::to(url.as_str())).into_response()
+}
+
+fn is_here(url: &Url) -> bool {
+    let web = matches!(url.scheme(), "http" | "https");
+    web && match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// A field of a form; empty when it is not there.
+fn field(form: &[u8], name: &str) -> String {
+    let mut pairs = form_urlencoded::parse(form);
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Granted {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+}
+
+async fn token(State(desk): State<Arc<Development>>, headers: HeaderMap, body: Bytes) -> Response {
+    let expected = BASE64.encode(format!("{}:{}", desk.client_id, desk.secret.expose()));
+    let given = bearer(&headers, "Basic ").unwrap_or_default();
+    if !vault::same(expected.as_bytes(), given.as_bytes()) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    if field(&body, "grant_type") != "authorization_code" {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    let Some(number) = desk.take(&field(&body, "code"), true) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let access_token = desk.hold(number, false);
+    Json(Granted { access_token, token_type: "Bearer", expires_in: LIFE_SECS }).into_response()
+}
+
+#[derive(Serialize)]
+struct Line {
+    #[serde(rename = "devicePhoneNumber")]
+    number: String,
+}
+
+async fn number(State(desk): State<Arc<Development>>, headers: HeaderMap) -> Response {
+    match bearer(&headers, "Bearer ").and_then(|token| desk.take(token, false)) {
+        Some(number) => Json(Line { number: number.expose().to_owned() }).into_response(),
+        None => StatusCode::UNAUTHORIZED.into_response(),
+    }
+}
+
+fn bearer<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix(scheme)
+}
+
+fn quiet() -> [(header::HeaderName, &'static str); 3] {
+    [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ]
+}
+
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |done, c| match c {
+        '&' => done + "&amp;",
+        '<' => done + "&lt;",
+        '>' => done + "&gt;",
+        '"' => done + "&quot;",
+        c => done + &c.to_string(),
+    })
+}

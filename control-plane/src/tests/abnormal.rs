@@ -1,0 +1,98 @@
+use std::net::IpAddr;
+
+use sightline_grant::requirement;
+
+use super::rig::{ANNA, IP, Rig, User, request, terminal};
+use crate::abnormal::{Kind, LoginHeld, Policy};
+use crate::limits::{APPROVAL_SECS, Limits};
+use crate::storage::model::Alert;
+
+const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 99, 113, 9));
+
+/// Signs in from an address, as the endpoint does.
+async fn from(rig: &Rig, seed: u8, ip: IpAddr) -> Result<User, LoginHeld> {
+    let challenge = rig.login_challenge(ANNA, terminal(seed)).await;
+    rig.clock.advance(60);
+    let code = rig.code(ANNA).await;
+    let signed_in = rig.cp.sign_in(&request(challenge, code), terminal(seed)).await.unwrap();
+    let noticed = rig.cp.notice_login(&signed_in, ip).await;
+    let session = rig.cp.session(&signed_in.tokens.access).await.unwrap();
+    noticed?;
+    Ok(User { signed_in, session: session.expect("a login that is not held") })
+}
+
+async fn alerts(rig: &Rig, user: &User) -> Vec<Alert> {
+    rig.cp.alerts(&user.session).await.unwrap()
+}
+
+fn holding() -> Limits {
+    Limits { abnormal: Policy { hold: true, ..Policy::default() }, ..Limits::default() }
+}
+
+#[tokio::test]
+async fn a_new_terminal_elsewhere_is_an_event_and_a_message_but_no_sms() {
+    let rig = Rig::new().await;
+    let home = from(&rig, 1, IP).await.unwrap();
+    assert_eq!(alerts(&rig, &home).await, []);
+    from(&rig, 1, IP).await.unwrap();
+    assert_eq!(alerts(&rig, &home).await, [], "the same again");
+    let before = rig.sms.texts().len();
+    let away = from(&rig, 2, ELSEWHERE).await.unwrap();
+    assert_eq!(rig.sms.texts().len(), before + 1, "its own code");
+    let noticed = alerts(&rig, &home).await;
+    assert_eq!(noticed[0].kinds, [Kind::NewTerminal, Kind::NewNetwork]);
+    assert!(!noticed[0].held && noticed[0].terminal == away.session.terminal);
+    rig.cp.deliver_outbox().await.unwrap();
+    let messages = rig.cp.messages(&home.session).await.unwrap();
+    assert!(messages.iter().any(|shown| shown.message.kind == "login_unusual"));
+    requirement!("A19");
+}
+
+#[tokio::test]
+async fn a_held_login_opens_after_another_terminal_agreed() {
+    let rig = Rig::with(holding()).await;
+    let home = from(&rig, 1, IP).await.unwrap();
+    assert!(matches!(from(&rig, 2, ELSEWHERE).await, Err(LoginHeld::Held)));
+    let held = alerts(&rig, &home).await.remove(0);
+    assert!(held.held && held.approved_at.is_none());
+    let stranger = {
+        let challenge = rig.login_challenge(super::rig::BEN, terminal(5)).await;
+        let code = rig.code(super::rig::BEN).await;
+        let signed = rig.cp.sign_in(&request(challenge, code), terminal(5)).await.unwrap();
+        rig.cp.session(&signed.tokens.access).await.unwrap().unwrap()
+    };
+    assert!(!rig.cp.approve_login(&stranger, &held.id).await.unwrap(), "another account");
+    assert!(rig.cp.approve_login(&home.session, &held.id).await.unwrap());
+    assert!(!rig.cp.approve_login(&home.session, &held.id).await.unwrap(), "once");
+    rig.clock.advance(60);
+    let away = from(&rig, 2, ELSEWHERE).await.unwrap();
+    assert_eq!(away.session.terminal, held.terminal);
+    requirement!("A19");
+}
+
+#[tokio::test]
+async fn a_login_is_held_only_while_somebody_could_agree_and_for_a_day() {
+    let rig = Rig::with(holding()).await;
+    let home = from(&rig, 1, IP).await.unwrap();
+    rig.cp.sign_out(&home.session).await.unwrap();
+    let alone = from(&rig, 2, ELSEWHERE).await.unwrap();
+    assert!(matches!(from(&rig, 3, IpAddr::from([198, 51, 100, 1])).await, Err(LoginHeld::Held)));
+    let held = alerts(&rig, &alone).await.remove(0);
+    rig.clock.advance(APPROVAL_SECS);
+    assert!(rig.cp.session(&alone.signed_in.tokens.access).await.unwrap().is_none(), "too old");
+    assert!(!rig.cp.approve_login(&alone.session, &held.id).await.unwrap());
+}
+
+#[tokio::test]
+async fn codes_that_strangers_ask_for_are_told_at_the_next_login() {
+    let sms = crate::sms::budget::Policy::for_development();
+    let rig = Rig::with(Limits { sms, ..Limits::default() }).await;
+    let home = from(&rig, 1, IP).await.unwrap();
+    for seed in 10..14 {
+        rig.cp.request_login_code(ANNA, terminal(seed), ELSEWHERE).await.unwrap();
+        rig.clock.advance(60);
+    }
+    from(&rig, 1, IP).await.unwrap();
+    assert_eq!(alerts(&rig, &home).await[0].kinds, [Kind::CodeAbuse]);
+    requirement!("A19");
+}

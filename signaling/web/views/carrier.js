@@ -1,0 +1,66 @@
+// Signing in by the phone's own line: the browser goes to the carrier and comes back with a code that
+// only the server can trade.
+
+import { open } from '../api.js';
+import { busy, h } from '../dom.js';
+import * as session from '../session.js';
+import { problemLine, showProblem } from './dialogs.js';
+
+const STATE = 'sightline-carrier-state';
+/** Where the carrier sends the browser back to. */
+const back = () => `${location.origin}/`;
+
+/** The button, or null where the server has no carrier. */
+export async function carrierButton() {
+  const { carrier } = await open('GET', '/v1/carrier');
+  if (!carrier?.authorize) return null;
+  const button = h('button', {
+    class: 'wide', type: 'button', t: 'carrier.signIn', tp: { name: carrier.name }, testid: 'carrier',
+  });
+  button.addEventListener('click', () => {
+    const state = crypto.randomUUID();
+    sessionStorage.setItem(STATE, state);
+    const at = new URL(carrier.authorize);
+    const wish = {
+      response_type: 'code', client_id: carrier.client_id, scope: carrier.scope, redirect_uri: back(), state,
+    };
+    for (const [name, value] of Object.entries(wish)) at.searchParams.set(name, value);
+    location.assign(at);
+  });
+  const hint = carrier.development ? 'carrier.development' : 'carrier.hint';
+  return h('div', { class: 'carrier' }, button, h('p', { class: 'hint', t: hint }));
+}
+
+/** The code that the browser came back with, once; null when it did not come from the carrier. */
+export function returnedCode() {
+  const query = new URLSearchParams(location.search);
+  const [code, state] = [query.get('code'), query.get('state')];
+  const expected = sessionStorage.getItem(STATE);
+  if (code === null || state === null) return null;
+  sessionStorage.removeItem(STATE);
+  history.replaceState(null, '', location.pathname + location.hash);
+  return state === expected ? code : null;
+}
+
+/** What the sign-in shows while the code is traded; `done` when somebody is signed in. */
+export function carrierStep(code, terminalName, { done, otherwise }) {
+  const error = problemLine('signin-error');
+  const other = h('button', {
+    class: 'primary wide', type: 'button', t: 'carrier.otherwise', testid: 'carrier-otherwise', on: { click: otherwise },
+  });
+  other.hidden = true;
+  const trade = async () => {
+    try {
+      await session.keep(await open('POST', '/v1/sessions/carrier', {
+        token: code, redirect_uri: back(), terminal_name: terminalName, client_type: 'web',
+      }));
+      await done();
+    } catch (problem) {
+      showProblem(error, problem);
+      other.hidden = false;
+      other.focus();
+    }
+  };
+  busy(other, trade);
+  return h('div', {}, h('p', { t: 'carrier.trading', role: 'status' }), error, other);
+}
