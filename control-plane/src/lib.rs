@@ -35,6 +35,7 @@ pub mod replay;
 pub mod sealed;
 pub mod secure;
 pub mod session;
+pub mod share;
 pub mod sms;
 pub mod step_up;
 pub mod storage;

@@ -7,6 +7,7 @@ pub(crate) mod email;
 mod gate;
 mod ownership;
 pub(crate) mod rig;
+mod shares;
 mod sign_in;
 mod terminals;
 mod worker;

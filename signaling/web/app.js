@@ -9,7 +9,9 @@ import * as session from './session.js';
 import { accountView } from './views/account.js';
 import { devicesView } from './views/devices.js';
 import { introduceView } from './views/introduce.js';
+import { invitationView, meetView } from './views/invitation.js';
 import { liveView } from './views/live.js';
+import { sharesView } from './views/shares.js';
 import { signInView } from './views/signin.js';
 import { viewersView } from './views/viewers.js';
 
@@ -83,6 +85,9 @@ async function show() {
 function route(name, [serial, channel = '0']) {
   if (name === 'live' && serial) return liveView(context, serial, Number(channel) || 0);
   if (name === 'viewers' && serial) return viewersView(context, serial);
+  if (name === 'shares' && serial) return sharesView(context, serial);
+  if (name === 'share') return invitationView(context, serial);
+  if (name === 'meet' && serial) return meetView(context, serial);
   if (name === 'introduce') return introduceView();
   if (name === 'account') return accountView(context);
   return devicesView(context);

@@ -18,6 +18,7 @@ mod proof;
 mod row;
 mod sealing;
 mod session;
+mod share;
 pub mod upkeep;
 
 use std::path::Path;

@@ -7,6 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use super::SqliteStore;
 use super::device::release;
 use super::row::{Columns, int, log};
+use super::share;
 use crate::ids::{AccountId, Serial, SessionId, Subject};
 use crate::storage::model::{Account, Erased};
 use crate::storage::{AccountStore, StoreError, Stored};
@@ -86,6 +87,7 @@ impl AccountStore for SqliteStore {
             let epochs = release(&mut tx, &serial, now).await?;
             devices.push((serial, epochs));
         }
+        share::leave_all(&mut tx, id, now).await?;
         log(&mut tx, id.as_str(), "account.erased", "", now).await?;
         for statement in ERASE {
             query(*statement).bind(id.as_str()).execute(&mut *tx).await?;

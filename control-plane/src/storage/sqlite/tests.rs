@@ -10,9 +10,9 @@ const BROKEN: &str =
     "CREATE TABLE half (a INTEGER); DELETE FROM otp_ledger; CREATE TABLE nonsense;";
 const GROWN: &str = "CREATE TABLE more (a INTEGER) STRICT;";
 
-/// All steps and one more.
-fn and_then(step: &'static str) -> &'static [&'static str] {
-    [MIGRATIONS, &[step]].concat().leak()
+/// All steps, and one more.
+fn with(step: &'static str) -> &'static [&'static str] {
+    Box::leak([MIGRATIONS, &[step]].concat().into_boxed_slice())
 }
 
 impl SqliteStore {
@@ -63,6 +63,10 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
         .execute(&store.writer)
         .await
         .unwrap();
+    query("INSERT INTO share_attestation VALUES (1, 's', 'D', 'owner', 'p', 't', 1, x'00', 1)")
+        .execute(&store.writer)
+        .await
+        .unwrap();
     for sql in [
         "UPDATE consent_event SET at = 0",
         "DELETE FROM consent_event",
@@ -74,6 +78,10 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
         "DELETE FROM generation_last",
         "UPDATE enc_mode_event SET at = 0",
         "DELETE FROM enc_mode_event",
+        "UPDATE share_number SET last = last",
+        "DELETE FROM share_number",
+        "UPDATE share_attestation SET at = 0",
+        "DELETE FROM share_attestation",
     ] {
         assert!(query(sql).execute(&store.writer).await.is_err(), "{sql}");
     }
@@ -127,7 +135,7 @@ async fn a_failed_migration_changes_nothing_and_leaves_the_copy() {
     let (store, folder) = store().await;
     let path = folder.path().join("a.db");
     query("INSERT INTO otp_ledger VALUES ('x', x'00', 1)").execute(&store.writer).await.unwrap();
-    assert!(migrate::run(&store.writer, &path, and_then(BROKEN)).await.is_err());
+    assert!(migrate::run(&store.writer, &path, with(BROKEN)).await.is_err());
     let rows: i64 =
         query_scalar("SELECT count(*) FROM otp_ledger").fetch_one(&store.writer).await.unwrap();
     assert_eq!(rows, 1, "the step was rolled back");
@@ -138,6 +146,6 @@ async fn a_failed_migration_changes_nothing_and_leaves_the_copy() {
         query_scalar("SELECT count(*) FROM otp_ledger").fetch_one(&copy.writer).await.unwrap();
     assert_eq!(rows, 1);
     let store = SqliteStore::open(&path).await.unwrap();
-    migrate::run(&store.writer, &path, and_then(GROWN)).await.unwrap();
+    migrate::run(&store.writer, &path, with(GROWN)).await.unwrap();
     query("INSERT INTO more VALUES (1)").execute(&store.writer).await.unwrap();
 }
