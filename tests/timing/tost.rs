@@ -49,25 +49,24 @@ pub(crate) fn interval(
 mod tests {
     use super::*;
 
-    /// Times around `middle` microseconds with a long tail, as a machine gives them.
-    fn times(middle: f64, seed: u64, count: usize) -> Vec<f64> {
+    /// Times from `least` microseconds on, spread over `width`, with a long tail as a machine gives it.
+    fn times(least: f64, seed: u64, width: f64) -> Vec<f64> {
         let mut random = Generator::new(seed);
         let mut one = || (random.next() % 10_000) as f64 / 10_000.0;
-        (0..count)
-            .map(|_| middle + 3000.0 * one() + if one() > 0.95 { 20_000.0 } else { 0.0 })
-            .collect()
+        let tail = |late: bool| if late { 20_000.0 } else { 0.0 };
+        (0..1000).map(|_| least + width * one() + tail(one() > 0.95)).collect()
     }
 
     #[test]
-    fn equal_times_are_shown_to_be_equal_and_shifted_ones_are_not() {
-        let with = |shift: f64, count: usize| {
-            let (a, b) = (times(50_000.0 + shift, 3, count), times(50_000.0, 5, count));
-            let (low, high) = interval(&a, &b, 1000, &mut Generator::new(11));
+    fn equal_times_are_shown_to_be_equal_and_shifted_or_noisy_ones_are_not() {
+        let with = |shift: f64, width: f64| {
+            let (a, b) = (times(50_000.0 + shift, 3, width), times(50_000.0, 5, width));
+            let (low, high) = interval(&a, &b, 300, &mut Generator::new(11));
             low > -1000.0 && high < 1000.0
         };
-        assert!(with(0.0, 1000));
-        assert!(!with(1500.0, 1000), "slower");
-        assert!(!with(-1500.0, 1000), "faster");
-        assert!(!with(0.0, 4), "too few to tell");
+        assert!(with(0.0, 3000.0));
+        assert!(!with(1500.0, 3000.0), "slower");
+        assert!(!with(-1500.0, 3000.0), "faster");
+        assert!(!with(0.0, 100_000.0), "too noisy to tell");
     }
 }
