@@ -1,5 +1,7 @@
 //! The gate: who may watch, and whether those who watch still may.
 
+mod touch;
+
 use serde::{Deserialize, Serialize};
 use sightline_grant::{Action, Epochs, Redacted, Role, Thumbprint};
 
@@ -12,6 +14,7 @@ use crate::limits::{
 };
 use crate::storage::model::{GateFacts, LeaseFacts, MediaAudit, Session};
 use crate::vault::token_hash;
+pub(crate) use touch::Touches;
 
 /// All facts hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,8 +122,7 @@ impl ControlPlane {
         // An owner may do everything; a guest's scopes are checked against `action`.
         let (Action::Live | Action::Playback | Action::Download | Action::Talk) = action;
         if idle_end + VIEW_TOUCH_SECS < now + VIEW_IDLE_SECS {
-            let touched = self.store().step_up_touch(&facts.session.id, &serial, now).await;
-            touched.map_err(Inner::from)?;
+            self.touch(&facts.session.id, &serial);
         }
         Ok(Admission {
             subject: facts.session.subject.0,
@@ -150,6 +152,7 @@ impl ControlPlane {
         serial: &str,
     ) -> Result<(), Refusal> {
         let facts = self.facts_of(token, terminal, &parsed(serial), self.now()).await?;
+        self.refuse_basic_mode(&facts).await?;
         facts.bound.map(drop).ok_or(Refusal::NotBound)
     }
 
@@ -165,9 +168,19 @@ impl ControlPlane {
         serial: &str,
     ) -> Result<(), Refusal> {
         let facts = self.facts_of(token, terminal, &parsed(serial), self.now()).await?;
+        self.refuse_basic_mode(&facts).await?;
         facts.bound.ok_or(Refusal::NotBound)?;
         facts.key_proof.ok_or(Refusal::KeyProofRequired)?;
         facts.window_idle_expires.map(drop).ok_or(Refusal::SmsRequired)
+    }
+
+    /// Whoever withdrew the policy as a whole has no consent to viewing left, which the gate asks for;
+    /// what asks for less is refused here.
+    async fn refuse_basic_mode(&self, facts: &GateFacts) -> Result<(), Refusal> {
+        if self.in_basic_mode(&facts.session).await? {
+            return Err(Refusal::ConsentRequired);
+        }
+        Ok(())
     }
 
     /// What the gate knows of a login and a device, once login and terminal hold.

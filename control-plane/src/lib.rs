@@ -5,12 +5,18 @@
 //! ([`ControlPlane::renew`]) and the feed of revocations ([`ControlPlane::revocations`]) are for
 //! signaling and relay.
 
+pub mod acting;
 pub mod admin;
+pub mod app_version;
+pub mod attestation;
+pub mod avatar;
 pub mod base32;
+pub mod basic;
 pub mod binding;
 pub mod clock;
 pub mod consent;
 pub mod device;
+pub mod erasures;
 pub mod error;
 pub mod gate;
 pub mod http;
@@ -20,16 +26,20 @@ pub mod key;
 pub mod limits;
 pub mod mailbox;
 pub mod message;
+pub mod oplog;
 pub mod otp;
 pub mod phone;
+pub mod profile;
 pub mod publisher;
 pub mod random;
 pub mod replay;
+pub mod restore;
 pub mod sealed;
 pub mod session;
 pub mod sms;
 pub mod step_up;
 pub mod storage;
+pub mod terminal;
 pub mod vault;
 
 use std::fs::DirBuilder;
@@ -80,6 +90,12 @@ pub enum OpenError {
     /// See [`MasterKeyError`].
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// Without it erased people might be served again.
+    #[error("the journal of erasures cannot be read: {0}")]
+    Erasures(#[source] std::io::Error),
+    /// See [`error::Inner`].
+    #[error(transparent)]
+    Inner(#[from] error::Inner),
     /// The folder cannot be made.
     #[error("the data folder cannot be made: {0}")]
     Folder(#[source] std::io::Error),
@@ -97,6 +113,7 @@ struct State {
     sms: Arc<dyn SmsSender>,
     vault: Vault,
     proof_ids: ProofIds,
+    touches: gate::Touches,
     revocations: broadcast::Sender<Revocation>,
     device_changes: broadcast::Sender<Arc<str>>,
     outbox: Notify,
@@ -137,7 +154,22 @@ impl ControlPlane {
         let master = MasterKey::load(&key_file, !database.exists(), random.as_ref())?;
         let store = Arc::new(SqliteStore::open(&database).await?);
         let clock = Arc::new(SystemClock);
-        Ok(Self::from_parts(Parts { config, store, clock, random, sms, master }))
+        let control_plane = Self::from_parts(Parts { config, store, clock, random, sms, master });
+        control_plane.replay_erasures().await?;
+        Ok(control_plane)
+    }
+
+    /// Erases again whoever stands in the journal of erasures and is in the database all the same.
+    /// Before anybody is served: see [`erasures`].
+    ///
+    /// # Errors
+    /// When the journal cannot be read or the database does not answer.
+    pub async fn replay_erasures(&self) -> Result<(), OpenError> {
+        let journal = self.config().data_dir.join(erasures::ERASURES_FILE);
+        for account in erasures::read(&journal).map_err(OpenError::Erasures)? {
+            self.store().account_erase(&account, self.now()).await.map_err(error::Inner::from)?;
+        }
+        Ok(())
     }
 
     /// From its parts.
@@ -150,6 +182,7 @@ impl ControlPlane {
             sms: parts.sms,
             vault: Vault::new(&parts.master),
             proof_ids: ProofIds::default(),
+            touches: gate::Touches::default(),
             revocations: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
             device_changes: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
             outbox: Notify::new(),

@@ -120,6 +120,11 @@ fn text(kind: &str) -> (&'static str, &'static str) {
              password.",
             "一台摄像机已从您的账号解绑。如其使用密码推流，请更换该密码。",
         ),
+        "device_confirmed" => (
+            "A camera was confirmed after the server was restored from a backup; it is yours as \
+             before.",
+            "服务器从备份恢复后，一台摄像机已确认仍归您所有。",
+        ),
         "key_ready" => ("A camera has made its device key.", "一台摄像机已生成设备密钥。"),
         "key_rotated" => (
             "The key of a camera was changed; every viewer must prove the new one.",

@@ -2,9 +2,11 @@
 //! or not at all, together with the messages that it causes. The traits know no keys: whatever is
 //! personal reaches them as ciphertext or as a keyed hash.
 
+pub mod account;
 #[cfg(test)]
 mod contract;
 pub mod model;
+pub mod restore;
 pub mod sqlite;
 
 use std::path::Path;
@@ -265,8 +267,8 @@ pub trait GateStore {
         version: u32,
         now: u64,
     ) -> Stored<Option<GateFacts>>;
-    /// Moves on the idle end of a viewing window.
-    async fn step_up_touch(&self, session: &SessionId, serial: &Serial, now: u64) -> Stored<()>;
+    /// Moves on the idle end of viewing windows that were open when they were used.
+    async fn step_ups_touch(&self, used: &[(SessionId, Serial)], now: u64) -> Stored<()>;
     /// For each lease, whether everything that it stands on still holds.
     async fn leases_live(&self, leases: &[LeaseFacts], now: u64) -> Stored<Vec<bool>>;
     /// Records the start of a media session.
@@ -316,6 +318,8 @@ pub trait Store:
     + GateStore
     + OutboxStore
     + UpkeepStore
+    + account::PersonalStore
+    + restore::RestoreStore
     + Send
     + Sync
     + 'static

@@ -1,9 +1,13 @@
 //! The control plane from end to end, on a clock that the tests move.
 
 mod admin;
+mod basic;
 mod consent;
 mod gate;
+mod oplog;
 mod ownership;
+mod personal;
+mod restore;
 pub(crate) mod rig;
 mod sign_in;
 mod terminals;

@@ -98,6 +98,9 @@ impl From<ConsentError> for Problem {
             }
             ConsentError::OtherVersion => Self::new(StatusCode::CONFLICT, "purpose-changed", error),
             ConsentError::NotGranted => Self::new(StatusCode::NOT_FOUND, "not-granted", error),
+            ConsentError::PolicyRequired => {
+                Self::new(StatusCode::FORBIDDEN, "consent-required", error)
+            }
             ConsentError::Inner(inner) => inner.into(),
         }
     }

@@ -1,5 +1,6 @@
 //! What every store must do, whatever engine it stands on. Each check gets an empty store.
 
+mod account;
 mod mailbox;
 mod proofs;
 mod sealing;
@@ -21,6 +22,12 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(a_device_has_one_owner_at_a_time(store)),
     |store| Box::pin(a_message_is_delivered_once(store)),
     |store| Box::pin(a_key_challenge_is_taken_once_by_its_session(store)),
+    |store| Box::pin(account::what_is_personal_is_stored_under_a_consent_only(store)),
+    |store| Box::pin(account::facts_of_a_terminal_go_in_time_and_with_the_account(store)),
+    |store| Box::pin(account::the_log_is_read_in_pages_and_ends_with_its_time(store)),
+    |store| Box::pin(account::an_attestation_is_found_by_what_it_is_about(store)),
+    |store| Box::pin(account::the_policy_is_withdrawn_with_all_that_stood_on_it(store)),
+    |store| Box::pin(account::versions_are_replaced(store)),
     |store| Box::pin(mailbox::a_list_is_replaced_by_a_newer_one_only(store)),
     |store| Box::pin(mailbox::a_new_key_ends_the_list_that_the_old_one_signed(store)),
     |store| Box::pin(mailbox::generations_rise_and_come_in_either_order(store)),

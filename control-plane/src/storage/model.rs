@@ -1,5 +1,6 @@
 //! The rows and outcomes that the storage traits speak of.
 
+mod account;
 mod introduction;
 mod mailbox;
 
@@ -7,6 +8,10 @@ use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
 
+pub use account::{
+    AppVersionRow, Attestation, FactsPut, NewAttestation, OplogFilter, OplogLine, ProfileEdit,
+    ProfileRow, TerminalDetail,
+};
 pub use introduction::{Introduction, IntroductionPut, NewIntroduction, Party};
 pub use mailbox::{
     EncModeEvent, EndedProof, GenerationPage, GenerationPut, ListPut, ListedTerminal,

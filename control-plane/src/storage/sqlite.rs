@@ -2,6 +2,7 @@
 //! commit on disk before it is acknowledged.
 
 mod account;
+mod attestation;
 mod consent;
 mod device;
 mod gate;
@@ -9,14 +10,19 @@ mod introduction;
 mod key;
 mod mailbox;
 pub mod migrate;
+mod oplog;
 mod otp;
 mod outbox;
 pub(crate) mod private;
+mod profile;
 mod proof;
+pub(crate) mod restore;
 mod row;
 mod sealing;
 mod session;
+mod terminal;
 pub mod upkeep;
+mod version;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -92,6 +98,7 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {}
+impl super::account::PersonalStore for SqliteStore {}
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {

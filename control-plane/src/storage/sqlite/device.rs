@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, query};
 
 use super::SqliteStore;
+use super::restore;
 use super::row::{Columns, enqueue, epochs, int, log, raise};
 use crate::ids::{AccountId, Serial};
 use crate::storage::model::{
@@ -151,6 +152,9 @@ impl DeviceStore for SqliteStore {
                 return Ok(Bound::Taken);
             }
             return Ok(Bound::Already(epochs(&mut tx, serial.as_str()).await?));
+        }
+        if !restore::may_bind(&mut tx, serial, account).await? {
+            return Ok(Bound::Taken);
         }
         let epochs = raise(&mut tx, serial.as_str(), 1, 0).await?;
         query("INSERT INTO binding (serial, account, epoch, bound_at) VALUES (?1, ?2, ?3, ?4)")

@@ -12,6 +12,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0003_enc_mode.sql"),
     include_str!("../../../migrations/0004_seals.sql"),
     include_str!("../../../migrations/0005_guests.sql"),
+    include_str!("../../../migrations/0011_account.sql"),
 ];
 
 /// Why a database is not opened.
@@ -65,6 +66,12 @@ pub fn copy_path(path: &Path, version: usize) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".before-migration-{version}"));
     PathBuf::from(name)
+}
+
+/// The copies that were made of a database.
+pub fn copies_of(path: &Path) -> Vec<PathBuf> {
+    let versions = 1..=MIGRATIONS.len();
+    versions.map(|version| copy_path(path, version)).filter(|copy| copy.exists()).collect()
 }
 
 async fn version(pool: &SqlitePool) -> Result<usize, sqlx::Error> {

@@ -6,24 +6,17 @@ use super::migrate::{self, MIGRATIONS, MigrateError, copy_path};
 use crate::storage::{GateStore, contract};
 
 const FIRST: &[&str] = &[MIGRATIONS[0]];
-const BROKEN: &[&str] = &[
-    MIGRATIONS[0],
-    MIGRATIONS[1],
-    MIGRATIONS[2],
-    MIGRATIONS[3],
-    MIGRATIONS[4],
-    "CREATE TABLE half (a INTEGER); DELETE FROM otp_ledger; CREATE TABLE nonsense;",
-];
-const GROWN: &[&str] = &[
-    MIGRATIONS[0],
-    MIGRATIONS[1],
-    MIGRATIONS[2],
-    MIGRATIONS[3],
-    MIGRATIONS[4],
-    "CREATE TABLE more (a INTEGER) STRICT;",
-];
+/// The present schema and one step more.
+fn and(step: &'static str) -> &'static [&'static str] {
+    [MIGRATIONS, &[step]].concat().leak()
+}
 
 impl SqliteStore {
+    /// To look at rows that no method reads.
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.reader
+    }
+
     /// Changes rows as somebody with the file could: past the triggers.
     pub(crate) async fn tamper(&self, sql: &'static str) {
         raw_sql("DROP TRIGGER consent_event_no_update").execute(&self.writer).await.unwrap();
@@ -71,6 +64,11 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
         .execute(&store.writer)
         .await
         .unwrap();
+    query("INSERT INTO attestation VALUES (1, 's', 'others', 'o', 1, x'00', 't', 1)")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    query("INSERT INTO restored VALUES (1)").execute(&store.writer).await.unwrap();
     for sql in [
         "UPDATE consent_event SET at = 0",
         "DELETE FROM consent_event",
@@ -82,6 +80,11 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
         "DELETE FROM generation_last",
         "UPDATE enc_mode_event SET at = 0",
         "DELETE FROM enc_mode_event",
+        "UPDATE attestation SET at = 0",
+        "DELETE FROM attestation",
+        "UPDATE oplog_floor SET at = at - 1",
+        "DELETE FROM oplog_floor",
+        "DELETE FROM restored",
     ] {
         assert!(query(sql).execute(&store.writer).await.is_err(), "{sql}");
     }
@@ -135,7 +138,8 @@ async fn a_failed_migration_changes_nothing_and_leaves_the_copy() {
     let (store, folder) = store().await;
     let path = folder.path().join("a.db");
     query("INSERT INTO otp_ledger VALUES ('x', x'00', 1)").execute(&store.writer).await.unwrap();
-    assert!(migrate::run(&store.writer, &path, BROKEN).await.is_err());
+    let broken = and("CREATE TABLE half (a INTEGER); DELETE FROM otp_ledger; CREATE TABLE no;");
+    assert!(migrate::run(&store.writer, &path, broken).await.is_err());
     let rows: i64 =
         query_scalar("SELECT count(*) FROM otp_ledger").fetch_one(&store.writer).await.unwrap();
     assert_eq!(rows, 1, "the step was rolled back");
@@ -146,6 +150,7 @@ async fn a_failed_migration_changes_nothing_and_leaves_the_copy() {
         query_scalar("SELECT count(*) FROM otp_ledger").fetch_one(&copy.writer).await.unwrap();
     assert_eq!(rows, 1);
     let store = SqliteStore::open(&path).await.unwrap();
-    migrate::run(&store.writer, &path, GROWN).await.unwrap();
+    let grown = and("CREATE TABLE more (a INTEGER) STRICT;");
+    migrate::run(&store.writer, &path, grown).await.unwrap();
     query("INSERT INTO more VALUES (1)").execute(&store.writer).await.unwrap();
 }
