@@ -16,10 +16,12 @@ use sightline_control_plane::sms::DevelopmentSms;
 use sightline_control_plane::{ControlPlane, DATABASE_FILE};
 use sightline_grant::Thumbprint;
 
+use crate::app;
 use crate::cli::Place;
 use crate::config::{self, Overrides};
 use crate::data_dir::DataDir;
 use crate::serve::facts::{SMS_FILE, control_config};
+use crate::serve::mail;
 
 /// Arguments of `admin`.
 #[derive(Args)]
@@ -156,12 +158,8 @@ enum AccountCommand {
 
 /// Runs the command.
 pub(crate) fn run(args: &AdminArgs) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
     // What changes for an account says in its log that the operator did it.
-    runtime.block_on(Acting::operator().scope(execute(args)))
+    app::run(Acting::operator().scope(execute(args)))
 }
 
 async fn execute(args: &AdminArgs) -> Result<(), String> {
@@ -189,7 +187,8 @@ pub(crate) async fn open(place: &Place) -> Result<ControlPlane, String> {
         .map_err(|error| error.to_string())?;
     // Messages of the outbox are the server's to send.
     let sms = DevelopmentSms::new(Box::new(|_| {}), data.join(SMS_FILE));
-    ControlPlane::open(control_config(data, &raw), Arc::new(sms))
+    let mail = mail::sender(data, &raw, |_| {})?;
+    ControlPlane::open(control_config(data, &raw), Arc::new(sms), mail)
         .await
         .map_err(|error| error.to_string())
 }

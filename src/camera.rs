@@ -109,7 +109,7 @@ pub(crate) fn run(args: &CameraArgs) -> Result<(), String> {
 }
 
 async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String> {
-    let roots = read_roots(args.ca.as_deref())?;
+    let roots = args.ca.as_deref().map(read_roots).transpose()?;
     let api = Api::for_device(&args.server, roots.as_ref(), identity.clone())
         .map_err(|error| error.to_string())?;
     let roots = roots.ok_or("--ca is needed: RTP over QUIC always checks the server")?;
@@ -172,10 +172,9 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
 }
 
 /// Reads the CA to pin.
-pub(crate) fn read_roots(ca: Option<&Path>) -> Result<Option<Roots>, String> {
-    let Some(path) = ca else { return Ok(None) };
+pub(crate) fn read_roots(path: &Path) -> Result<Roots, String> {
     let pem = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Roots::from_pem(&pem).map(Some).map_err(|error| format!("{}: {error}", path.display()))
+    Roots::from_pem(&pem).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Address of a UDP port of the server in `origin`.

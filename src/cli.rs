@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Overrides, Raw};
-use crate::{admin, camera, config, load, serve, viewers, watch};
+use crate::{admin, camera, config, load, openapi, serve, viewers, watch};
 
 /// Where data goes unless told otherwise.
 const DEFAULT_DATA: &str = "./sightline-data";
@@ -43,6 +43,8 @@ enum Command {
     Admin(admin::AdminArgs),
     /// Show or check the configuration
     Config(ConfigArgs),
+    /// Print the description of the HTTP API (OpenAPI 3.1)
+    Openapi,
     /// Write the test card to standard output in real time
     Testcard(camera::TestcardArgs),
 }
@@ -173,6 +175,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Load(args)) => load::run(&args),
         Some(Command::Admin(args)) => admin::run(&args),
         Some(Command::Config(args)) => run_config(&args),
+        Some(Command::Openapi) => openapi::print(),
         Some(Command::Testcard(args)) => camera::run_testcard(&args),
     };
     match outcome {

@@ -3,11 +3,16 @@
 //! [`Raw`] is what the file may say; an unknown key is refused by name. [`Settings`] is what the
 //! server runs on, validated.
 
+mod credentials;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sightline_relay::config::MAX_WORKERS;
+
+pub(crate) use credentials::MailTls;
+use credentials::{Mail, Passwords};
 
 /// Prefix of environment variables: `SIGHTLINE_<SECTION>_<KEY>`, e.g. `SIGHTLINE_LISTEN_HTTP`.
 const ENV_PREFIX: &str = "SIGHTLINE_";
@@ -28,6 +33,10 @@ pub(crate) struct Raw {
     pub(crate) demo: Demo,
     /// Logging.
     pub(crate) log: Log,
+    /// Mail.
+    pub(crate) mail: Mail,
+    /// Passwords.
+    pub(crate) passwords: Passwords,
     /// Cameras that the server pulls by RTSP.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pull: Vec<Pull>,
@@ -309,6 +318,8 @@ fn validate(raw: &Raw) -> Result<(), ConfigError> {
             return bad(key, "each relay thread needs the ports after it, and they end at 65535");
         }
     }
+    raw.mail.validate()?;
+    raw.passwords.validate()?;
     let rtp = raw.listen.rtsp_udp.port();
     if rtp != 0 && !rtp.is_multiple_of(2) {
         return bad("listen.rtsp_udp", "RTP needs an even port, RTCP takes the next one");

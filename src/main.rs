@@ -1,6 +1,7 @@
 //! Sightline: a camera cloud whose relay cannot look. One binary does everything; see `cli.rs`.
 
 mod admin;
+mod app;
 mod camera;
 mod cli;
 mod config;
@@ -9,6 +10,7 @@ mod demo;
 mod files;
 mod http;
 mod load;
+mod openapi;
 mod pki;
 mod serve;
 mod telemetry;

@@ -3,6 +3,7 @@
 mod banner;
 pub(crate) mod facts;
 mod feed;
+pub(crate) mod mail;
 mod modes;
 mod plane;
 mod pull;

@@ -2,13 +2,11 @@
 //! the device secret; the server only keeps them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use clap::{Args, Subcommand};
-use sightline_client::Identity;
 use sightline_client::api::Api;
 use sightline_client::keys::{
     Binding, GuestCommitment, ListKeeper, ListRefused, OwnerReply, Reveal, Scopes, TerminalKeys,
@@ -18,10 +16,11 @@ use sightline_client::secret::{AuthKey, CameraCheck};
 use sightline_grant::Redacted;
 use sightline_relay_proto::ids::DeviceId;
 
-use crate::camera::read_roots;
-use crate::data_dir::{make_private_dir, write_private};
+use crate::app::{self, App, AppArgs};
+use crate::data_dir::write_private;
 use crate::watch::gate::{GateArgs, sign_in};
 use crate::watch::introduction::{agrees, heard};
+use crate::watch::opening::Asker;
 use crate::watch::pinned::{Named, trusted};
 
 /// Seconds of a day.
@@ -32,18 +31,8 @@ const TERMINAL_FILE: &str = "sealed.keys";
 /// Arguments of `viewers`.
 #[derive(Args)]
 pub(crate) struct ViewersArgs {
-    /// Server, e.g. https://cam.example:8443
-    #[arg(long, default_value = "https://localhost:8443")]
-    server: String,
-    /// The server's CA certificate to pin (pki/ca.pem of its data folder)
-    #[arg(long)]
-    ca: PathBuf,
-    /// Folder of this viewer's key and login
-    #[arg(long, default_value = "./sightline-viewer")]
-    folder: PathBuf,
-    /// Serial of the camera
-    #[arg(long)]
-    serial: String,
+    #[command(flatten)]
+    app: AppArgs,
     #[command(flatten)]
     gate: GateArgs,
     #[command(subcommand)]
@@ -74,11 +63,7 @@ enum Act {
 
 /// Changes or shows the list.
 pub(crate) fn run(args: &ViewersArgs) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(act(args))
+    app::run(act(args))
 }
 
 async fn act(args: &ViewersArgs) -> Result<(), String> {
@@ -119,7 +104,7 @@ async fn add_guest(
     let (api, access) = (&owner.api, &owner.access);
     let camera = args.gate.camera_key()?;
     let named = Named { camera_key: camera.as_deref(), check: owner.check };
-    let camera = trusted(&args.folder, &owner.binding, named)?;
+    let camera = trusted(&args.app.folder, &owner.binding, named)?;
     // The guest is bound by this before it hears anything.
     let held = api.introduction(access, code).await.map_err(|error| text(&error))?;
     let commitment = held.commitment.and_then(|bytes| bytes.try_into().ok());
@@ -183,21 +168,15 @@ struct Owner {
 impl Owner {
     async fn prepare(args: &ViewersArgs) -> Result<Self, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
-        make_private_dir(&args.folder).map_err(|error| text(&error))?;
-        let path = args.folder.join("terminal.key");
-        let identity = Identity::load_or_create(&path, Identity::generate_terminal);
-        let identity = Arc::new(identity.map_err(|error| text(&error))?);
-        let roots = read_roots(Some(&args.ca))?;
-        let api = Api::new(&args.server, roots.as_ref(), identity);
-        let api = api.map_err(|error| text(&error))?;
-        let access = sign_in(&api, &args.gate, &args.folder).await?;
-        let devices = api.devices(&access).await.map_err(|error| text(&error))?;
-        let device = devices.into_iter().find(|device| device.serial == args.serial);
-        let epoch = device.ok_or("the camera is not bound to this account")?.binding_epoch;
-        let serial = DeviceId::new(&args.serial).map_err(|error| text(&error))?;
-        let shown = args.gate.secret(&args.serial)?;
+        let App { api, .. } = args.app.start()?;
+        let AppArgs { folder, serial, .. } = &args.app;
+        let access = sign_in(&api, &args.gate, folder).await?;
+        let asker = Asker { api: &api, access: &access, serial, channel: 0 };
+        let epoch = asker.device().await?.binding_epoch;
+        let shown = args.gate.secret(serial)?;
+        let serial = DeviceId::new(serial).map_err(|error| text(&error))?;
         let auth = shown.secret.auth_key().map_err(|error| text(&error))?;
-        let (folder, check) = (args.folder.clone(), shown.check);
+        let (folder, check) = (folder.clone(), shown.check);
         Ok(Self { api, access, binding: Binding { serial, epoch }, auth, check, folder })
     }
 

@@ -11,18 +11,16 @@ pub(crate) mod pinned;
 mod sound;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use sightline_client::api::Api;
+use sightline_client::SessionTarget;
 use sightline_client::secret::{CryptoFailed, ShownSecret};
 use sightline_client::watch::{Viewer, WatchStats};
-use sightline_client::{Identity, SessionTarget};
 use sightline_relay_proto::codec::TrackInfo;
 
-use crate::camera::{read_roots, resolve};
-use crate::data_dir::make_private_dir;
+use crate::app::{self, App, AppArgs};
+use crate::camera::resolve;
 
 use self::opening::{Asker, Opening};
 use self::pinned::Named;
@@ -33,18 +31,8 @@ const REPORT: Duration = Duration::from_secs(2);
 /// Arguments of `watch`.
 #[derive(Args)]
 pub(crate) struct WatchArgs {
-    /// Server, e.g. https://cam.example:8443
-    #[arg(long, default_value = "https://localhost:8443")]
-    server: String,
-    /// The server's CA certificate to pin (pki/ca.pem of its data folder)
-    #[arg(long)]
-    ca: PathBuf,
-    /// Folder of this viewer's key and login
-    #[arg(long, default_value = "./sightline-viewer")]
-    folder: PathBuf,
-    /// Serial of the camera
-    #[arg(long)]
-    serial: String,
+    #[command(flatten)]
+    app: AppArgs,
     /// Channel
     #[arg(long, default_value_t = 0)]
     channel: u16,
@@ -74,41 +62,27 @@ pub(crate) struct WatchArgs {
 
 /// Watches until the stream ends or the user stops it.
 pub(crate) fn run(args: &WatchArgs) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(watch(args))
+    app::run(watch(args))
 }
 
 async fn watch(args: &WatchArgs) -> Result<(), String> {
-    make_private_dir(&args.folder)
-        .map_err(|error| format!("cannot make {}: {error}", args.folder.display()))?;
-    let path = args.folder.join("terminal.key");
-    let identity = Identity::load_or_create(&path, Identity::generate_terminal)
-        .map_err(|error| format!("{}: {error}", path.display()))?;
-    let identity = Arc::new(identity);
-    let roots = read_roots(Some(&args.ca))?.ok_or("--ca is needed")?;
-    let api = Api::new(&args.server, Some(&roots), identity.clone())
-        .map_err(|error| error.to_string())?;
+    let App { api, identity, roots } = args.app.start()?;
+    let AppArgs { server, folder, serial, .. } = &args.app;
     let terminal = args.gate.terminal()?;
     if let Some(keys) = terminal.as_ref().filter(|_| args.introduce) {
-        let access = gate::sign_in(&api, &args.gate, &args.folder).await?;
-        let asker =
-            Asker { api: &api, access: &access, serial: &args.serial, channel: args.channel };
-        return introduction::run(&asker, &keys.public(), &args.folder).await;
+        let access = gate::sign_in(&api, &args.gate, folder).await?;
+        let asker = Asker { api: &api, access: &access, serial, channel: args.channel };
+        return introduction::run(&asker, &keys.public(), folder).await;
     }
     let keys = terminal.as_ref();
-    let passed =
-        gate::pass(&api, &args.gate, keys, &args.folder, &args.serial, args.channel).await?;
-    let asker =
-        Asker { api: &api, access: &passed.access, serial: &args.serial, channel: args.channel };
+    let passed = gate::pass(&api, &args.gate, keys, folder, serial, args.channel).await?;
+    let asker = Asker { api: &api, access: &passed.access, serial, channel: args.channel };
     if let Some(mode) = &args.order {
-        let shown = args.gate.secret(&args.serial)?;
-        return order::give(&asker, &shown.secret, &args.folder, mode == "sealed").await;
+        let shown = args.gate.secret(serial)?;
+        return order::give(&asker, &shown.secret, folder, mode == "sealed").await;
     }
     let session = api
-        .roq_session(&passed.grant, &args.serial, args.channel)
+        .roq_session(&passed.grant, serial, args.channel)
         .await
         .map_err(|error| error.to_string())?;
     let tracks = session.infos().map_err(|error| error.to_string())?;
@@ -117,27 +91,27 @@ async fn watch(args: &WatchArgs) -> Result<(), String> {
             Some(keys) => (keys.into_exchange(), None, None),
             None => {
                 let text = |error: CryptoFailed| error.to_string();
-                let ShownSecret { secret, check } = args.gate.secret(&args.serial)?;
+                let ShownSecret { secret, check } = args.gate.secret(serial)?;
                 let owner = secret.auth_key().map_err(text)?.verifier();
                 (secret.archive_key().map_err(text)?, check, Some(owner))
             }
         };
         let camera_key = args.gate.camera_key()?;
         let named = Named { camera_key: camera_key.as_deref(), check };
-        Some(Opening::prepare(asker, key, named, owner, &args.folder).await?)
+        Some(Opening::prepare(asker, key, named, owner, folder).await?)
     } else {
         let secret = || match terminal {
-            None => Ok(args.gate.secret(&args.serial)?.secret),
+            None => Ok(args.gate.secret(serial)?.secret),
             Some(_) => {
                 Err("the camera was sealed and now is open; only its owner's device secret can \
                             tell whether the owner wanted that: watch with it, or not at all"
                     .to_owned())
             }
         };
-        clear::check(&asker, secret, &args.folder).await?;
+        clear::check(&asker, secret, folder).await?;
         None
     };
-    let server = resolve(&args.server, session.port).await?.ip();
+    let server = resolve(server, session.port).await?.ip();
     let target = SessionTarget { server, session, roots, identity, endpoint: None };
     let viewer = Viewer::connect(&target).await.map_err(|error| error.to_string())?;
     show(args, viewer, &tracks, opening).await

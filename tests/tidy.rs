@@ -13,13 +13,14 @@ const LONG_FILES: [(&str, &str); 0] = [];
 const SOURCE_ENDINGS: [&str; 7] = [".rs", ".py", ".mjs", ".js", ".html", ".css", ".sql"];
 
 /// Which member may use which others; the root package may use all.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 10] = [
     ("sightline-grant", &[]),
+    ("sightline-operation", &[]),
     ("sightline-relay-proto", &["sha1-lanes"]),
     ("sightline-relay", &["sightline-relay-proto", "sightline-grant"]),
     ("sightline-client", &["sightline-relay-proto", "sightline-grant"]),
-    ("sightline-signaling", &["sightline-grant"]),
-    ("sightline-control-plane", &["sightline-grant"]),
+    ("sightline-signaling", &["sightline-grant", "sightline-operation"]),
+    ("sightline-control-plane", &["sightline-grant", "sightline-operation"]),
     ("sha1-lanes", &[]),
     // The bare loop seals by the same primitive as the server, as both use one crypto library.
     ("sightline-floor", &["sha1-lanes"]),
@@ -104,6 +105,19 @@ fn no_source_file_is_longer_than_the_limit() {
         }
     }
     assert!(long.is_empty(), "longer than {MAX_LINES} lines: {long:?}");
+}
+
+#[test]
+fn no_route_of_the_api_passes_by_the_table_of_operations() {
+    let tracked = output("git", &["ls-files", "control-plane/src", "signaling/src"]);
+    let passing: Vec<&str> = tracked
+        .lines()
+        .filter(|file| {
+            let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
+            [".route(", ".route_service(", ".nest("].iter().any(|call| text.contains(call))
+        })
+        .collect();
+    assert!(passing.is_empty(), "routes without a rule; add them to a Table: {passing:?}");
 }
 
 #[test]

@@ -18,7 +18,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use sightline_control_plane::email::Email;
 use sightline_control_plane::limits::Limits;
+use sightline_control_plane::mail::{Mail, MailSender};
+use sightline_control_plane::password::PasswordConfig;
 use sightline_control_plane::phone::Phone;
 use sightline_control_plane::sms::{NotSent, SmsSender};
 use sightline_control_plane::{Config, ControlPlane};
@@ -37,11 +40,18 @@ const STRIDE: usize = 7919;
 type Failure = Box<dyn std::error::Error>;
 
 /// No message is sent here.
-struct NoSms;
+struct Silent;
 
 #[async_trait]
-impl SmsSender for NoSms {
+impl SmsSender for Silent {
     async fn send(&self, _: &Phone, _: &Redacted<String>) -> Result<(), NotSent> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl MailSender for Silent {
+    async fn send(&self, _: &Email, _: &Mail) -> Result<(), NotSent> {
         Ok(())
     }
 }
@@ -73,8 +83,9 @@ async fn open(folder: &Path) -> Result<ControlPlane, Failure> {
         server_name: "bench.example".into(),
         page_host: "bench.example".into(),
         limits: Limits::default(),
+        passwords: PasswordConfig::default(),
     };
-    Ok(ControlPlane::open(config, Arc::new(NoSms)).await?)
+    Ok(ControlPlane::open(config, Arc::new(Silent), Arc::new(Silent)).await?)
 }
 
 async fn idle(folder: &Path) -> Result<(), Failure> {

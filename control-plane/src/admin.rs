@@ -52,7 +52,7 @@ pub struct OneTimeTexts {
 pub struct AccountLine {
     /// Account.
     pub id: AccountId,
-    /// First and last digits of the number.
+    /// First and last digits of the number, or the mail address without its name.
     pub phone_masked: String,
     /// Unix seconds.
     pub created_at: u64,
@@ -164,9 +164,11 @@ impl ControlPlane {
     pub async fn list_accounts(&self) -> Result<Vec<AccountLine>, Inner> {
         let mut lines = Vec::new();
         for account in self.store().accounts().await? {
-            let Some(phone) = self.phone_of(&account.id).await? else { continue };
+            let known = self.addresses_of(&account.id).await?;
+            let masked = known.first().map(|known| known.address.masked());
             let (id, created_at) = (account.id, account.created_at);
-            lines.push(AccountLine { id, phone_masked: phone.masked(), created_at });
+            let phone_masked = masked.unwrap_or_default();
+            lines.push(AccountLine { id, phone_masked, created_at });
         }
         Ok(lines)
     }

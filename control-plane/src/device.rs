@@ -13,7 +13,7 @@ use crate::limits::POLL_HOLD_SECS;
 use crate::storage::model::{DeviceEpochs, DeviceKind, DeviceState, StoredOrder, VerifierPut};
 
 /// Whether a device is to seal its media.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EncMode {
     /// The camera encrypts; nobody but viewers can look.

@@ -1,8 +1,24 @@
 //! The control plane over HTTP: one endpoint per file, problems after RFC 9457, nothing cacheable.
+//!
+//! An operation comes into being in its file's `operations` and nowhere else:
+//!
+//! 1. a handler of typed parts: extractors, [`body::Body`] of a `ToSchema` request, an answer out of
+//!    `Json`, `Created`, `Accepted` (of a `ToSchema` answer) or `NoContent`, and [`problem::Problem`];
+//! 2. `table.post("/v1/things", Rule::Owner, ("purpose.id", "What it does"), handler).may::<Error>()`,
+//!    where `Error` lists its problems ([`sightline_operation::Refusals`], beside its `From`);
+//! 3. `cargo run -- openapi > signaling/web/openapi.json`, committed with it.
+//!
+//! Tests of this crate fail on an answer that its operation does not declare.
 
+mod account_problems;
+mod acting;
+mod apps;
+mod attestations;
+mod basic;
 mod bindings;
 mod body;
 mod consents;
+mod credential_problems;
 mod device;
 mod devices;
 mod enc_modes;
@@ -11,63 +27,70 @@ mod introductions;
 mod keys;
 mod me;
 mod messages;
+mod oplog;
 mod otp;
+pub mod page;
 pub mod problem;
+mod profile;
 pub mod proof;
+mod query;
+mod refusals;
 mod sessions;
 mod step_ups;
+mod terminals;
 mod viewer_lists;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
-use axum::routing::{delete, get, post, put};
+use axum::middleware::from_fn_with_state;
+use sightline_operation::Table;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::ControlPlane;
-use crate::limits::{BLOB_BODY_BYTES, BODY_BYTES};
+use crate::limits::BODY_BYTES;
 
 /// Serves the control plane. The client's address is taken from `ConnectInfo<SocketAddr>`, so serve
 /// it with `into_make_service_with_connect_info` or put that extension in.
 pub fn router(control_plane: ControlPlane) -> Router {
     let no_store = HeaderValue::from_static("no-store");
-    Router::new()
-        .route("/v1/otp", post(otp::request))
-        .route("/v1/sessions", post(sessions::create))
-        .route("/v1/sessions/refresh", post(sessions::refresh))
-        .route("/v1/sessions/current", delete(sessions::end))
-        .route("/v1/me", get(me::show))
-        .route("/v1/me/terminals", get(me::terminals))
-        .route("/v1/me/terminals/{id}", delete(me::sign_out_terminal))
-        .route("/v1/purposes", get(consents::purposes))
-        .route("/v1/consents", get(consents::list).post(consents::grant))
-        .route("/v1/consents/{purpose}", delete(consents::withdraw))
-        .route("/v1/bindings", post(bindings::bind))
-        .route("/v1/bindings/{serial}", delete(bindings::unbind))
-        .route("/v1/devices", get(devices::list))
-        .route("/v1/devices/{serial}/key-challenge", post(keys::challenge))
-        .route("/v1/devices/{serial}/key-proof", post(keys::prove))
-        .route("/v1/devices/{serial}/viewer-list", get(viewer_lists::show).put(viewer_lists::store))
-        .route("/v1/devices/{serial}/generations", post(generations::list))
-        .route("/v1/devices/{serial}/wraps", post(generations::add_wrap))
-        .route("/v1/devices/{serial}/enc-mode", get(enc_modes::show).put(enc_modes::order))
-        .route("/v1/introductions", post(introductions::open))
-        .route("/v1/introductions/{code}", get(introductions::show).delete(introductions::end))
-        .route("/v1/introductions/{code}/reply", post(introductions::reply))
-        .route("/v1/introductions/{code}/reveal", post(introductions::reveal))
-        .route("/v1/introductions/{code}/outcome", post(introductions::outcome))
-        .route("/v1/step-ups", post(step_ups::open))
-        .route("/v1/messages", get(messages::list))
-        .route("/v1/device/poll", post(device::poll))
-        .route("/v1/device/key-verifier", put(device::store_verifier))
-        .route("/v1/device/viewer-list", get(device::viewer_list))
-        .route(
-            "/v1/device/generations",
-            put(device::store_generation).layer(DefaultBodyLimit::max(BLOB_BODY_BYTES)),
-        )
+    let table = if cfg!(test) { operations().checked() } else { operations() };
+    table
+        .router()
+        .layer(from_fn_with_state(control_plane.clone(), acting::scope))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_store))
         .with_state(control_plane)
+}
+
+/// Every operation of the control plane.
+pub fn operations() -> Table<ControlPlane> {
+    let mut table = Table::default();
+    for operations in [
+        otp::operations,
+        sessions::operations,
+        me::operations,
+        consents::operations,
+        bindings::operations,
+        devices::operations,
+        keys::operations,
+        viewer_lists::operations,
+        generations::operations,
+        enc_modes::operations,
+        introductions::operations,
+        step_ups::operations,
+        messages::operations,
+        device::operations,
+        basic::operations,
+        profile::operations,
+        terminals::operations,
+        oplog::operations,
+        attestations::operations,
+        apps::operations,
+    ] {
+        operations(&mut table);
+    }
+    table
 }
 
 #[cfg(test)]

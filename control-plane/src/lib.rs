@@ -6,6 +6,7 @@
 //! signaling and relay.
 
 pub mod acting;
+pub mod address;
 pub mod admin;
 pub mod app_version;
 pub mod attestation;
@@ -15,19 +16,25 @@ pub mod basic;
 pub mod binding;
 pub mod clock;
 pub mod consent;
+pub mod credential;
 pub mod device;
+pub mod email;
 pub mod erasures;
 pub mod error;
 pub mod gate;
+mod guess;
 pub mod http;
+pub mod identifier;
 pub mod ids;
 pub mod introduction;
 pub mod key;
 pub mod limits;
+pub mod mail;
 pub mod mailbox;
 pub mod message;
 pub mod oplog;
 pub mod otp;
+pub mod password;
 pub mod phone;
 pub mod profile;
 pub mod publisher;
@@ -35,6 +42,7 @@ pub mod random;
 pub mod replay;
 pub mod restore;
 pub mod sealed;
+pub mod secure;
 pub mod session;
 pub mod sms;
 pub mod step_up;
@@ -52,6 +60,8 @@ use tokio::sync::{Notify, broadcast};
 
 use clock::{Clock, SystemClock};
 use limits::Limits;
+use mail::MailSender;
+use password::{PasswordConfig, PasswordHasher};
 use random::{Random, SystemRandom};
 use replay::ProofIds;
 use sms::SmsSender;
@@ -79,6 +89,8 @@ pub struct Config {
     pub page_host: String,
     /// Limits that depend on the size of the installation.
     pub limits: Limits,
+    /// Passwords.
+    pub passwords: PasswordConfig,
 }
 
 /// Why the control plane does not start.
@@ -111,6 +123,8 @@ struct State {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     sms: Arc<dyn SmsSender>,
+    mail: Arc<dyn MailSender>,
+    passwords: PasswordHasher,
     vault: Vault,
     proof_ids: ProofIds,
     touches: gate::Touches,
@@ -131,6 +145,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Sender of text messages.
     pub sms: Arc<dyn SmsSender>,
+    /// Sender of mail.
+    pub mail: Arc<dyn MailSender>,
     /// Master key.
     pub master: MasterKey,
 }
@@ -141,7 +157,11 @@ impl ControlPlane {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub async fn open(config: Config, sms: Arc<dyn SmsSender>) -> Result<Self, OpenError> {
+    pub async fn open(
+        config: Config,
+        sms: Arc<dyn SmsSender>,
+        mail: Arc<dyn MailSender>,
+    ) -> Result<Self, OpenError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -154,7 +174,8 @@ impl ControlPlane {
         let master = MasterKey::load(&key_file, !database.exists(), random.as_ref())?;
         let store = Arc::new(SqliteStore::open(&database).await?);
         let clock = Arc::new(SystemClock);
-        let control_plane = Self::from_parts(Parts { config, store, clock, random, sms, master });
+        let parts = Parts { config, store, clock, random, sms, mail, master };
+        let control_plane = Self::from_parts(parts);
         control_plane.replay_erasures().await?;
         Ok(control_plane)
     }
@@ -174,13 +195,16 @@ impl ControlPlane {
 
     /// From its parts.
     pub fn from_parts(parts: Parts) -> Self {
+        let vault = Vault::new(&parts.master);
         Self(Arc::new(State {
+            passwords: PasswordHasher::new(&parts.config.passwords, vault.pepper()),
             config: parts.config,
             store: parts.store,
             clock: parts.clock,
             random: parts.random,
             sms: parts.sms,
-            vault: Vault::new(&parts.master),
+            mail: parts.mail,
+            vault,
             proof_ids: ProofIds::default(),
             touches: gate::Touches::default(),
             revocations: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
@@ -230,6 +254,10 @@ impl ControlPlane {
 
     pub(crate) fn vault(&self) -> &Vault {
         &self.0.vault
+    }
+
+    pub(crate) fn passwords(&self) -> &PasswordHasher {
+        &self.0.passwords
     }
 
     pub(crate) fn config(&self) -> &Config {

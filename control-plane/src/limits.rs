@@ -14,6 +14,27 @@ pub const OTP_TRIES: u64 = 5;
 pub const LOGIN_CODE_DIGITS: u32 = 6;
 /// Digits of a viewing code.
 pub const VIEW_CODE_DIGITS: u32 = 8;
+/// Digits of a code that confirms a dangerous act, a new address or a new password.
+pub const SECURE_CODE_DIGITS: u32 = 8;
+/// Life of the window in which a login may do what is dangerous, seconds.
+pub const SECURE_SECS: u64 = 10 * MINUTE;
+/// How long an identifier that came to an account later confirms nothing dangerous, seconds.
+pub const IDENTIFIER_HOLD_SECS: u64 = 72 * HOUR;
+/// Guesses at codes, or at a password, before a lock.
+pub const GUESSES_PER_LOCK: u64 = 5;
+/// Longest lock after wrong guesses, minutes; locks go 1, 2, 4 ... up to it.
+pub const GUESS_LOCK_MAX_MINUTES: u64 = 60;
+/// Without guesses for so long, locks begin at one minute again, seconds.
+pub const GUESS_QUIET_SECS: u64 = DAY;
+/// Wrong guesses in all before a second factor is needed.
+pub const GUESSES_IN_ALL: u64 = 100;
+/// How long nothing but a second factor helps then, seconds.
+pub const GUESS_CLOSED_SECS: u64 = DAY;
+/// Unused for so long, an account whose owner has something better is not opened by a code on an
+/// unknown terminal: the number may be somebody else's by now. Seconds.
+pub const RECYCLED_AFTER_SECS: u64 = 180 * DAY;
+/// How long a word about a change waits to be sent, seconds.
+pub const NOTICE_SECS: u64 = DAY;
 /// Life of an access token, seconds.
 pub const ACCESS_TTL_SECS: u64 = 5 * MINUTE;
 /// Life of an unused login, seconds.
@@ -121,6 +142,10 @@ pub struct Limits {
     pub sends_per_number: Vec<Window>,
     /// Codes entered for one number, right or wrong.
     pub codes_per_number: Vec<Window>,
+    /// Passwords entered for one number or address, right or wrong.
+    pub passwords_per_account: Vec<Window>,
+    /// Passwords entered from one address.
+    pub passwords_per_ip: Vec<Window>,
     /// Codes sent at the wish of one address.
     pub sends_per_ip: Vec<Window>,
     /// Codes sent to numbers that differ in their last four digits only.
@@ -144,6 +169,8 @@ impl Limits {
                 Window { seconds: HOUR, most: 120 },
             ],
             codes_per_number: hourly(120),
+            passwords_per_account: hourly(120),
+            passwords_per_ip: hourly(10_000),
             sends_per_ip: hourly(10_000),
             sends_per_prefix: hourly(10_000),
             sends_in_all: hourly(10_000),
@@ -162,6 +189,8 @@ impl Default for Limits {
                 Window { seconds: DAY, most: 10 },
             ],
             codes_per_number: vec![Window { seconds: HOUR, most: 10 }],
+            passwords_per_account: vec![Window { seconds: HOUR, most: 10 }],
+            passwords_per_ip: vec![Window { seconds: HOUR, most: 100 }],
             sends_per_ip: vec![
                 Window { seconds: HOUR, most: 20 },
                 Window { seconds: DAY, most: 60 },

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use sightline_grant::Redacted;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::ControlPlane;
+use crate::address::Address;
 use crate::error::Inner;
+use crate::identifier::NOTICE_PLACE;
 use crate::ids::ChallengeId;
 use crate::limits::{PAGE, SEND_ATTEMPTS};
+use crate::mail::{self, Mail};
 use crate::otp::TARGET_PLACE;
-use crate::phone::Phone;
 use crate::sms::{self, NotSent};
-use crate::storage::model::{Message, OutboxEntry, Session};
+use crate::storage::model::{Message, OtpPurpose, OutboxEntry, Session};
 
 /// How often the worker looks without being called, and how often old rows go.
 const IDLE_ROUND: Duration = Duration::from_secs(5);
@@ -63,9 +66,10 @@ impl ControlPlane {
                 closed += u64::from(self.store().outbox_deliver(entry.id, self.now()).await?);
                 continue;
             }
-            let sent = self.send_sms(&entry).await?;
+            let sent = self.send_out(&entry).await?;
             if let Err(error) = &sent {
-                tracing::warn!(entry = entry.id, attempt = entry.attempts, %error, "SMS not sent");
+                let (channel, attempt) = (&entry.channel, entry.attempts);
+                tracing::warn!(entry = entry.id, channel, attempt, %error, "message not sent");
             }
             if sent.is_ok() || entry.attempts >= SEND_ATTEMPTS {
                 self.store().outbox_done(entry.id, self.now()).await?;
@@ -90,20 +94,56 @@ impl ControlPlane {
             .collect())
     }
 
-    async fn send_sms(&self, entry: &OutboxEntry) -> Result<Result<(), NotSent>, Inner> {
-        let id = ChallengeId(entry.reference.clone());
-        let Some(challenge) = self.store().otp_challenge(&id, self.now()).await? else {
-            // Used or expired in between: there is nothing to send any more.
+    /// Sends a code or a notice by SMS or mail.
+    async fn send_out(&self, entry: &OutboxEntry) -> Result<Result<(), NotSent>, Inner> {
+        let Some((address, out)) = self.outgoing(entry).await? else {
+            // Used, expired or nobody's in between: there is nothing to send any more.
             return Ok(Ok(()));
         };
-        let number = self.vault().open_server(TARGET_PLACE, id.as_str(), &challenge.target_enc)?;
-        let number = Redacted::new(String::from_utf8_lossy(&number).into_owned());
-        let Some(phone) = Phone::parse(number.expose()) else { return Ok(Ok(())) };
-        let code = self.code_of(&challenge);
-        let host = &self.config().page_host;
-        let text = sms::text::one_time_code(challenge.purpose, &code, &challenge.serial, host);
-        Ok(self.0.sms.send(&phone, &text).await)
+        Ok(match &address {
+            Address::Phone(phone) => self.0.sms.send(phone, &out.sms).await,
+            Address::Email(email) => self.0.mail.send(email, &out.mail).await,
+        })
     }
+
+    async fn outgoing(&self, entry: &OutboxEntry) -> Result<Option<(Address, Outgoing)>, Inner> {
+        let reference = entry.reference.as_str();
+        if entry.kind == "notice" {
+            let Some(notice) = self.store().notice(reference).await? else { return Ok(None) };
+            let address = self.vault().open_server(NOTICE_PLACE, reference, &notice.address_enc)?;
+            let sms = sms::text::of_notice(&notice.kind);
+            let mail = mail::text::of_notice(&notice.kind);
+            return Ok(parsed(address).map(|address| (address, Outgoing { sms, mail })));
+        }
+        let id = ChallengeId(reference.to_owned());
+        let Some(challenge) = self.store().otp_challenge(&id, self.now()).await? else {
+            return Ok(None);
+        };
+        // Only here is it looked up whether there is a password to set: asking takes the same time
+        // for everybody.
+        if challenge.purpose == OtpPurpose::Reset
+            && self.store().account_by_lookup(&challenge.target).await?.is_none()
+        {
+            return Ok(None);
+        }
+        let address = self.vault().open_server(TARGET_PLACE, id.as_str(), &challenge.target_enc)?;
+        let code = self.code_of(&challenge);
+        let (purpose, serial) = (challenge.purpose, &challenge.serial);
+        let sms = sms::text::one_time_code(purpose, &code, serial, &self.config().page_host);
+        let mail = mail::text::one_time_code(purpose, &code, serial);
+        Ok(parsed(address).map(|address| (address, Outgoing { sms, mail })))
+    }
+}
+
+/// A message in the form of either channel.
+struct Outgoing {
+    sms: Redacted<String>,
+    mail: Mail,
+}
+
+fn parsed(address: Vec<u8>) -> Option<Address> {
+    let text = Zeroizing::new(String::from_utf8(address).ok()?);
+    Address::parse(&text)
 }
 
 fn text(kind: &str) -> (&'static str, &'static str) {
@@ -137,6 +177,18 @@ fn text(kind: &str) -> (&'static str, &'static str) {
         "sealing_on" => (
             "End-to-end encryption of a camera was switched on again.",
             "一台摄像机的端到端加密已重新开启。",
+        ),
+        "password_changed" => (
+            "The password of your account was changed; its other logins have ended.",
+            "您的账号密码已更改，其他登录已终止。",
+        ),
+        "identifier_changed" => (
+            "The phone number or mail address of your account was changed.",
+            "您账号的手机号或邮箱已更改。",
+        ),
+        "identifier_removed" => (
+            "A phone number or mail address was taken off your account.",
+            "已从您的账号移除一个手机号或邮箱。",
         ),
         "key_locked" => (
             "A wrong device key was entered several times; the camera's key entry is locked for a \

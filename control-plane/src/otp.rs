@@ -5,17 +5,18 @@ use std::net::IpAddr;
 use sightline_grant::Thumbprint;
 
 use crate::ControlPlane;
+use crate::address::Address;
 use crate::error::Inner;
 use crate::ids::{ChallengeId, Serial};
-use crate::limits::{LOGIN_CODE_DIGITS, OTP_TTL_SECS, VIEW_CODE_DIGITS};
-use crate::phone::Phone;
+use crate::limits::{LOGIN_CODE_DIGITS, OTP_TTL_SECS, SECURE_CODE_DIGITS, VIEW_CODE_DIGITS};
 use crate::random;
 use crate::storage::model::{
-    Charge, OtpBinding, OtpChallenge, OtpPurpose, RetryAfter, Session, Window,
+    Charge, Entry, Guess, GuessKind, OtpBinding, OtpChallenge, OtpPurpose, RetryAfter, Session,
+    Window,
 };
 use crate::vault;
 
-/// Place of a number that waits for its code.
+/// Place of a number or address that waits for its code.
 pub(crate) const TARGET_PLACE: &str = "otp_challenge.target";
 
 /// A code is on its way.
@@ -30,8 +31,11 @@ pub struct OtpSent {
 /// Why no code is sent, or why one is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum OtpError {
-    /// Not a phone number.
-    #[error("this is not a phone number with country code")]
+    /// Neither a phone number nor a mail address.
+    #[error(
+        "this is neither a phone number with country code nor a mail address of plain letters; \
+         write an internationalised domain in its xn-- form"
+    )]
     BadNumber,
     /// The device is not bound to the account.
     #[error("no such device on this account")]
@@ -39,6 +43,18 @@ pub enum OtpError {
     /// Too many.
     #[error("too many requests; try again later")]
     Limited(RetryAfter),
+    /// Too many wrong codes by strangers.
+    #[error(
+        "too many wrong codes; give the password with the code, or sign in on a terminal that the \
+         account knows"
+    )]
+    SecondFactor(RetryAfter),
+    /// The number or address came to the account too recently.
+    #[error(
+        "this number or address came to the account less than three days ago and confirms nothing \
+         yet; use the password or the other one"
+    )]
+    Held(RetryAfter),
     /// Wrong, expired, used, out of tries, or for another purpose or terminal: one answer for all.
     #[error("the code is not right or no longer valid")]
     WrongCode,
@@ -47,23 +63,51 @@ pub enum OtpError {
     Inner(#[from] Inner),
 }
 
+/// A try of a code that was counted and may be compared.
+pub(crate) struct Tried {
+    /// The challenge.
+    pub(crate) challenge: OtpChallenge,
+    /// The account of its target.
+    pub(crate) entry: Option<Entry>,
+    /// Strangers have used up their guesses: the code alone is not enough.
+    pub(crate) closed: Option<RetryAfter>,
+    budget: Vec<u8>,
+}
+
 impl ControlPlane {
-    /// Sends a sign-in code. Does not look whether the number has an account.
+    /// Sends a sign-in code. Does not look whether the number or address has an account.
     ///
     /// # Errors
     /// See [`OtpError`].
     pub async fn request_login_code(
         &self,
-        number: &str,
+        target: &str,
         terminal: Thumbprint,
         ip: IpAddr,
     ) -> Result<OtpSent, OtpError> {
-        let phone = Phone::parse(number).ok_or(OtpError::BadNumber)?;
-        let challenge = self.new_challenge(OtpPurpose::Login, &phone, terminal);
-        self.send_code(challenge, &phone, ip).await
+        let address = Address::parse(target).ok_or(OtpError::BadNumber)?;
+        let challenge = self.new_challenge(OtpPurpose::Login, &address, terminal);
+        self.send_code(challenge, &address, ip).await
     }
 
-    /// Sends a viewing code for one device to the account's own number.
+    /// Sends a code for a new password. Does not look whether the number or address has an account:
+    /// whoever delivers the message does, and sends nothing to those without.
+    ///
+    /// # Errors
+    /// See [`OtpError`].
+    pub async fn request_reset_code(
+        &self,
+        target: &str,
+        terminal: Thumbprint,
+        ip: IpAddr,
+    ) -> Result<OtpSent, OtpError> {
+        let address = Address::parse(target).ok_or(OtpError::BadNumber)?;
+        let challenge = self.new_challenge(OtpPurpose::Reset, &address, terminal);
+        self.send_code(challenge, &address, ip).await
+    }
+
+    /// Sends a viewing code for one device to the account's own number, or to its mail address when
+    /// it has no number.
     ///
     /// # Errors
     /// See [`OtpError`].
@@ -78,35 +122,59 @@ impl ControlPlane {
         if device.and_then(|device| device.owner).as_ref() != Some(&session.account) {
             return Err(OtpError::NotBound);
         }
-        let phone = self.phone_of(&session.account).await?.ok_or(OtpError::NotBound)?;
-        let mut challenge = self.new_challenge(OtpPurpose::View, &phone, session.jkt);
+        let known = self.addresses_of(&session.account).await?;
+        let address = known.into_iter().next().ok_or(OtpError::NotBound)?.address;
+        let mut challenge = self.new_challenge(OtpPurpose::View, &address, session.jkt);
         challenge.account = Some(session.account.clone());
         challenge.serial = serial.0;
-        self.send_code(challenge, &phone, ip).await
+        self.send_code(challenge, &address, ip).await
     }
 
-    /// Takes an answer. The try is counted in the database before the code is compared.
+    /// Takes an answer to a challenge of a login.
     pub(crate) async fn check_code(
         &self,
         challenge: &ChallengeId,
         code: &str,
         binding: &OtpBinding,
     ) -> Result<OtpChallenge, OtpError> {
-        let now = self.now();
-        let counted = self.store().otp_count_try(challenge, binding, now).await;
+        let tried = self.try_code(challenge, binding).await?;
+        if let Some(wait) = tried.closed {
+            return Err(OtpError::SecondFactor(wait));
+        }
+        self.compare_code(&tried, code).await?;
+        Ok(tried.challenge)
+    }
+
+    /// Counts a try in the database, before anything is compared: of the challenge, and of the
+    /// target over all its challenges.
+    pub(crate) async fn try_code(
+        &self,
+        challenge: &ChallengeId,
+        binding: &OtpBinding,
+    ) -> Result<Tried, OtpError> {
+        let counted = self.store().otp_count_try(challenge, binding, self.now()).await;
         let challenge = counted.map_err(Inner::from)?.ok_or(OtpError::WrongCode)?;
-        let guesses = Charge {
-            dimension: "code-number",
-            key: challenge.target.clone(),
-            windows: self.config().limits.codes_per_number.clone(),
+        let entry = self.store().entry(&challenge.target, binding.terminal).await;
+        let entry = entry.map_err(Inner::from)?;
+        let of_login = binding.account.is_some();
+        let known = of_login || entry.as_ref().is_some_and(|entry| entry.known_terminal);
+        let budget = self.guess_key(&challenge.target, known.then_some(binding.terminal));
+        let closed = match self.count_guess(GuessKind::Code, &budget).await? {
+            Guess::Counted => None,
+            Guess::Locked(wait) => return Err(OtpError::Limited(wait)),
+            Guess::Closed(wait) => Some(wait),
         };
-        let charged = self.store().charge(&[guesses], now).await.map_err(Inner::from)?;
-        charged.map_err(OtpError::Limited)?;
-        let right = self.code_of(&challenge);
+        Ok(Tried { challenge, entry, closed, budget })
+    }
+
+    /// Compares, and takes back the count of a right one.
+    pub(crate) async fn compare_code(&self, tried: &Tried, code: &str) -> Result<(), OtpError> {
+        let right = self.code_of(&tried.challenge);
         if !vault::same(right.as_bytes(), code.trim().as_bytes()) {
             return Err(OtpError::WrongCode);
         }
-        Ok(challenge)
+        let forgotten = self.store().guess_right(GuessKind::Code, &tried.budget).await;
+        Ok(forgotten.map_err(Inner::from)?)
     }
 
     /// The code of a challenge.
@@ -114,24 +182,26 @@ impl ControlPlane {
         let digits = match challenge.purpose {
             OtpPurpose::Login => LOGIN_CODE_DIGITS,
             OtpPurpose::View => VIEW_CODE_DIGITS,
+            OtpPurpose::Secure | OtpPurpose::Reset | OtpPurpose::Identifier => SECURE_CODE_DIGITS,
         };
         self.vault().one_time_code(challenge.id.as_str(), digits)
     }
 
-    fn new_challenge(
+    pub(crate) fn new_challenge(
         &self,
         purpose: OtpPurpose,
-        phone: &Phone,
+        address: &Address,
         terminal: Thumbprint,
     ) -> OtpChallenge {
         let id = ChallengeId(random::hex_id(self.random()));
-        let number = phone.expose();
+        let text = address.expose();
         let target_enc =
-            self.vault().seal_server(TARGET_PLACE, id.as_str(), number.as_bytes(), self.random());
+            self.vault().seal_server(TARGET_PLACE, id.as_str(), text.as_bytes(), self.random());
         OtpChallenge {
             id,
             purpose,
-            target: self.vault().lookup("phone", number),
+            kind: address.kind(),
+            target: address.lookup(self.vault()),
             target_enc,
             account: None,
             terminal,
@@ -140,10 +210,10 @@ impl ControlPlane {
         }
     }
 
-    async fn send_code(
+    pub(crate) async fn send_code(
         &self,
         challenge: OtpChallenge,
-        phone: &Phone,
+        address: &Address,
         ip: IpAddr,
     ) -> Result<OtpSent, OtpError> {
         let limits = &self.config().limits;
@@ -152,16 +222,21 @@ impl ControlPlane {
             key,
             windows: windows.to_vec(),
         };
-        let charges = [
+        let mut charges = vec![
             charge("send-number", challenge.target.clone(), &limits.sends_per_number),
-            charge(
-                "send-prefix",
-                self.vault().lookup("prefix", phone.prefix()),
-                &limits.sends_per_prefix,
-            ),
             charge("send-ip", self.ip_key(ip), &limits.sends_per_ip),
-            charge("send-all", Vec::new(), &limits.sends_in_all),
         ];
+        match address {
+            Address::Phone(phone) => {
+                let prefix = self.vault().lookup("prefix", phone.prefix());
+                charges.push(charge("send-prefix", prefix, &limits.sends_per_prefix));
+                charges.push(charge("send-all", Vec::new(), &limits.sends_in_all));
+            }
+            // Mail costs nothing a message, so only the whole is bounded.
+            Address::Email(_) => {
+                charges.push(charge("mail-all", Vec::new(), &limits.sends_in_all));
+            }
+        }
         let opened = self.store().otp_open(&challenge, &charges, self.now()).await;
         let challenge = opened.map_err(Inner::from)?.map_err(OtpError::Limited)?;
         self.0.outbox.notify_one();

@@ -9,8 +9,9 @@
 //!   Unix time. They count acts, one by one, so what was lost cannot have come that far; and the next
 //!   restore finds them below its own time again. Cameras number generations themselves and keep the
 //!   last one, so that counter needs no help.
-//! - **Nobody is let in on old facts.** Every login, code and proof is over, and every consent but the one
-//!   to having an account is asked for anew.
+//! - **Nobody is let in on old facts.** Every login, code, password and proof is over, and every consent but
+//!   the one to having an account is asked for anew. Numbers and addresses are those of the backup: there
+//!   is no other way to sign in.
 //! - **No former owner comes back.** Bindings of cameras with an identity are suspended until the camera
 //!   itself says, with its key, that it knows no later one; if it does, the binding is over. A camera
 //!   with a publish password cannot say so: its binding is over, and its owner adds it again.

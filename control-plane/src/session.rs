@@ -7,21 +7,23 @@ use sightline_grant::{Redacted, Revocation, Thumbprint};
 use crate::ControlPlane;
 use crate::acting;
 use crate::consent::ConsentError;
+use crate::credential::PasswordError;
 use crate::error::Inner;
+use crate::identifier::{IDENTIFIER_VALUE, KnownAddress};
 use crate::ids::{AccountId, ChallengeId, SessionId, Subject, TerminalId};
-use crate::limits::{ACCESS_TTL_SECS, MAX_NAME_CHARS, SESSION_IDLE_SECS, SESSION_MAX_SECS};
-use crate::otp::{OtpError, TARGET_PLACE};
-use crate::phone::Phone;
+use crate::limits::{
+    ACCESS_TTL_SECS, MAX_NAME_CHARS, RECYCLED_AFTER_SECS, SESSION_IDLE_SECS, SESSION_MAX_SECS,
+};
+use crate::otp::{OtpError, TARGET_PLACE, Tried};
+use crate::password::Password;
 use crate::random;
 use crate::storage::model::{
-    OtpBinding, OtpChallenge, OtpPurpose, Registration, Rotated, Rotation, Session, SessionOpened,
-    SessionOpening, TokenHashes,
+    Account, Entry, IdentifierKind, NewIdentifier, OtpBinding, OtpChallenge, OtpPurpose,
+    Registration, Rotated, Rotation, Session, SessionOpened, SessionOpening, TokenHashes,
 };
 use crate::terminal::{self, Permissions, Shown, TerminalFacts};
 use crate::vault::{DoesNotOpen, SubjectKey, token_hash};
 
-/// Column of the encrypted number.
-const PHONE: &str = "identifier.value";
 /// Column of the encrypted terminal name.
 const TERMINAL_NAME: &str = "terminal.name";
 
@@ -32,12 +34,44 @@ pub struct SignIn {
     pub challenge: ChallengeId,
     /// The code.
     pub code: Redacted<String>,
+    /// The password beside it, where the code alone is not enough.
+    pub password: Option<Password>,
     /// Name that the person gives the terminal.
     pub terminal_name: String,
     /// Kind of client.
     pub client_type: String,
     /// Purposes, with version, consented to while signing in.
     pub consents: Vec<(String, u32)>,
+}
+
+/// What every way of signing in tells about the terminal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) terminal_name: &'a str,
+    pub(crate) client_type: &'a str,
+    pub(crate) consents: &'a [(String, u32)],
+}
+
+impl Arrival<'_> {
+    /// What can be refused before anything is looked up.
+    pub(crate) fn check(&self) -> Result<(), SignInError> {
+        let fits = |text: &str| (1..=MAX_NAME_CHARS).contains(&text.trim().chars().count());
+        if !fits(self.terminal_name) || !fits(self.client_type) {
+            return Err(SignInError::BadTerminal);
+        }
+        for (purpose, version) in self.consents {
+            ControlPlane::purpose(purpose, Some(*version))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whose login is opened.
+struct Holder {
+    account: AccountId,
+    subject: Subject,
+    key: SubjectKey,
+    registration: Option<Registration>,
 }
 
 /// A pair of tokens.
@@ -71,9 +105,21 @@ pub enum SignInError {
     /// See [`ConsentError`].
     #[error(transparent)]
     Consent(#[from] ConsentError),
+    /// See [`PasswordError`].
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The account was unused for long and has something better than this number.
+    #[error(
+        "the account was not used for long, and this number or address may be somebody else's by \
+         now; give the password too, or sign in by the other one or on a terminal that it knows"
+    )]
+    Idle,
     /// The name or kind of the terminal is empty or too long.
     #[error("the terminal needs a name and a client type of at most 64 characters")]
     BadTerminal,
+    /// See [`Inner`].
+    #[error(transparent)]
+    Inner(#[from] Inner),
 }
 
 /// Why tokens are not renewed.
@@ -92,10 +138,21 @@ pub enum RefreshError {
 pub struct Me {
     /// Account.
     pub id: AccountId,
-    /// First and last digits of the number.
-    pub phone_masked: String,
+    /// First and last digits of the number, if there is one.
+    pub phone_masked: Option<String>,
+    /// Numbers and addresses, the number first.
+    pub addresses: Vec<KnownAddress>,
+    /// Whether it has a password.
+    pub has_password: bool,
     /// Unix seconds.
     pub created_at: u64,
+}
+
+impl Me {
+    /// Whether the account may have everything: a number or address of it was proved.
+    pub fn is_full(&self) -> bool {
+        !self.addresses.is_empty()
+    }
 }
 
 /// A terminal as its owner sees it.
@@ -132,22 +189,89 @@ impl ControlPlane {
         request: &SignIn,
         terminal: Thumbprint,
     ) -> Result<SignedIn, SignInError> {
-        let fits = |text: &str| (1..=MAX_NAME_CHARS).contains(&text.trim().chars().count());
-        if !fits(&request.terminal_name) || !fits(&request.client_type) {
-            return Err(SignInError::BadTerminal);
-        }
-        for (purpose, version) in &request.consents {
-            Self::purpose(purpose, Some(*version))?;
-        }
+        let arrival = Arrival {
+            terminal_name: &request.terminal_name,
+            client_type: &request.client_type,
+            consents: &request.consents,
+        };
+        arrival.check()?;
         let binding = OtpBinding { purpose: OtpPurpose::Login, terminal, account: None };
-        let code = request.code.expose();
-        let challenge = self.check_code(&request.challenge, code, &binding).await?;
-        let (signed_in, session) = self.open_session(request, terminal, &challenge).await?;
-        for (purpose, version) in &request.consents {
-            self.grant_consent(&session, purpose, *version).await?;
+        let tried = self.try_code(&request.challenge, &binding).await?;
+        let mut second = false;
+        if let Some(wait) = tried.closed {
+            let password = request.password.as_ref().ok_or(OtpError::SecondFactor(wait))?;
+            second = self.second_factor(&tried, terminal, password).await?;
+        }
+        self.compare_code(&tried, request.code.expose()).await?;
+        if !second && tried.entry.as_ref().is_some_and(|entry| self.looks_recycled(entry)) {
+            let password = request.password.as_ref().ok_or(SignInError::Idle)?;
+            self.second_factor(&tried, terminal, password).await?;
+        }
+        // Two rounds: when another terminal registers the number in between, the second finds it.
+        for _ in 0..2 {
+            let challenge = &tried.challenge;
+            let holder = self.holder_of(challenge).await?;
+            let opened =
+                self.open_session(&arrival, terminal, "otp", Some(&challenge.id), holder).await;
+            if let Some((signed_in, session)) = opened? {
+                self.arrived(&arrival, &session).await?;
+                return Ok(signed_in);
+            }
+        }
+        Err(OtpError::WrongCode.into())
+    }
+
+    /// Opens a login of an account whose holder was recognised in another way than by code.
+    pub(crate) async fn open_known(
+        &self,
+        arrival: &Arrival<'_>,
+        terminal: Thumbprint,
+        account: Account,
+        amr: &'static str,
+    ) -> Result<SignedIn, SignInError> {
+        let key = self.vault().subject_key(account.id.as_str(), &account.wrapped_key);
+        let holder = Holder {
+            key: key.map_err(Inner::from)?,
+            account: account.id,
+            subject: account.subject,
+            registration: None,
+        };
+        let opened = self.open_session(arrival, terminal, amr, None, holder).await?;
+        let (signed_in, session) = opened.ok_or(OtpError::WrongCode)?;
+        self.arrived(arrival, &session).await?;
+        Ok(signed_in)
+    }
+
+    /// Whether a number may have found a new holder: nobody used the account for long, this terminal
+    /// is not one of its own, and its owner has something better to sign in with.
+    pub(crate) fn looks_recycled(&self, entry: &Entry) -> bool {
+        let better = entry.password.is_some() || entry.identifiers > 1;
+        !entry.known_terminal && better && self.now() >= entry.last_seen + RECYCLED_AFTER_SECS
+    }
+
+    /// Checks the password that goes with a code.
+    async fn second_factor(
+        &self,
+        tried: &Tried,
+        terminal: Thumbprint,
+        password: &Password,
+    ) -> Result<bool, SignInError> {
+        let entry = tried.entry.as_ref();
+        let nobody = AccountId(String::new());
+        let account = entry.map_or(&nobody, |entry| &entry.account.id);
+        let stored = entry.and_then(|entry| entry.password.as_ref());
+        // A budget of its own: strangers cannot use it up, since it takes a code sent to the owner.
+        let budget = self.guess_key(&tried.challenge.target, Some(terminal));
+        self.check_password(&budget, stored, account, password).await?;
+        Ok(true)
+    }
+
+    async fn arrived(&self, arrival: &Arrival<'_>, session: &Session) -> Result<(), SignInError> {
+        for (purpose, version) in arrival.consents {
+            self.grant_consent(session, purpose, *version).await?;
         }
         self.0.outbox.notify_one();
-        Ok(signed_in)
+        Ok(())
     }
 
     /// Trades a refresh token for new tokens.
@@ -224,10 +348,13 @@ impl ControlPlane {
     /// When the database does not answer or a value does not open.
     pub async fn me(&self, session: &Session) -> Result<Option<Me>, Inner> {
         let Some(account) = self.store().account(&session.account).await? else { return Ok(None) };
-        let phone = self.phone_of(&account.id).await?.ok_or(DoesNotOpen)?;
+        let addresses = self.addresses_of(&account.id).await?;
+        let phone = addresses.iter().find(|known| known.address.kind() == IdentifierKind::Phone);
         Ok(Some(Me {
+            phone_masked: phone.map(|known| known.address.masked()),
+            has_password: self.has_password(session).await?,
+            addresses,
             id: account.id,
-            phone_masked: phone.masked(),
             created_at: account.created_at,
         }))
     }
@@ -261,89 +388,80 @@ impl ControlPlane {
         seen.collect()
     }
 
-    /// The number of an account.
-    pub(crate) async fn phone_of(&self, id: &AccountId) -> Result<Option<Phone>, Inner> {
-        let Some(account) = self.store().account(id).await? else { return Ok(None) };
-        let key = self.vault().subject_key(id.as_str(), &account.wrapped_key)?;
-        let number = key.open(PHONE, id.as_str(), &account.phone_enc)?;
-        Ok(Some(Phone::parse(&number).ok_or(DoesNotOpen)?))
-    }
-
+    /// `None` when somebody registered the number in between.
     async fn open_session(
         &self,
-        request: &SignIn,
+        arrival: &Arrival<'_>,
         jkt: Thumbprint,
-        challenge: &OtpChallenge,
-    ) -> Result<(SignedIn, Session), OtpError> {
-        // Two rounds: when another terminal registers the number in between, the second finds it.
-        for _ in 0..2 {
-            let now = self.now();
-            let (account, subject, key, registration) = self.account_for(challenge).await?;
-            let name = request.terminal_name.trim();
-            let random = self.random();
-            let network = acting::sealed_network(&key, &account, random);
-            acting::person(&account, None, network.clone());
-            let tokens = self.tokens(&random::bytes::<32>(random));
-            let opening = SessionOpening {
-                challenge: challenge.id.clone(),
-                account: account.clone(),
-                registration,
-                terminal: TerminalId(random::hex_id(random)),
-                jkt,
-                terminal_name_enc: key.seal(TERMINAL_NAME, account.as_str(), name, random),
-                client_type: request.client_type.trim().to_owned(),
-                session: SessionId(random::hex_id(random)),
-                tokens: self.hashes(&tokens),
-                idle_expires: now + SESSION_IDLE_SECS,
-                abs_expires: now + SESSION_MAX_SECS,
-            };
-            match self.store().session_open(&opening, now).await.map_err(Inner::from)? {
-                SessionOpened::Opened(terminal) => {
-                    if let Some(network) = network {
-                        let seen = self.store().terminal_seen(&terminal, &network).await;
-                        seen.map_err(Inner::from)?;
-                    }
-                    let id = opening.session.clone();
-                    let session = Session {
-                        id,
-                        account: account.clone(),
-                        subject,
-                        terminal: terminal.clone(),
-                        jkt,
-                    };
-                    let new_account = opening.registration.is_some();
-                    return Ok((SignedIn { tokens, account, terminal, new_account }, session));
+        amr: &'static str,
+        challenge: Option<&ChallengeId>,
+        holder: Holder,
+    ) -> Result<Option<(SignedIn, Session)>, OtpError> {
+        let (now, random) = (self.now(), self.random());
+        let Holder { account, subject, key, registration } = holder;
+        let network = acting::sealed_network(&key, &account, random);
+        acting::person(&account, None, network.clone());
+        let name = arrival.terminal_name.trim();
+        let tokens = self.tokens(&random::bytes::<32>(random));
+        let opening = SessionOpening {
+            challenge: challenge.cloned(),
+            amr,
+            account: account.clone(),
+            registration,
+            terminal: TerminalId(random::hex_id(random)),
+            jkt,
+            terminal_name_enc: key.seal(TERMINAL_NAME, account.as_str(), name, random),
+            client_type: arrival.client_type.trim().to_owned(),
+            session: SessionId(random::hex_id(random)),
+            tokens: self.hashes(&tokens),
+            idle_expires: now + SESSION_IDLE_SECS,
+            abs_expires: now + SESSION_MAX_SECS,
+        };
+        match self.store().session_open(&opening, now).await.map_err(Inner::from)? {
+            SessionOpened::Opened(terminal) => {
+                if let Some(network) = network {
+                    let seen = self.store().terminal_seen(&terminal, &network).await;
+                    seen.map_err(Inner::from)?;
                 }
-                SessionOpened::ChallengeUsed => return Err(OtpError::WrongCode),
-                SessionOpened::NumberTaken => {}
+                let id = opening.session;
+                let (held, here) = (account.clone(), terminal.clone());
+                let session = Session { id, account: held, subject, terminal: here, jkt };
+                let new_account = opening.registration.is_some();
+                Ok(Some((SignedIn { tokens, account, terminal, new_account }, session)))
             }
+            SessionOpened::ChallengeUsed => Err(OtpError::WrongCode),
+            SessionOpened::NumberTaken => Ok(None),
         }
-        Err(OtpError::WrongCode)
     }
 
-    /// The account of the number that a challenge proved, or all that a new one needs.
-    async fn account_for(
-        &self,
-        challenge: &OtpChallenge,
-    ) -> Result<(AccountId, Subject, SubjectKey, Option<Registration>), Inner> {
-        if let Some(account) = self.store().account_by_lookup(&challenge.target).await? {
-            let key = self.vault().subject_key(account.id.as_str(), &account.wrapped_key)?;
-            return Ok((account.id, account.subject, key, None));
+    /// The account of the address that a challenge proved, or all that a new one needs.
+    async fn holder_of(&self, challenge: &OtpChallenge) -> Result<Holder, OtpError> {
+        let found = self.store().account_by_lookup(&challenge.target).await;
+        if let Some(account) = found.map_err(Inner::from)? {
+            let key = self.vault().subject_key(account.id.as_str(), &account.wrapped_key);
+            let (key, registration) = (key.map_err(Inner::from)?, None);
+            return Ok(Holder { account: account.id, subject: account.subject, key, registration });
         }
         let random = self.random();
-        let id = AccountId(random::hex_id(random));
+        let account = AccountId(random::hex_id(random));
         let subject = Subject(random::hex_id(random));
-        let number =
-            self.vault().open_server(TARGET_PLACE, challenge.id.as_str(), &challenge.target_enc)?;
-        let number = String::from_utf8(number).map_err(|_| DoesNotOpen)?;
-        let (key, wrapped_key) = self.vault().new_subject_key(id.as_str(), random);
-        let registration = Registration {
+        let place = challenge.id.as_str();
+        let text = self.vault().open_server(TARGET_PLACE, place, &challenge.target_enc);
+        let text = text.map_err(Inner::from)?;
+        let text = String::from_utf8(text).map_err(|_| Inner::from(DoesNotOpen))?;
+        let (key, wrapped_key) = self.vault().new_subject_key(account.as_str(), random);
+        let registration = Some(Registration {
             subject: subject.clone(),
             wrapped_key,
-            lookup: challenge.target.clone(),
-            phone_enc: key.seal(PHONE, id.as_str(), &number, random),
-        };
-        Ok((id, subject, key, Some(registration)))
+            identifier: NewIdentifier {
+                kind: challenge.kind,
+                lookup: challenge.target.clone(),
+                value_enc: key.seal(IDENTIFIER_VALUE, account.as_str(), &text, random),
+                method: challenge.kind.method(),
+                held_until: 0,
+            },
+        });
+        Ok(Holder { account, subject, key, registration })
     }
 
     fn tokens(&self, refresh: &[u8]) -> Tokens {

@@ -5,6 +5,7 @@
 pub mod account;
 #[cfg(test)]
 mod contract;
+mod credential;
 pub mod model;
 pub mod restore;
 pub mod sqlite;
@@ -16,6 +17,7 @@ use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
 use crate::sealed::generation::Wrap;
+pub use credential::CredentialStore;
 use model::*;
 
 /// Why the store does not answer.
@@ -35,7 +37,7 @@ pub type Stored<T> = Result<T, StoreError>;
 /// Accounts.
 #[async_trait]
 pub trait AccountStore {
-    /// The active account with this keyed hash of a phone number.
+    /// The active account with this keyed hash of an identifier.
     async fn account_by_lookup(&self, lookup: &[u8]) -> Stored<Option<Account>>;
     /// An active account.
     async fn account(&self, id: &AccountId) -> Stored<Option<Account>>;
@@ -161,7 +163,12 @@ pub trait KeyStore {
     ) -> Stored<Result<(), RetryAfter>>;
     /// Records a proof, if the epochs that it was made under still hold, and the viewer list that it
     /// stands on, and clears the counter. Each proof has a higher number than all before it.
-    async fn key_proof_store(&self, account: &AccountId, proof: &KeyProof) -> Stored<bool>;
+    async fn key_proof_store(
+        &self,
+        account: &AccountId,
+        proof: &KeyProof,
+        now: u64,
+    ) -> Stored<bool>;
     /// Forgets the proofs of terminals whose time on the viewer list is over.
     async fn key_proofs_end(&self, now: u64) -> Stored<Vec<EndedProof>>;
 }
@@ -191,6 +198,7 @@ pub trait MailboxStore {
         serial: &Serial,
         number: u64,
         wrap: &Wrap,
+        now: u64,
     ) -> Stored<WrapAdded>;
 }
 
@@ -314,6 +322,7 @@ pub trait Store:
     + MailboxStore
     + SealingStore
     + IntroductionStore
+    + CredentialStore
     + ConsentStore
     + GateStore
     + OutboxStore

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use sightline_grant::Redacted;
+use utoipa::ToSchema;
 
 use crate::ControlPlane;
 use crate::acting::{self, NETWORK};
@@ -21,7 +22,7 @@ const FACTS: &str = "terminal_detail.facts";
 const PERMISSIONS: &str = "terminal_detail.permissions";
 
 /// Facts about a terminal, kept under `terminal.security` and for their time only.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TerminalFacts {
     /// Version of the client.
@@ -39,7 +40,7 @@ pub struct TerminalFacts {
 }
 
 /// State of one permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
     /// Allowed.
@@ -51,7 +52,7 @@ pub enum Permission {
 }
 
 /// What the system lets the client do. What is not said is not known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Permissions {
     /// Camera.

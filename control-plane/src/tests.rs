@@ -3,6 +3,8 @@
 mod admin;
 mod basic;
 mod consent;
+mod credential;
+mod email;
 mod gate;
 mod oplog;
 mod ownership;

@@ -24,6 +24,7 @@ pub struct Vault {
     otp: hmac::Key,
     printed_code: hmac::Key,
     refresh: hmac::Key,
+    pepper: Zeroizing<[u8; 32]>,
 }
 
 impl Vault {
@@ -37,6 +38,7 @@ impl Vault {
             otp: mac("one-time codes"),
             printed_code: mac("verification codes"),
             refresh: mac("refresh tokens"),
+            pepper: derive(master, "password pepper"),
         }
     }
 
@@ -87,6 +89,11 @@ impl Vault {
         let head: [u8; 8] = tag.as_ref()[..8].try_into().expect("a SHA-256 tag has 32 bytes");
         let code = u64::from_be_bytes(head) % 10u64.pow(digits);
         Zeroizing::new(format!("{code:0width$}", width = digits as usize))
+    }
+
+    /// What goes into every password hash and is not in the database.
+    pub(crate) fn pepper(&self) -> Zeroizing<[u8; 32]> {
+        self.pepper.clone()
     }
 
     /// Keyed hash of a device's printed verification code.

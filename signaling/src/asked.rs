@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use serde::de::DeserializeOwned;
 use sightline_grant::Redacted;
+use sightline_operation::{Draft, Part};
 
 use crate::plane::ClientAddress;
 use crate::problem::Problem;
@@ -40,6 +41,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
             headers: parts.headers.clone(),
         })
     }
+}
+
+// Handlers judge by themselves what was asked; their operations say what that is.
+impl Part for Asked {
+    fn describe(_: &mut Draft) {}
 }
 
 impl Asked {

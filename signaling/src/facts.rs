@@ -5,9 +5,10 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Answer of `GET /v1/server`. Nothing in it is secret.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ServerFacts {
     /// Name that key proofs and grants are bound to.
     pub server_name: String,
@@ -15,6 +16,7 @@ pub struct ServerFacts {
     pub ca_sha256: String,
     /// SHA-256 of the certificates that WebTransport clients may pin, base64url: the one in use,
     /// then the one after it.
+    #[schema(value_type = Vec<String>)]
     pub webtransport_hashes: Hashes,
     /// Ports as clients reach them.
     pub ports: Ports,
@@ -46,7 +48,7 @@ impl Serialize for Hashes {
 }
 
 /// Ports as clients reach them.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Ports {
     /// Page and API without TLS, loopback only.
     pub http: u16,

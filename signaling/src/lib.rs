@@ -15,6 +15,7 @@ mod origin;
 mod possession;
 mod problem;
 mod rate;
+mod refusals;
 mod replay;
 mod router;
 mod socket;
@@ -27,7 +28,7 @@ pub use origin::Hosts;
 pub use problem::{Problem, RETRY_NOT_LIVE_SECS, RETRY_UNAVAILABLE_SECS};
 pub use rate::{Allowance, RateLimits};
 pub use replay::{MAX_PROOFS_PER_WINDOW, REPLAY_WINDOW_SECS};
-pub use router::REQUEST_TIMEOUT;
+pub use router::{REQUEST_TIMEOUT, operations, refused_everywhere};
 pub use state::{Clock, Options, Signaling};
 
 #[cfg(test)]

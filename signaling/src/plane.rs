@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sightline_grant::{Action, Epochs, Redacted, Role, Thumbprint};
+use utoipa::ToSchema;
 
 /// Who asks: a login session with the terminal key that the request proved (DPoP).
 #[derive(Clone, Debug)]
@@ -137,7 +138,7 @@ pub enum Patched {
 }
 
 /// One track of a RoQ session, as JSON for clients.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RoqTrackJson {
     /// Flow identifier of the track's RTP and RTCP.
     pub flow: u64,
@@ -162,7 +163,7 @@ pub struct RoqTrackJson {
 }
 
 /// What a device announces to publish by RoQ.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 pub struct RoqOffer {
     /// Its tracks.
     pub tracks: Vec<RoqTrackJson>,
@@ -172,7 +173,7 @@ pub struct RoqOffer {
 }
 
 /// What a RoQ peer needs to connect.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RoqSessionJson {
     /// Session name.
     pub session: String,
@@ -190,7 +191,7 @@ pub struct RoqSessionJson {
 }
 
 /// One track of a WebTransport session, as JSON for clients.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct WebTrackJson {
     /// Its number at the start of each stream.
     pub track: u8,

@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sightline_grant::GrantError;
 use sightline_grant::dpop::ProofError;
+use sightline_operation::{Refused, RefusedAs};
 
 use crate::language::Language;
 use crate::plane::{GateRefusal, MediaRefusal};
@@ -157,6 +158,12 @@ impl Problem {
         Kind { name, status, title, title_zh }
     }
 
+    /// As the description of operations says it.
+    pub(crate) fn refused(&self) -> Refused {
+        let Kind { name, status, title, .. } = self.kind();
+        Refused { status: status.as_u16(), name, means: title }
+    }
+
     /// The answer, with its title in the given language.
     pub(crate) fn to_response(&self, language: Language) -> Response {
         #[derive(Serialize)]
@@ -252,6 +259,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.to_response(Language::English);
+        response.extensions_mut().insert(RefusedAs(self.kind().name));
         response.extensions_mut().insert(self);
         response
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, get, post};
+use sightline_operation::{Refused, Table};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::edge::{bounded, edge};
@@ -15,6 +15,7 @@ use crate::endpoint::{
     websocket_sessions, websockets, webtransport_sessions, whep, whip,
 };
 use crate::problem::Problem;
+use crate::refusals;
 use crate::state::Signaling;
 
 /// Longest time that a request to signaling may take, body included.
@@ -30,40 +31,9 @@ impl Signaling {
     /// and rate checks, `no-store`, problems for unknown paths. The others keep their own time
     /// limits and must not have a fallback.
     pub fn router_with(self: &Arc<Self>, others: Router) -> Router {
-        let own = Router::new()
-            .route("/v1/media-grants", post(media_grants::post))
-            .route(
-                "/v1/whep/{serial}/{channel}",
-                post(whep::post).on(MethodFilter::HEAD, whep::head).options(whep::options),
-            )
-            .route("/v1/whip/{serial}/{channel}", post(whip::post).options(whip::options))
-            .route(
-                "/v1/whep-sessions/{id}",
-                axum::routing::patch(session::patch)
-                    .delete(session::delete)
-                    .options(session::options),
-            )
-            .route(
-                "/v1/whip-sessions/{id}",
-                axum::routing::patch(session::patch)
-                    .delete(session::delete)
-                    .options(session::options),
-            )
-            .route("/v1/rtsp-handles/{serial}/{channel}", post(rtsp_handles::post))
-            .route("/v1/roq-sessions/{serial}/{channel}", post(roq_sessions::post))
-            .route(
-                "/v1/webtransport-sessions/{serial}/{channel}",
-                post(webtransport_sessions::post),
-            )
-            .route("/v1/websocket-sessions/{serial}/{channel}", post(websocket_sessions::post))
-            .route("/v1/websockets/{ticket}", get(websockets::get))
-            .route("/v1/roq-publish/{channel}", post(roq_publish::post))
-            .route("/v1/live/{serial}", get(live::get))
-            .route("/v1/server", get(server::get))
-            .route("/healthz", get(health::healthz))
-            .route("/readyz", get(health::readyz))
-            .route("/", get(page::index))
-            .route("/assets/{*path}", get(page::asset))
+        let table = if cfg!(test) { operations().checked() } else { operations() };
+        let own = table
+            .router()
             .with_state(Arc::clone(self))
             .layer(from_fn(|request, next| bounded(REQUEST_TIMEOUT, request, next)));
         own.merge(others)
@@ -72,6 +42,35 @@ impl Signaling {
             .layer(CatchPanicLayer::custom(defect))
             .layer(from_fn_with_state(Arc::clone(self), edge))
     }
+}
+
+/// Every operation of signaling, and the files of the page.
+pub fn operations() -> Table<Arc<Signaling>> {
+    let mut table = Table::default();
+    for operations in [
+        media_grants::operations,
+        whep::operations,
+        whip::operations,
+        session::operations,
+        rtsp_handles::operations,
+        roq_sessions::operations,
+        webtransport_sessions::operations,
+        websocket_sessions::operations,
+        websockets::operations,
+        roq_publish::operations,
+        live::operations,
+        server::operations,
+        health::operations,
+        page::operations,
+    ] {
+        operations(&mut table);
+    }
+    table
+}
+
+/// What any request may be refused with, whatever it asks for.
+pub fn refused_everywhere() -> Vec<Refused> {
+    refusals::edge()
 }
 
 fn defect(_: Box<dyn std::any::Any + Send + 'static>) -> Response {

@@ -49,7 +49,6 @@ export const losePlace = (serial) => store.remove(PLACE + serial);
 
 /** Public half (32 bytes) of the key derived from a device's secret, if it was entered here. */
 export const deviceVerifier = (serial) => store.get(VERIFIER + serial);
-export const keepDeviceVerifier = (serial, key) => store.put(VERIFIER + serial, key);
 
 /** `{privateKey, publicKey}` of a sealed device's secret, which signs for its owner; null without. */
 export async function ownerKey(serial) {
@@ -60,8 +59,14 @@ export async function ownerKey(serial) {
 /** Keeps both keys of a sealed device's secret, and the check of the camera that showed it. */
 export async function keepOwnerKeys(serial, { auth, archive, check = null }) {
   await store.put(CHECK + serial, check);
-  await keepDeviceVerifier(serial, auth.publicKey);
+  await store.put(VERIFIER + serial, auth.publicKey);
   await store.put(ARCHIVE + serial, archive);
+  await store.put(DEVICE + serial, auth.privateKey);
+}
+
+/** Keeps the key of an open device's secret. */
+export async function keepOpenKeys(serial, { auth }) {
+  await store.put(VERIFIER + serial, auth.publicKey);
   await store.put(DEVICE + serial, auth.privateKey);
 }
 

@@ -91,16 +91,7 @@ impl Sealing {
         let (wanted, requests) = watch::channel(0);
         let tracks: Vec<TrackInfo> = source.tracks().to_vec();
         let (outlet, periods) = Outlet::new(tracks.clone(), Mode::Sealed, &stop);
-        let worker = Worker {
-            broken: vec![false; tracks.len()],
-            tracks,
-            camera: self,
-            keys: None,
-            sealer: None,
-            upload: None,
-            unstored: None,
-            outlet,
-        };
+        let worker = Worker::new(self, tracks, outlet);
         tokio::spawn(worker.run(source, heard, requests, stop));
         Sealed { periods, news, wanted }
     }
@@ -128,6 +119,20 @@ struct Upload {
 }
 
 impl Worker {
+    /// Without keys: nothing leaves yet.
+    fn new(camera: Sealing, tracks: Vec<TrackInfo>, outlet: Outlet) -> Self {
+        Self {
+            broken: vec![false; tracks.len()],
+            tracks,
+            camera,
+            keys: None,
+            sealer: None,
+            upload: None,
+            unstored: None,
+            outlet,
+        }
+    }
+
     async fn run(
         mut self,
         mut source: MediaSource,
@@ -173,13 +178,19 @@ impl Worker {
         }
     }
 
-    /// Who was removed while the camera was away opens nothing from its next frame on: the old
-    /// generation ends before there is a new one.
+    /// Who was removed opens nothing that leaves after the camera was away. So the old generation
+    /// ends, whether the new one is still to be made, is on its way to the server, or waits for
+    /// keyframes.
     fn drop_outdated(&mut self) {
         let due = self.keys.as_ref().and_then(|keys| keys.due(moment()));
         if due == Some(Reason::Viewers) {
             (self.sealer, self.upload) = (None, None);
-            self.broken.fill(true);
+        } else if self.upload.as_ref().is_some_and(|upload| upload.until.is_some()) {
+            self.sealer = None;
+        }
+        match &mut self.sealer {
+            Some(sealer) => sealer.end_switch(),
+            None => self.broken.fill(true),
         }
     }
 
@@ -300,6 +311,9 @@ impl Worker {
                 let blob = new.blob.to_bytes();
                 let sending = tokio::spawn(upload(self.camera.api.clone(), blob));
                 let until = (new.reason == Reason::Viewers).then(|| now.steady + MAX_SWITCH_WAIT);
+                // One that is overtaken on its way gives the old one no more time.
+                let overtaken = self.upload.as_ref().and_then(|upload| upload.until);
+                let until = [overtaken, until].into_iter().flatten().min();
                 let task = AbortOnDropHandle::new(sending);
                 self.upload = Some(Upload { task, new, until });
             }
@@ -409,3 +423,6 @@ fn moment() -> Moment {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     Moment { steady: Instant::now(), unix }
 }
+
+#[cfg(test)]
+mod tests;

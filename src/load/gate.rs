@@ -60,9 +60,8 @@ impl Doors {
     /// Asks the server what it is. `data` is its data folder; `from` are our own addresses, none:
     /// the one on the way to the server.
     pub(super) async fn open(server: &str, data: &Path, from: &[IpAddr]) -> Result<Self, String> {
-        let roots = read_roots(Some(&data.join("pki/ca.pem")))
-            .map_err(|error| format!("{error}; --data is the data folder of the running server"))?
-            .expect("a path was given");
+        let roots = read_roots(&data.join("pki/ca.pem"))
+            .map_err(|error| format!("{error}; --data is the data folder of the running server"))?;
         let nobody = Identity::generate_terminal().map_err(|error| error.to_string())?;
         let text = |error: ApiError| format!("{server}: {error}");
         let api = Api::new(server, Some(&roots), Arc::new(nobody)).map_err(text)?;

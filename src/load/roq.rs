@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Failure;
 use super::gate::Terminal;
-use super::viewer::Watcher;
+use super::viewer::{Watcher, until};
 
 /// Viewers that share a UDP socket. One socket each would take megabytes of receive buffers a
 /// viewer; with many, the frames that the server sends them at once overflow the kernel's buffer.
@@ -64,27 +64,22 @@ pub(super) async fn watch(
     watcher: &mut Watcher,
     stop: &CancellationToken,
 ) -> Result<(), String> {
-    let stopped = stop.cancelled();
-    tokio::pin!(stopped);
-    loop {
-        tokio::select! {
-            () = &mut stopped => break,
-            received = reader.next() => match received {
+    let failing = async {
+        loop {
+            match reader.next().await {
                 Ok(received) => watcher.packet(&received.packet),
-                Err(error) => return Err(format!("RoQ: {error}")),
-            },
+                Err(error) => break error,
+            }
         }
-    }
+    };
+    until(stop, "RoQ", failing).await?;
     reader.close();
     Ok(())
 }
 
 /// Takes everything and throws it away unread until `stop`.
 pub(super) async fn hold(mut reader: PacketReader, stop: &CancellationToken) -> Result<(), String> {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        error = reader.drain() => return Err(format!("RoQ: {error}")),
-    }
+    until(stop, "RoQ", reader.drain()).await?;
     reader.close();
     Ok(())
 }

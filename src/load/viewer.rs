@@ -1,5 +1,6 @@
 //! What a viewer notes of the packets that reach it: whose they are, which are missing, how late.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use sightline_relay_proto::gop_stream::Item;
 use sightline_relay_proto::wire::rtcp::ReceptionReport;
 use sightline_relay_proto::wire::{annexb, rtp};
 use tokio::time::{Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 use super::Egress;
 use super::clock::{Window, now};
@@ -249,6 +251,18 @@ impl Watcher {
             highest_seq: span.highest as u32,
             ..ReceptionReport::default()
         }
+    }
+}
+
+/// Lets a viewer go on until `stop`, or until it fails; `way` names what did.
+pub(super) async fn until<E: Display>(
+    stop: &CancellationToken,
+    way: &str,
+    failing: impl Future<Output = E>,
+) -> Result<(), String> {
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        error = failing => Err(format!("{way}: {error}")),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use super::gate::Terminal;
 use super::roq::Sockets;
-use super::viewer::Watcher;
+use super::viewer::{Watcher, until};
 
 /// Connects; also when the session was asked for.
 pub(super) async fn connect(
@@ -37,27 +37,22 @@ pub(super) async fn watch(
     watcher: &mut Watcher,
     stop: &CancellationToken,
 ) -> Result<(), String> {
-    let stopped = stop.cancelled();
-    tokio::pin!(stopped);
-    loop {
-        tokio::select! {
-            () = &mut stopped => break,
-            received = viewer.next() => match received {
+    let failing = async {
+        loop {
+            match viewer.next().await {
                 Ok(item) => watcher.item(&item),
-                Err(error) => return Err(format!("WebTransport: {error}")),
-            },
+                Err(error) => break error,
+            }
         }
-    }
+    };
+    until(stop, "WebTransport", failing).await?;
     viewer.close();
     Ok(())
 }
 
 /// Takes everything and throws it away unread until `stop`.
 pub(super) async fn hold(mut viewer: WebViewer, stop: &CancellationToken) -> Result<(), String> {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        error = viewer.drain() => return Err(format!("WebTransport: {error}")),
-    }
+    until(stop, "WebTransport", viewer.drain()).await?;
     viewer.close();
     Ok(())
 }

@@ -36,6 +36,13 @@ pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool) {
         line(format!("  page     http://localhost:{}/", at.http.port()));
     }
     line(format!("  metrics  http://{}/metrics", at.metrics));
+    line(match raw.mail.host.as_str() {
+        "" => format!(
+            "  mail     DEVELOPMENT MAIL: appears here and in {} of the data folder",
+            super::mail::MAIL_FILE
+        ),
+        host => format!("  mail     by {host}"),
+    });
     line(
         "  SMS      DEVELOPMENT SMS: codes appear here and in dev-sms.txt of the data folder"
             .into(),

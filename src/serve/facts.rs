@@ -22,6 +22,7 @@ use sightline_signaling::{Hashes, Ports, ServerFacts};
 
 use super::DoorAddresses;
 use super::banner::BIND_FILE;
+use super::mail;
 use crate::camera::IDENTITY_FILE;
 use crate::config::{DemoMode, Raw};
 use crate::data_dir::{make_private_dir, write_private};
@@ -32,13 +33,13 @@ pub(crate) const SMS_FILE: &str = "dev-sms.txt";
 
 /// Opens the control plane of a data folder.
 pub(crate) async fn open_control_plane(data: &Path, raw: &Raw) -> Result<ControlPlane, String> {
-    let show = |text: &str| {
+    let show: fn(&str) = |text| {
         // The operator's terminal, never the log.
         print!("{text}");
     };
     let sms = DevelopmentSms::new(Box::new(show), data.join(SMS_FILE));
-    let config = control_config(data, raw);
-    ControlPlane::open(config, Arc::new(sms)).await.map_err(|error| error.to_string())
+    let (mail, config) = (mail::sender(data, raw, show)?, control_config(data, raw));
+    ControlPlane::open(config, Arc::new(sms), mail).await.map_err(|error| error.to_string())
 }
 
 /// Settings of the control plane. The limits are those of the development sender, which costs
@@ -50,6 +51,7 @@ pub(crate) fn control_config(data: &Path, raw: &Raw) -> Config {
         server_name: raw.server.name.clone(),
         page_host: raw.server.name.clone(),
         limits: Limits::for_development(),
+        passwords: raw.passwords.to_config(),
     }
 }
 

@@ -21,17 +21,17 @@ const ASKED: u64 = 4;
 /// Time between two questions for a generation that is missing.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Whose generations are asked for.
-pub(super) struct Asker<'a> {
-    pub(super) api: &'a Api,
-    pub(super) access: &'a Redacted<String>,
-    pub(super) serial: &'a str,
-    pub(super) channel: u16,
+/// Who asks the server, and about which camera.
+pub(crate) struct Asker<'a> {
+    pub(crate) api: &'a Api,
+    pub(crate) access: &'a Redacted<String>,
+    pub(crate) serial: &'a str,
+    pub(crate) channel: u16,
 }
 
 impl Asker<'_> {
     /// What the server says of the camera.
-    pub(super) async fn device(&self) -> Result<Device, String> {
+    pub(crate) async fn device(&self) -> Result<Device, String> {
         let devices = self.api.devices(self.access).await.map_err(|error| error.to_string())?;
         let device = devices.into_iter().find(|device| device.serial == self.serial);
         device.ok_or_else(|| "the camera is not bound to this account".into())

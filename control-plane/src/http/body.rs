@@ -8,15 +8,32 @@ use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::de::DeserializeOwned;
+use sightline_operation::{Draft, Part, Refused, refused};
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::problem::Problem;
 
 /// Time in which a body must have arrived.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How a body is refused, whatever it was to hold.
+pub(super) const REFUSALS: &[Refused] = &[
+    refused(400, "bad-request", "The body does not have the members that the operation takes"),
+    refused(408, "body-timeout", "The body did not arrive in time"),
+    refused(413, "body-too-large", "The body is larger than the operation takes"),
+    refused(415, "unsupported-media-type", "Send application/json"),
+];
+
 /// A JSON body.
 pub(super) struct Body<T>(pub(super) T);
+
+impl<T: ToSchema> Part for Body<T> {
+    fn describe(draft: &mut Draft) {
+        draft.takes::<T>();
+        draft.refuses(REFUSALS);
+    }
+}
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;

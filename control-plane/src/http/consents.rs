@@ -2,78 +2,116 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use sightline_operation::{Created, NO_PURPOSE, NoContent, Rule, Table};
+use utoipa::ToSchema;
 
 use super::body::Body;
+use super::page::{Page, Text};
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
-use crate::consent::PURPOSES;
+use crate::consent::{ConsentError, PURPOSES};
 
-#[derive(Deserialize)]
+pub(super) fn operations(table: &mut Table<ControlPlane>) {
+    let about = (NO_PURPOSE, "The purposes for which personal data is processed");
+    table.get("/v1/purposes", Rule::Public, about, purposes);
+    let about = ("account", "What the account decided, purpose by purpose");
+    table.get("/v1/consents", Rule::BasicLogin, about, list);
+    let about = ("account", "Consent to a purpose");
+    table.post("/v1/consents", Rule::BasicLogin, about, grant).may::<ConsentError>();
+    let about = ("account", "Withdraw a consent; what stands on it ends");
+    table.delete("/v1/consents/{purpose}", Rule::BasicLogin, about, withdraw).may::<ConsentError>();
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Decision {
     Granted,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Grant {
+pub(super) struct NewConsent {
+    /// Id out of the catalogue.
     purpose: String,
+    /// Version whose text was read.
     version: u32,
     #[serde(rename = "decision")]
     _decision: Decision,
 }
 
+#[derive(Serialize, ToSchema)]
+pub(super) struct PurposeJson {
+    id: &'static str,
+    version: u32,
+    optional: bool,
+    fields: &'static [&'static str],
+    retention: &'static str,
+    text: Text,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Decided {
+    Granted,
+    Withdrawn,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ConsentJson {
+    purpose: String,
+    version: u32,
+    decision: Decided,
+    /// Number of the event that says so.
+    seq: u64,
+    /// Unix seconds.
+    at: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Consented {
+    /// Number of the event that says so.
+    seq: u64,
+}
+
 /// The catalogue; public.
-pub(super) async fn purposes() -> Json<Value> {
-    let items: Vec<_> = PURPOSES
-        .iter()
-        .map(|purpose| {
-            json!({
-                "id": purpose.id,
-                "version": purpose.version,
-                "optional": purpose.optional,
-                "fields": purpose.fields,
-                "retention": purpose.retention,
-                "text": { "en": purpose.en, "zh": purpose.zh },
-            })
-        })
-        .collect();
-    Json(json!({ "items": items }))
+pub(super) async fn purposes() -> Json<Page<PurposeJson>> {
+    let shown = PURPOSES.iter().map(|purpose| PurposeJson {
+        id: purpose.id,
+        version: purpose.version,
+        optional: purpose.optional,
+        fields: purpose.fields,
+        retention: purpose.retention,
+        text: Text { en: purpose.en, zh: purpose.zh },
+    });
+    Json(shown.collect())
 }
 
 /// What the account decided.
 pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Page<ConsentJson>>, Problem> {
     let states = control_plane.consents(&session).await?;
-    let items: Vec<_> = states
-        .into_iter()
-        .map(|state| {
-            json!({
-                "purpose": state.purpose,
-                "version": state.version,
-                "decision": if state.granted { "granted" } else { "withdrawn" },
-                "seq": state.seq,
-                "at": state.at,
-            })
-        })
-        .collect();
-    Ok(Json(json!({ "items": items })))
+    let shown = states.into_iter().map(|state| ConsentJson {
+        purpose: state.purpose,
+        version: state.version,
+        decision: if state.granted { Decided::Granted } else { Decided::Withdrawn },
+        seq: state.seq,
+        at: state.at,
+    });
+    Ok(Json(shown.collect()))
 }
 
 /// Consents to a purpose.
 pub(super) async fn grant(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
-    Body(body): Body<Grant>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+    Body(body): Body<NewConsent>,
+) -> Result<Created<Consented>, Problem> {
     let seq = control_plane.grant_consent(&session, &body.purpose, body.version).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "seq": seq }))))
+    Ok(Created(Consented { seq }))
 }
 
 /// Withdraws a consent.
@@ -81,7 +119,7 @@ pub(super) async fn withdraw(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
     Path(purpose): Path<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     control_plane.withdraw_consent(&session, &purpose).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -4,44 +4,76 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use serde_json::{Value, json};
+use serde::Serialize;
+use sightline_operation::{Rule, Table};
+use utoipa::ToSchema;
 
+use super::page::Page;
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
+use crate::ids::Serial;
+use crate::storage::model::DeviceState;
+
+pub(super) fn operations(table: &mut Table<ControlPlane>) {
+    let about = ("account", "Devices of the account");
+    table.get("/v1/devices", Rule::Login, about, list);
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct DeviceJson {
+    /// Whether its media is sealed now.
+    sealed: bool,
+    /// Whether it can seal at all.
+    can_seal: bool,
+    /// Unix seconds since which its owner lets this server see it.
+    opened_at: Option<u64>,
+    mode_label: &'static str,
+    /// Ed25519 public key of the camera, base64url; viewers pin it.
+    identity: Option<String>,
+    /// Whether the device key can be proven.
+    key_ready: bool,
+    serial: Serial,
+    name: String,
+    model: String,
+    role: &'static str,
+    binding_epoch: u64,
+    key_epoch: u64,
+    channels: u16,
+}
+
+impl From<DeviceState> for DeviceJson {
+    fn from(state: DeviceState) -> Self {
+        let mode_label = if state.sealed() {
+            "sealed: only you and whom you let in can see its video"
+        } else if state.can_seal() {
+            "open, as its owner ordered: this server could see its video"
+        } else {
+            "open: this server could see its video"
+        };
+        Self {
+            sealed: state.sealed(),
+            can_seal: state.can_seal(),
+            opened_at: state.opened_by().map(|order| order.stored_at),
+            mode_label,
+            identity: state.identity_key.map(|key| B64.encode(key)),
+            key_ready: state.verifier.is_some(),
+            serial: state.device.serial,
+            name: state.device.name,
+            model: state.device.model,
+            role: "owner",
+            binding_epoch: state.epochs.binding,
+            key_epoch: state.epochs.key,
+            channels: state.device.channels,
+        }
+    }
+}
 
 /// Devices of the account.
 pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Page<DeviceJson>>, Problem> {
     let devices = control_plane.my_devices(&session).await?;
-    let items: Vec<_> = devices
-        .into_iter()
-        .map(|state| {
-            let label = if state.sealed() {
-                "sealed: only you and whom you let in can see its video"
-            } else if state.can_seal() {
-                "open, as its owner ordered: this server could see its video"
-            } else {
-                "open: this server could see its video"
-            };
-            json!({
-                "sealed": state.sealed(),
-                "can_seal": state.can_seal(),
-                "opened_at": state.opened_by().map(|order| order.stored_at),
-                "mode_label": label,
-                "identity": state.identity_key.map(|key| B64.encode(key)),
-                "key_ready": state.verifier.is_some(),
-                "serial": state.device.serial,
-                "name": state.device.name,
-                "model": state.device.model,
-                "role": "owner",
-                "binding_epoch": state.epochs.binding,
-                "key_epoch": state.epochs.key,
-                "channels": state.device.channels,
-            })
-        })
-        .collect();
-    Ok(Json(json!({ "items": items })))
+    Ok(Json(devices.into_iter().map(DeviceJson::from).collect()))
 }

@@ -5,31 +5,58 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use sightline_operation::{NoContent, Rule, Table};
+use utoipa::ToSchema;
 
 use super::body::{Body, array, bytes};
 use super::problem::Problem;
 use super::proof::{LoggedIn, WithToken};
 use crate::ControlPlane;
+use crate::gate::Refusal;
 use crate::limits::GENERATIONS_PER_PAGE;
-use crate::mailbox::GenerationsWanted;
+use crate::mailbox::{GenerationError, GenerationsWanted};
 
-#[derive(Deserialize)]
+pub(super) fn operations(table: &mut Table<ControlPlane>) {
+    let about = ("media.view", "Generations with the wrap for one terminal, past the gate");
+    let rule = Rule::OwnerOrGuest("view");
+    table.post("/v1/devices/{serial}/generations", rule, about, list).may::<Refusal>();
+    let about = ("account", "Wrap a generation for one more terminal");
+    table.post("/v1/devices/{serial}/wraps", Rule::Owner, about, add_wrap).may::<GenerationError>();
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct GenerationsAsked {
     channel: u16,
+    /// X25519 public key of the terminal, base64url.
     recipient: String,
     #[serde(default)]
     after: u64,
+    /// 1 to 64.
     limit: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewWrap {
     generation: u64,
+    /// Base64url.
     wrap: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct GenerationJson {
+    generation: u64,
+    /// Signed header and the one wrap, base64url.
+    blob: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Generations {
+    generations: Vec<GenerationJson>,
+    /// Whether there are more after the last one.
+    more: bool,
 }
 
 /// Generations for a viewer that passes the gate.
@@ -37,8 +64,8 @@ pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     caller: WithToken,
     Path(serial): Path<String>,
-    Body(body): Body<Wanted>,
-) -> Result<Json<Value>, Problem> {
+    Body(body): Body<GenerationsAsked>,
+) -> Result<Json<Generations>, Problem> {
     if !(1..=GENERATIONS_PER_PAGE).contains(&body.limit) {
         let detail = "limit is from 1 to 64";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad-request", detail));
@@ -50,12 +77,11 @@ pub(super) async fn list(
         limit: body.limit,
     };
     let page = control_plane.generations(&caller.session, &caller.token, &serial, &wanted).await?;
-    let items: Vec<_> = page
+    let shown = page
         .items
         .into_iter()
-        .map(|item| json!({ "generation": item.number, "blob": B64.encode(item.blob) }))
-        .collect();
-    Ok(Json(json!({ "generations": items, "more": page.more })))
+        .map(|item| GenerationJson { generation: item.number, blob: B64.encode(item.blob) });
+    Ok(Json(Generations { generations: shown.collect(), more: page.more }))
 }
 
 /// Adds a wrap.
@@ -64,8 +90,8 @@ pub(super) async fn add_wrap(
     LoggedIn(session): LoggedIn,
     Path(serial): Path<String>,
     Body(body): Body<NewWrap>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let wrap = bytes(&body.wrap)?;
     control_plane.add_wrap(&session, &serial, body.generation, &wrap).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -1,11 +1,13 @@
 //! Problems (RFC 9457). The status of each refusal stands beside its variant.
 
+use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use sightline_operation::RefusedAs;
 
 use crate::binding::BindError;
-use crate::consent::ConsentError;
+use crate::consent::{ConsentError, MEDIA_VIEW};
 use crate::device::DeviceError;
 use crate::error::Inner;
 use crate::gate::Refusal;
@@ -26,12 +28,32 @@ pub struct Problem {
     pub detail: String,
     /// Seconds to wait.
     pub retry_after: Option<u64>,
+    /// What the client must get first, by name.
+    pub needs: Option<Needs>,
+}
+
+/// Members that some problems have besides those of RFC 9457.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Needs {
+    /// `consent-required`.
+    Purpose {
+        /// Purpose to agree to.
+        purpose: &'static str,
+    },
+    /// `attestation-required`.
+    Attestation {
+        /// Kind of attestation.
+        attestation: &'static str,
+        /// What it is to be about.
+        object: String,
+    },
 }
 
 impl Problem {
     /// A problem.
     pub fn new(status: StatusCode, name: &'static str, detail: impl ToString) -> Self {
-        Self { status, name, detail: detail.to_string(), retry_after: None }
+        Self { status, name, detail: detail.to_string(), retry_after: None, needs: None }
     }
 
     pub(super) fn login_required() -> Self {
@@ -42,22 +64,35 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
 
-    fn limited(seconds: u64, detail: impl ToString) -> Self {
+    pub(super) fn limited(seconds: u64, detail: impl ToString) -> Self {
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail);
         Self { retry_after: Some(seconds), ..problem }
     }
 }
 
+#[derive(Serialize)]
+struct Document {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    #[serde(flatten)]
+    needs: Option<Needs>,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": format!("/problems/{}", self.name),
-            "title": self.name.replace('-', " "),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        let mut response = (self.status, kind, body.to_string()).into_response();
+        let document = Document {
+            r#type: format!("/problems/{}", self.name),
+            title: self.name.replace('-', " "),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            needs: self.needs,
+        };
+        let mut response = (self.status, Json(document)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response.extensions_mut().insert(RefusedAs(self.name));
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -84,6 +119,8 @@ impl From<OtpError> for Problem {
             OtpError::BadNumber => Self::new(StatusCode::BAD_REQUEST, "bad-number", error),
             OtpError::NotBound => Self::new(StatusCode::NOT_FOUND, "device-not-bound", error),
             OtpError::Limited(wait) => Self::limited(wait.0, error),
+            OtpError::Held(wait) => Self::held(wait.0, error),
+            OtpError::SecondFactor(wait) => Self::second_factor(wait.0, error),
             OtpError::WrongCode => Self::new(StatusCode::FORBIDDEN, "code-invalid", error),
             OtpError::Inner(inner) => inner.into(),
         }
@@ -98,9 +135,7 @@ impl From<ConsentError> for Problem {
             }
             ConsentError::OtherVersion => Self::new(StatusCode::CONFLICT, "purpose-changed", error),
             ConsentError::NotGranted => Self::new(StatusCode::NOT_FOUND, "not-granted", error),
-            ConsentError::PolicyRequired => {
-                Self::new(StatusCode::FORBIDDEN, "consent-required", error)
-            }
+            ConsentError::PolicyRequired => Self::policy_required(),
             ConsentError::Inner(inner) => inner.into(),
         }
     }
@@ -111,6 +146,9 @@ impl From<SignInError> for Problem {
         match error {
             SignInError::Otp(error) => error.into(),
             SignInError::Consent(error) => error.into(),
+            SignInError::Password(error) => error.into(),
+            SignInError::Idle => Self::new(StatusCode::FORBIDDEN, "account-idle", error),
+            SignInError::Inner(inner) => inner.into(),
             SignInError::BadTerminal => Self::new(StatusCode::BAD_REQUEST, "bad-terminal", error),
         }
     }
@@ -172,7 +210,7 @@ impl From<Refusal> for Problem {
             Refusal::NotBound => (StatusCode::NOT_FOUND, "device-not-bound"),
             Refusal::KeyProofRequired => (StatusCode::FORBIDDEN, "device-key-required"),
             Refusal::SmsRequired => (StatusCode::FORBIDDEN, "sms-required"),
-            Refusal::ConsentRequired => (StatusCode::FORBIDDEN, "consent-required"),
+            Refusal::ConsentRequired => return Self::consent_required(MEDIA_VIEW.id, error),
             Refusal::Unavailable(inner) => return inner.into(),
         };
         Self::new(status, name, error)

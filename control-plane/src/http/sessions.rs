@@ -2,48 +2,78 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use sightline_grant::Redacted;
+use sightline_operation::{Created, NoContent, Rule, Table};
+use utoipa::ToSchema;
 
 use super::body::Body;
 use super::problem::Problem;
 use super::proof::{LoggedIn, Proven};
 use crate::ControlPlane;
-use crate::ids::ChallengeId;
+use crate::ids::{AccountId, ChallengeId, TerminalId};
 use crate::limits::ACCESS_TTL_SECS;
-use crate::session::{SignIn, Tokens};
+use crate::session::{RefreshError, SignIn, SignInError, Tokens};
 
-#[derive(Deserialize)]
+pub(super) fn operations(table: &mut Table<ControlPlane>) {
+    let about = ("account", "Sign in by a code, and register who is new");
+    table.post("/v1/sessions", Rule::Key, about, create).may::<SignInError>();
+    let about = ("account", "Trade a refresh token for new tokens");
+    table.post("/v1/sessions/refresh", Rule::Key, about, refresh).may::<RefreshError>();
+    let about = ("account", "Sign out; streams of this terminal end");
+    table.delete("/v1/sessions/current", Rule::BasicLogin, about, end);
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Create {
+pub(super) struct NewSession {
     challenge_id: ChallengeId,
     code: String,
     terminal_name: String,
     client_type: String,
     #[serde(default)]
-    consents: Vec<Consent>,
+    consents: Vec<ConsentGiven>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Consent {
+struct ConsentGiven {
     purpose: String,
     version: u32,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Refresh {
     refresh_token: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct TokensJson {
     access_token: String,
+    /// Seconds.
     expires_in: u64,
     refresh_token: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct AccountNamed {
+    id: AccountId,
+}
+
+#[derive(Serialize, ToSchema)]
+struct TerminalNamed {
+    id: TerminalId,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct SessionMade {
+    #[serde(flatten)]
+    tokens: TokensJson,
+    account: AccountNamed,
+    terminal: TerminalNamed,
+    /// Whether the account was made just now.
+    new_account: bool,
 }
 
 impl From<Tokens> for TokensJson {
@@ -60,26 +90,23 @@ impl From<Tokens> for TokensJson {
 pub(super) async fn create(
     State(control_plane): State<ControlPlane>,
     Proven(terminal): Proven,
-    Body(body): Body<Create>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+    Body(body): Body<NewSession>,
+) -> Result<Created<SessionMade>, Problem> {
     let request = SignIn {
         challenge: body.challenge_id,
         code: Redacted::new(body.code),
+        password: None,
         terminal_name: body.terminal_name,
         client_type: body.client_type,
         consents: body.consents.into_iter().map(|c| (c.purpose, c.version)).collect(),
     };
     let done = control_plane.sign_in(&request, terminal).await?;
-    let tokens = TokensJson::from(done.tokens);
-    let answer = json!({
-        "access_token": tokens.access_token,
-        "expires_in": tokens.expires_in,
-        "refresh_token": tokens.refresh_token,
-        "account": { "id": done.account },
-        "terminal": { "id": done.terminal },
-        "new_account": done.new_account,
-    });
-    Ok((StatusCode::CREATED, Json(answer)))
+    Ok(Created(SessionMade {
+        tokens: done.tokens.into(),
+        account: AccountNamed { id: done.account },
+        terminal: TerminalNamed { id: done.terminal },
+        new_account: done.new_account,
+    }))
 }
 
 /// Trades a refresh token for new tokens.
@@ -96,7 +123,7 @@ pub(super) async fn refresh(
 pub(super) async fn end(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     control_plane.sign_out(&session).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

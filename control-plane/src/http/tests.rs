@@ -1,3 +1,4 @@
+mod account;
 mod enc_mode;
 mod introduction;
 mod mailbox;
@@ -19,6 +20,7 @@ use tower::ServiceExt;
 
 use super::router;
 use crate::clock::Clock;
+use crate::consent::{PURPOSES, Purpose};
 use crate::tests::rig::{ANNA, BEN, Rig, key, public};
 
 struct Client<'a> {
@@ -79,15 +81,22 @@ impl<'a> Client<'a> {
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let mut request = request.body(Body::from(body.unwrap_or_default())).unwrap();
+        let request = request.body(Body::from(body.unwrap_or_default())).unwrap();
+        let (answer, bytes) = self.exchange(request).await;
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Answer { body, ..answer }
+    }
+
+    /// Any request; the body of the answer as it came.
+    async fn exchange(&self, mut request: Request<Body>) -> (Answer, Vec<u8>) {
         let peer: SocketAddr = "192.0.2.7:5000".parse().unwrap();
         request.extensions_mut().insert(ConnectInfo(peer));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         assert_eq!(parts.headers[header::CACHE_CONTROL], "no-store");
         let bytes = to_bytes(body, 1 << 20).await.unwrap();
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status: parts.status, headers: parts.headers, body }
+        let answer = Answer { status: parts.status, headers: parts.headers, body: Value::Null };
+        (answer, bytes.into())
     }
 
     async fn sign_in(&mut self, number: &str) -> Answer {
@@ -104,6 +113,20 @@ impl<'a> Client<'a> {
         self.token = answer.body["access_token"].as_str().map(str::to_owned);
         self.rig.clock.advance(60);
         answer
+    }
+}
+
+#[test]
+fn every_operation_asks_for_what_its_rule_says() {
+    let table = super::operations();
+    let _names_are_unique = table.schemas();
+    for operation in table.operations() {
+        let what = format!("{} {}", operation.method, operation.path);
+        assert!(operation.rule_fits_handler(), "{what}: {:?}", operation.rule);
+        assert!(!operation.successes.is_empty(), "{what} never succeeds");
+        let known = |purpose: &Purpose| purpose.id == operation.purpose;
+        let none = operation.purpose == sightline_operation::NO_PURPOSE;
+        assert!(none || PURPOSES.iter().any(known), "{what}: no purpose {}", operation.purpose);
     }
 }
 

@@ -5,23 +5,36 @@ use axum::extract::{Path, State};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::{Deserialize, Serialize};
+use sightline_operation::{Rule, Table};
+use utoipa::ToSchema;
 
 use super::body::{Body, bytes};
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
-use crate::mailbox::ListState;
+use crate::mailbox::{ListError, ListState};
 
-#[derive(Deserialize)]
+pub(super) fn operations(table: &mut Table<ControlPlane>) {
+    const PATH: &str = "/v1/devices/{serial}/viewer-list";
+    let about = ("account", "The list of terminals that may open the device's media");
+    table.get(PATH, Rule::Owner, about, show).may::<ListError>();
+    let about = ("account", "Put a newer list in force, signed with the device key");
+    table.put(PATH, Rule::Owner, about, store).may::<ListError>();
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Store {
+pub(super) struct NewViewerList {
+    /// Signed, base64url.
     list: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ViewerList)]
 pub(super) struct ListJson {
     binding_epoch: u64,
     version: u64,
+    /// Signed, base64url.
     list: Option<String>,
 }
 
@@ -40,7 +53,7 @@ pub(super) async fn store(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
     Path(serial): Path<String>,
-    Body(body): Body<Store>,
+    Body(body): Body<NewViewerList>,
 ) -> Result<Json<ListJson>, Problem> {
     let list = bytes(&body.list)?;
     Ok(Json(control_plane.store_viewer_list(&session, &serial, &list).await?.into()))

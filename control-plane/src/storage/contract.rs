@@ -1,6 +1,7 @@
 //! What every store must do, whatever engine it stands on. Each check gets an empty store.
 
 mod account;
+mod credential;
 mod mailbox;
 mod proofs;
 mod sealing;
@@ -28,6 +29,13 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(account::an_attestation_is_found_by_what_it_is_about(store)),
     |store| Box::pin(account::the_policy_is_withdrawn_with_all_that_stood_on_it(store)),
     |store| Box::pin(account::versions_are_replaced(store)),
+    |store| Box::pin(credential::an_identifier_is_one_accounts_alone(store)),
+    |store| Box::pin(credential::the_last_identifier_stays(store)),
+    |store| Box::pin(credential::a_new_password_ends_the_other_logins(store)),
+    |store| Box::pin(credential::a_rehash_replaces_only_what_it_was_made_from(store)),
+    |store| Box::pin(credential::guesses_lock_in_steps_and_close_at_a_hundred(store)),
+    |store| Box::pin(credential::a_secure_window_belongs_to_its_login(store)),
+    |store| Box::pin(credential::an_entry_tells_what_signing_in_looks_at(store)),
     |store| Box::pin(mailbox::a_list_is_replaced_by_a_newer_one_only(store)),
     |store| Box::pin(mailbox::a_new_key_ends_the_list_that_the_old_one_signed(store)),
     |store| Box::pin(mailbox::generations_rise_and_come_in_either_order(store)),
@@ -47,6 +55,7 @@ fn challenge(id: &str) -> OtpChallenge {
     OtpChallenge {
         id: ChallengeId(id.into()),
         purpose: OtpPurpose::Login,
+        kind: IdentifierKind::Phone,
         target: b"number".to_vec(),
         target_enc: Vec::new(),
         account: None,
@@ -59,13 +68,13 @@ fn challenge(id: &str) -> OtpChallenge {
 fn opening(challenge: &str, account: &str) -> SessionOpening {
     let name = |what: &str| format!("{what} of {challenge}");
     SessionOpening {
-        challenge: ChallengeId(challenge.into()),
+        challenge: Some(ChallengeId(challenge.into())),
+        amr: "otp",
         account: AccountId(account.into()),
         registration: Some(Registration {
             subject: Subject(name("subject")),
             wrapped_key: vec![1],
-            lookup: b"number".to_vec(),
-            phone_enc: vec![2],
+            identifier: identifier(IdentifierKind::Phone, b"number"),
         }),
         terminal: TerminalId(name("terminal")),
         jkt: Thumbprint([1; 32]),
@@ -80,6 +89,11 @@ fn opening(challenge: &str, account: &str) -> SessionOpening {
         idle_expires: NOW + 1000,
         abs_expires: NOW + 2000,
     }
+}
+
+fn identifier(kind: IdentifierKind, lookup: &[u8]) -> NewIdentifier {
+    let (lookup, value_enc) = (lookup.to_vec(), vec![2]);
+    NewIdentifier { kind, lookup, value_enc, method: kind.method(), held_until: 0 }
 }
 
 fn device(serial: &str) -> Device {

@@ -1,6 +1,7 @@
 //! The rows and outcomes that the storage traits speak of.
 
 mod account;
+mod credential;
 mod introduction;
 mod mailbox;
 
@@ -11,6 +12,11 @@ use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId}
 pub use account::{
     AppVersionRow, Attestation, FactsPut, NewAttestation, OplogFilter, OplogLine, ProfileEdit,
     ProfileRow, TerminalDetail,
+};
+pub use credential::{
+    Entry, Guess, GuessKind, Identifier, IdentifierChange, IdentifierKind, IdentifierPut,
+    IdentifierRemoved, NewIdentifier, NewNotice, NewPassword, Notice, PasswordPut, SecureWindow,
+    StoredPassword,
 };
 pub use introduction::{Introduction, IntroductionPut, NewIntroduction, Party};
 pub use mailbox::{
@@ -28,8 +34,6 @@ pub struct Account {
     pub subject: Subject,
     /// Data key of the subject, wrapped under the server's master key.
     pub wrapped_key: Vec<u8>,
-    /// Phone number, encrypted under the data key.
-    pub phone_enc: Vec<u8>,
     /// Rises with each withdrawal.
     pub consent_epoch: u64,
     /// Unix seconds.
@@ -80,6 +84,12 @@ pub enum OtpPurpose {
     Login,
     /// Open the viewing window of one device.
     View,
+    /// Open the window for dangerous acts on the account.
+    Secure,
+    /// Set a new password.
+    Reset,
+    /// Prove a number or address that is to come to the account.
+    Identifier,
 }
 
 impl OtpPurpose {
@@ -88,7 +98,17 @@ impl OtpPurpose {
         match self {
             Self::Login => "login",
             Self::View => "view",
+            Self::Secure => "secure",
+            Self::Reset => "reset",
+            Self::Identifier => "identifier",
         }
+    }
+
+    /// From the stored form.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Login, Self::View, Self::Secure, Self::Reset, Self::Identifier]
+            .into_iter()
+            .find(|purpose| purpose.as_str() == text)
     }
 }
 
@@ -99,11 +119,13 @@ pub struct OtpChallenge {
     pub id: ChallengeId,
     /// Purpose.
     pub purpose: OtpPurpose,
-    /// Keyed hash of the number.
+    /// Kind of the target.
+    pub kind: IdentifierKind,
+    /// Keyed hash of the number or address.
     pub target: Vec<u8>,
-    /// The number, encrypted under a server key; goes with the challenge.
+    /// The number or address, encrypted under a server key; goes with the challenge.
     pub target_enc: Vec<u8>,
-    /// Account, for [`OtpPurpose::View`].
+    /// Account that asked; none for [`OtpPurpose::Login`] and [`OtpPurpose::Reset`].
     pub account: Option<AccountId>,
     /// Key of the terminal that asked.
     pub terminal: Thumbprint,
@@ -120,7 +142,7 @@ pub struct OtpBinding {
     pub purpose: OtpPurpose,
     /// Key that the request proved.
     pub terminal: Thumbprint,
-    /// Account that is signed in, for [`OtpPurpose::View`].
+    /// Account that is signed in; none for [`OtpPurpose::Login`] and [`OtpPurpose::Reset`].
     pub account: Option<AccountId>,
 }
 
@@ -140,8 +162,10 @@ pub struct StepUp {
 /// A login about to open.
 #[derive(Clone, Debug)]
 pub struct SessionOpening {
-    /// The challenge that was answered.
-    pub challenge: ChallengeId,
+    /// The challenge that was answered, if the login stands on one; used up.
+    pub challenge: Option<ChallengeId>,
+    /// How the person was recognised: `otp` or `pwd` (RFC 8176).
+    pub amr: &'static str,
     /// Account to open the session for.
     pub account: AccountId,
     /// Set when the account is to be made.
@@ -171,10 +195,8 @@ pub struct Registration {
     pub subject: Subject,
     /// Wrapped data key.
     pub wrapped_key: Vec<u8>,
-    /// Keyed hash of the number.
-    pub lookup: Vec<u8>,
-    /// Encrypted number.
-    pub phone_enc: Vec<u8>,
+    /// What was proved.
+    pub identifier: NewIdentifier,
 }
 
 /// Hashes of a pair of tokens.
@@ -513,7 +535,7 @@ pub struct MediaAudit {
 pub struct OutboxEntry {
     /// Id.
     pub id: u64,
-    /// `sms` or `in_app`.
+    /// `sms`, `mail` or `in_app`.
     pub channel: String,
     /// Kind of message.
     pub kind: String,

@@ -4,8 +4,10 @@
 mod account;
 mod attestation;
 mod consent;
+mod credential;
 mod device;
 mod gate;
+mod guess;
 mod introduction;
 mod key;
 mod mailbox;

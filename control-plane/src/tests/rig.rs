@@ -14,10 +14,13 @@ use crate::base32;
 use crate::binding::BindRequest;
 use crate::clock::ManualClock;
 use crate::consent::MEDIA_VIEW;
+use crate::email::Email;
 use crate::gate::{Admission, Refusal};
 use crate::ids::ChallengeId;
 use crate::key::{KeyError, SignedChallenge};
 use crate::limits::Limits;
+use crate::mail::{Mail, MailSender};
+use crate::password::{HashCost, PasswordConfig};
 use crate::phone::Phone;
 use crate::random::SeededRandom;
 use crate::session::{SignIn, SignedIn};
@@ -33,7 +36,7 @@ pub(crate) const ANNA: &str = "+4915112345678";
 pub(crate) const BEN: &str = "+4915200000001";
 
 #[derive(Default)]
-pub(crate) struct CapturedSms(Mutex<Vec<(String, String)>>);
+pub(crate) struct CapturedSms(pub(crate) Mutex<Vec<(String, String)>>);
 
 #[async_trait]
 impl SmsSender for CapturedSms {
@@ -44,10 +47,24 @@ impl SmsSender for CapturedSms {
     }
 }
 
+/// Mail by address and text, oldest first.
+#[derive(Default)]
+pub(crate) struct CapturedMail(pub(crate) Mutex<Vec<(String, String)>>);
+
+#[async_trait]
+impl MailSender for CapturedMail {
+    async fn send(&self, to: &Email, mail: &Mail) -> Result<(), NotSent> {
+        let sent = (to.expose().to_owned(), mail.body.expose().clone());
+        self.0.lock().unwrap().push(sent);
+        Ok(())
+    }
+}
+
 pub(crate) struct Rig {
     pub(crate) cp: ControlPlane,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) sms: Arc<CapturedSms>,
+    pub(crate) mail: Arc<CapturedMail>,
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) folder: TempDir,
 }
@@ -62,7 +79,7 @@ fn plane(
     limits: Limits,
     store: Arc<SqliteStore>,
     clock: Arc<ManualClock>,
-    sms: Arc<CapturedSms>,
+    (sms, mail): (Arc<CapturedSms>, Arc<CapturedMail>),
 ) -> ControlPlane {
     let config = Config {
         data_dir: data.to_owned(),
@@ -70,6 +87,7 @@ fn plane(
         server_name: "test.example".into(),
         page_host: "test.example".into(),
         limits,
+        passwords: PasswordConfig { cost: HashCost::cheap(), ..PasswordConfig::default() },
     };
     // Another server has another random source, too.
     let seed = 7 + u64::from(data.ends_with("restored"));
@@ -79,6 +97,7 @@ fn plane(
         clock,
         random: Arc::new(SeededRandom::new(seed)),
         sms,
+        mail,
         master: MasterKey::from_bytes([5; 32]),
     })
 }
@@ -104,9 +123,10 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join(DATABASE_FILE)).await.unwrap();
         let (clock, sms) = (Arc::new(ManualClock::new(START)), Arc::new(CapturedSms::default()));
-        let store = Arc::new(store);
-        let cp = plane(folder.path(), limits, store.clone(), clock.clone(), sms.clone());
-        Self { cp, clock, sms, store, folder }
+        let (store, mail) = (Arc::new(store), Arc::new(CapturedMail::default()));
+        let senders = (sms.clone(), mail.clone());
+        let cp = plane(folder.path(), limits, store.clone(), clock.clone(), senders);
+        Self { cp, clock, sms, mail, store, folder }
     }
 
     /// The same server on another data folder, with the same clock and master key.
@@ -115,8 +135,8 @@ impl Rig {
         let store = Arc::new(SqliteStore::open(&data.join(DATABASE_FILE)).await.unwrap());
         // The code of a challenge must not be that of one from before.
         self.clock.advance(3600);
-        let (clock, sms) = (self.clock.clone(), self.sms.clone());
-        let cp = plane(data, Limits::default(), store.clone(), clock, sms);
+        let senders = (self.sms.clone(), self.mail.clone());
+        let cp = plane(data, Limits::default(), store.clone(), self.clock.clone(), senders);
         Self { cp, store, ..self }
     }
 
@@ -235,6 +255,7 @@ pub(crate) fn request(challenge: ChallengeId, code: Redacted<String>) -> SignIn 
     SignIn {
         challenge,
         code,
+        password: None,
         terminal_name: "Kitchen tablet".into(),
         client_type: "browser".into(),
         consents: Vec::new(),

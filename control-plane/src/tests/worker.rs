@@ -6,6 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::rig::{ANNA, IP, request, terminal};
 use crate::limits::Limits;
+use crate::mail::DevelopmentMail;
+use crate::password::PasswordConfig;
 use crate::sms::DevelopmentSms;
 use crate::{Config, ControlPlane, MASTER_KEY_FILE, OpenError};
 
@@ -19,11 +21,14 @@ async fn a_fresh_folder_serves_and_a_lost_master_key_is_never_replaced() {
         server_name: "test.example".into(),
         page_host: "test.example".into(),
         limits: Limits::default(),
+        passwords: PasswordConfig::default(),
     };
     let (shown, mut messages) = mpsc::unbounded_channel();
     let show = Box::new(move |text: &str| shown.send(text.to_owned()).unwrap());
     let sms = Arc::new(DevelopmentSms::new(show, data_dir.join("development-sms.txt")));
-    let cp = ControlPlane::open(config.clone(), sms.clone()).await.unwrap();
+    let mail =
+        Arc::new(DevelopmentMail::new(Box::new(|_| {}), data_dir.join("development-mail.txt")));
+    let cp = ControlPlane::open(config.clone(), sms.clone(), mail.clone()).await.unwrap();
     assert!(cp.ready().await);
     let stop = CancellationToken::new();
     let worker = tokio::spawn(cp.clone().run_worker(stop.clone()));
@@ -41,8 +46,8 @@ async fn a_fresh_folder_serves_and_a_lost_master_key_is_never_replaced() {
     let key = data_dir.join(MASTER_KEY_FILE);
     assert_eq!(mode(&key), 0o600);
     drop(cp);
-    assert!(ControlPlane::open(config.clone(), sms.clone()).await.is_ok());
+    assert!(ControlPlane::open(config.clone(), sms.clone(), mail.clone()).await.is_ok());
     std::fs::remove_file(&key).unwrap();
-    let refused = ControlPlane::open(config, sms).await;
+    let refused = ControlPlane::open(config, sms, mail).await;
     assert!(matches!(refused, Err(OpenError::MasterKey(_))));
 }

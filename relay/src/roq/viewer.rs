@@ -1,7 +1,7 @@
 //! The sending half: one uni stream a video frame, audio in datagrams.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use quinn_proto::{Connection, Dir, StreamId, VarInt};
@@ -13,15 +13,13 @@ use sightline_relay_proto::report_clock::ReportClock;
 use sightline_relay_proto::roq::{Code, Receiver, write};
 use sightline_relay_proto::wire::{rtcp, rtp, varint};
 
-use super::budget::budget;
+use super::budget::Told;
 use super::written::{Fields, WrittenFrames, header};
 use crate::api::RoqTrack;
 
 /// Streams of one viewer that are not wholly acknowledged, at most; then the hub is not asked for
 /// more until some are.
 pub(super) const MAX_OPEN_STREAMS: usize = 128;
-/// Time between two looks at what a connection carries.
-const BUDGET_INTERVAL: Duration = Duration::from_secs(1);
 /// CNAME of our sender reports.
 const CNAME: &str = "sightline";
 
@@ -36,10 +34,7 @@ pub(super) struct Viewer {
     /// Rises at each keyframe: a newer group of pictures overtakes an older one.
     priority: i32,
     reports: ReportClock,
-    /// When the hub is told again what the connection carries.
-    next_budget: Instant,
-    /// The hub was told of a limit last.
-    limited: bool,
+    told: Told,
     /// The hub was left unpolled because the connection was full.
     stalled: bool,
     /// Bytes given to the connection that its driver has not counted.
@@ -98,8 +93,7 @@ impl Viewer {
             open: VecDeque::new(),
             priority: 0,
             reports,
-            next_budget: now + BUDGET_INTERVAL,
-            limited: false,
+            told: Told::new(now),
             stalled: false,
             handed: 0,
             taken_back: false,
@@ -170,12 +164,7 @@ impl Viewer {
 
     /// Tells the hub what the connection carries, if that is a limit or was one.
     fn tell_budget(&mut self, now: Instant, hub: &mut Hub, quic: &Connection) {
-        if now < self.next_budget {
-            return;
-        }
-        self.next_budget = now + BUDGET_INTERVAL;
-        let budget = budget(now, self.oldest(), quic);
-        if std::mem::replace(&mut self.limited, budget.is_some()) || budget.is_some() {
+        if let Some(budget) = self.told.news(now, self.oldest(), quic) {
             hub.set_budget(now, self.subscriber, budget);
         }
     }

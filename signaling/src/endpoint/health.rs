@@ -3,9 +3,20 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use sightline_operation::{NO_PURPOSE, Rule, Table};
 
 use crate::problem::Problem;
+use crate::refusals;
 use crate::state::Signaling;
+
+pub(crate) fn operations(table: &mut Table<Arc<Signaling>>) {
+    let about = (NO_PURPOSE, "Whether the process answers");
+    table.get("/healthz", Rule::Public, about, healthz);
+    let about = (NO_PURPOSE, "Whether the server can do its work");
+    table
+        .get("/readyz", Rule::Public, about, readyz)
+        .refuses(&refusals::list([Problem::Unavailable]));
+}
 
 pub(crate) async fn healthz() -> &'static str {
     "ok\n"

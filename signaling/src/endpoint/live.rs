@@ -6,13 +6,23 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
+use sightline_operation::{Rule, Table};
+use utoipa::ToSchema;
 
 use crate::asked::{Asked, is_serial};
 use crate::plane::Caller;
 use crate::problem::Problem;
+use crate::refusals;
 use crate::state::Signaling;
 
-#[derive(Serialize)]
+pub(crate) fn operations(table: &mut Table<Arc<Signaling>>) {
+    let about = ("media.view", "Whether a camera publishes now");
+    table
+        .get("/v1/live/{serial}", Rule::OwnerOrGuest("view"), about, get)
+        .refuses(&refusals::login());
+}
+
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Live {
     live: bool,
 }

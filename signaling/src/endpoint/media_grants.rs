@@ -2,30 +2,43 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sightline_grant::grant::GRANT_TTL_SECS;
 use sightline_grant::{Action, Grant, GrantId, Thumbprint};
+use sightline_operation::{Created, Rule, Table};
+use utoipa::ToSchema;
 
 use crate::asked::{Asked, is_serial};
 use crate::plane::{Admission, Caller};
 use crate::problem::Problem;
+use crate::refusals;
 use crate::state::Signaling;
 
-#[derive(Deserialize)]
+pub(crate) fn operations(table: &mut Table<Arc<Signaling>>) {
+    let about = ("media.view", "Pass the gate: a grant for one media session");
+    table
+        .post("/v1/media-grants", Rule::OwnerOrGuest("of the action"), about, post)
+        .takes::<GrantWanted>()
+        .refuses(&refusals::body())
+        .refuses(&refusals::login())
+        .refuses(&refusals::gate());
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+pub(crate) struct GrantWanted {
     serial: String,
     channel: u16,
+    #[schema(value_type = String, pattern = "^(live|playback|download|talk)$")]
     action: Action,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Granted {
     grant: String,
+    /// Unix seconds.
     expires_at: u64,
 }
 
@@ -33,10 +46,10 @@ pub(crate) async fn post(
     State(signaling): State<Arc<Signaling>>,
     asked: Asked,
     body: Body,
-) -> Result<(StatusCode, Json<Granted>), Problem> {
+) -> Result<Created<Granted>, Problem> {
     let access_token = asked.credential("DPoP").ok_or(Problem::LoginRequired)?;
     let proven = signaling.prove(&asked, Some(access_token.expose()))?;
-    let wanted: Wanted = asked.json(body).await?;
+    let wanted: GrantWanted = asked.json(body).await?;
     if !is_serial(&wanted.serial) {
         return Err(Problem::DeviceNotBound);
     }
@@ -55,11 +68,11 @@ pub(crate) async fn post(
     let grant = claims(wanted, admitted, proven.terminal, signaling.now())?;
     metrics::counter!("sightline_grants_total").increment(1);
     let granted = Granted { grant: signaling.signer.sign(&grant), expires_at: grant.expires_at };
-    Ok((StatusCode::CREATED, Json(granted)))
+    Ok(Created(granted))
 }
 
 fn claims(
-    wanted: Wanted,
+    wanted: GrantWanted,
     admitted: Admission,
     terminal: Thumbprint,
     now: u64,

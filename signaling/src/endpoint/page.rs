@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use sightline_operation::{NO_PURPOSE, Rule, Table};
 
 use crate::facts::Ports;
 use crate::origin;
@@ -24,6 +25,21 @@ const PERMISSIONS: &str = "camera=(self), geolocation=(), microphone=(), payment
 
 /// The page itself, which is served at the root.
 const INDEX: &str = "index.html";
+/// The page that shows the API.
+const DOCS: &str = "docs.html";
+/// The description of the API.
+const OPENAPI: &str = "openapi.json";
+
+pub(crate) fn operations(table: &mut Table<Arc<Signaling>>) {
+    table.page("/", index);
+    table.page("/assets/{*path}", asset);
+    table.page("/docs", docs);
+    let about = (NO_PURPOSE, "This description (OpenAPI 3.1)");
+    table
+        .get("/v1/openapi.json", Rule::Public, about, openapi)
+        .answers(200, Some("application/json"))
+        .answers(304, None);
+}
 
 struct File {
     path: &'static str,
@@ -43,10 +59,12 @@ macro_rules! files {
 
 static FILES: &[File] = files! {
     "text/html; charset=utf-8": "index.html";
-    "text/css; charset=utf-8": "style.css";
+    "text/html; charset=utf-8": "docs.html";
+    "application/json": "openapi.json";
+    "text/css; charset=utf-8": "style.css", "docs.css";
     "image/svg+xml": "icon.svg";
     "text/javascript; charset=utf-8":
-        "api.js", "app.js", "base32.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
+        "api.js", "app.js", "base32.js", "docs.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
         "keys.js", "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
         "sealed/codec.js", "sealed/connection.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",
         "sealed/generation.js", "sealed/gop_stream.js", "sealed/hpke.js", "sealed/introduction.js",
@@ -57,9 +75,10 @@ static FILES: &[File] = files! {
         "sealed/start_worker.js", "sealed/terminal.js", "sealed/viewer.js",
         "sealed/viewer_list.js", "sealed/viewers.js", "sealed/window.js", "sealed/worker.js",
         "scan.js", "secret.js", "session.js", "shown_secret.js", "stats.js", "store.js",
-        "views/account.js", "views/bind.js", "views/dialogs.js", "views/devices.js",
-        "views/introduce.js", "views/key_proof.js", "views/live.js", "views/sealing.js",
-        "views/signin.js", "views/viewers.js", "whep.js";
+        "views/account.js", "views/bind.js", "views/confirm.js", "views/dialogs.js", "views/devices.js",
+        "views/introduce.js", "views/key_proof.js", "views/live.js", "views/password_field.js",
+        "views/sealing.js", "views/security.js", "views/signin.js", "views/signin_address.js",
+        "views/signin_password.js", "views/viewers.js", "whep.js";
 };
 
 /// Entity tags, in the order of [`FILES`].
@@ -96,6 +115,19 @@ pub(crate) async fn index(
 ) -> Response {
     let policy = policy(signaling.facts.ports, &uri, &headers);
     serve(INDEX, policy, &headers).unwrap_or_else(IntoResponse::into_response)
+}
+
+pub(crate) async fn docs(headers: HeaderMap) -> Response {
+    fixed(DOCS, &headers)
+}
+
+pub(crate) async fn openapi(headers: HeaderMap) -> Response {
+    fixed(OPENAPI, &headers)
+}
+
+fn fixed(path: &str, headers: &HeaderMap) -> Response {
+    let policy = HeaderValue::from_static(POLICY);
+    serve(path, policy, headers).unwrap_or_else(IntoResponse::into_response)
 }
 
 pub(crate) async fn asset(

@@ -2,15 +2,30 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use http::StatusCode;
+use sightline_operation::{Created, Rule, Table};
 
 use crate::asked::{self, Asked};
 use crate::plane::{RoqOffer, RoqSessionJson};
 use crate::problem::Problem;
+use crate::refusals;
 use crate::state::Signaling;
+
+pub(crate) fn operations(table: &mut Table<Arc<Signaling>>) {
+    let about = ("media.view", "Open a publishing session, RTP over QUIC");
+    table
+        .post("/v1/roq-publish/{channel}", Rule::Device, about, post)
+        .takes::<RoqOffer>()
+        .refuses(&refusals::body())
+        .refuses(&refusals::proof())
+        .refuses(&refusals::media())
+        .refuses(&refusals::list([
+            Problem::PublisherUnknown,
+            Problem::NotFound,
+            Problem::BadOffer(String::new()),
+        ]));
+}
 
 /// Most tracks of one publishing session.
 pub(crate) const MAX_TRACKS: usize = 8;
@@ -20,7 +35,7 @@ pub(crate) async fn post(
     Path(channel): Path<String>,
     asked: Asked,
     body: Body,
-) -> Result<(StatusCode, Json<RoqSessionJson>), Problem> {
+) -> Result<Created<RoqSessionJson>, Problem> {
     let channel = asked::channel(&channel)?;
     let proven = signaling.prove(&asked, None)?;
     let offer: RoqOffer = asked.json(body).await?;
@@ -39,5 +54,5 @@ pub(crate) async fn post(
         let text = "the device was sealed or opened meanwhile; announce what it sends now";
         return Err(Problem::WrongProtection(text.into()));
     }
-    Ok((StatusCode::CREATED, Json(session)))
+    Ok(Created(session))
 }

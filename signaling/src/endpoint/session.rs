@@ -8,12 +8,33 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use sightline_operation::{NO_PURPOSE, Rule, Table};
 
 use super::offer::{self, FRAGMENT, value};
 use crate::asked::Asked;
 use crate::plane::Patched;
 use crate::problem::Problem;
+use crate::refusals;
 use crate::state::Signaling;
+
+pub(crate) fn operations(table: &mut Table<Arc<Signaling>>) {
+    for path in ["/v1/whep-sessions/{id}", "/v1/whip-sessions/{id}"] {
+        let unknown = refusals::list([Problem::NoSession, Problem::Unavailable]);
+        let about = ("media.view", "Trickle a candidate, or restart ICE");
+        table
+            .patch(path, Rule::Ticket, about, patch)
+            .takes_text(FRAGMENT)
+            .answers(200, Some(FRAGMENT))
+            .answers(204, None)
+            .refuses(&unknown)
+            .refuses(&refusals::offer())
+            .refuses(&refusals::list([Problem::PreconditionRequired, Problem::PreconditionFailed]));
+        let about = ("media.view", "End a media session");
+        table.delete(path, Rule::Ticket, about, delete).answers(200, None).refuses(&unknown);
+        let about = (NO_PURPOSE, "Preflight and discovery");
+        table.options(path, Rule::Public, about, options).answers(200, None);
+    }
+}
 
 /// Length of a session id, hex digits.
 const SESSION_ID_LEN: usize = 32;
@@ -41,9 +62,9 @@ pub(crate) async fn patch(
 pub(crate) async fn delete(
     State(signaling): State<Arc<Signaling>>,
     Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     signaling.media.delete(session(&id)?).await?;
-    Ok(StatusCode::OK)
+    Ok(StatusCode::OK.into_response())
 }
 
 pub(crate) async fn options() -> Response {

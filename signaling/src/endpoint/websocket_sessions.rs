@@ -3,20 +3,30 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
-use http::StatusCode;
 use serde::Serialize;
+use sightline_operation::{Created, Rule, Table};
+use utoipa::ToSchema;
 
 use super::webtransport_sessions::TICKET_TTL_SECS;
 use crate::asked::{Asked, device};
 use crate::plane::WebTrackJson;
 use crate::problem::Problem;
+use crate::refusals;
 use crate::state::Signaling;
 
-#[derive(Serialize)]
-pub(crate) struct Session {
+pub(crate) fn operations(table: &mut Table<Arc<Signaling>>) {
+    let about = ("media.view", "A path that opens a WebSocket once");
+    table
+        .post("/v1/websocket-sessions/{serial}/{channel}", Rule::Grant, about, post)
+        .refuses(&refusals::grant())
+        .refuses(&refusals::media());
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WebSocketSession {
     path: String,
+    /// Seconds.
     expires_in: u64,
     tracks: Vec<WebTrackJson>,
     sealed: bool,
@@ -26,11 +36,11 @@ pub(crate) async fn post(
     State(signaling): State<Arc<Signaling>>,
     Path((serial, channel)): Path<(String, String)>,
     asked: Asked,
-) -> Result<(StatusCode, Json<Session>), Problem> {
+) -> Result<Created<WebSocketSession>, Problem> {
     let (serial, channel) = device(&serial, &channel)?;
     let (grant, proven) = signaling.granted(&asked, &serial, channel)?;
     let login = signaling.media.socket_view(&grant, proven.terminal, &serial, channel).await?;
     let path = format!("/v1/websockets/{}", login.ticket.expose());
     let (expires_in, tracks, sealed) = (TICKET_TTL_SECS, login.tracks, login.sealed);
-    Ok((StatusCode::CREATED, Json(Session { path, expires_in, tracks, sealed })))
+    Ok(Created(WebSocketSession { path, expires_in, tracks, sealed }))
 }

@@ -11,11 +11,22 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, http};
 use http::{HeaderValue, header};
+use sightline_operation::{Rule, Table};
 
 use crate::plane::ResetOnDrop;
 use crate::problem::Problem;
+use crate::refusals;
 use crate::socket;
 use crate::state::Signaling;
+
+pub(crate) fn operations(table: &mut Table<Arc<Signaling>>) {
+    let about = ("media.view", "Open the WebSocket of a session");
+    table
+        .get("/v1/websockets/{ticket}", Rule::Ticket, about, get)
+        .answers(101, None)
+        .refuses(&refusals::media())
+        .refuses(&refusals::list([Problem::UpgradeRequired, Problem::NoSession]));
+}
 
 pub(crate) async fn get(
     State(signaling): State<Arc<Signaling>>,

@@ -6,7 +6,9 @@ import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
 import { devicesWithKey, forgetAllDeviceKeys, forgetDeviceKey, terminalKey } from '../keys.js';
 import * as session from '../session.js';
+import { forgetConfirmation } from './confirm.js';
 import { problemLine, purposeText, showProblem } from './dialogs.js';
+import { securityOf } from './security.js';
 
 export function accountView(context) {
   const error = problemLine('account-error');
@@ -15,10 +17,12 @@ export function accountView(context) {
   const consents = h('ul', { class: 'list', testid: 'consents' });
   const keys = h('ul', { class: 'list', testid: 'device-keys' });
   const out = h('button', { class: 'quiet', t: 'account.signOutHere', testid: 'sign-out' });
-  const parts = { profile, terminals, consents, keys, error };
+  const security = h('ul', { class: 'list', testid: 'security' });
+  const parts = { profile, security, terminals, consents, keys, error };
   out.addEventListener('click', () => busy(out, async () => {
     await call('DELETE', '/v1/sessions/current').catch(() => {});
     await session.forget();
+    forgetConfirmation();
     await forgetAllDeviceKeys();
     toast('account.signedOut');
     context.go('#/devices');
@@ -26,6 +30,7 @@ export function accountView(context) {
   const element = h('section', { class: 'page narrow' },
     h('div', { class: 'row spread heading' }, h('h1', { t: 'account.title' }), out), error,
     card('account.profile', null, profile),
+    card('security.title', 'security.lead', security),
     card('account.terminals', 'account.terminalsLead', terminals),
     card('account.consents', null, consents),
     card('account.keys', 'account.keysLead', keys));
@@ -37,7 +42,7 @@ const card = (title, lead, body) => h('div', { class: 'card' }, h('h2', { t: tit
 
 async function load(parts) {
   const fill = async (work) => work(parts).catch((problem) => showProblem(parts.error, problem));
-  await Promise.all([profileOf, terminalsOf, consentsOf, keysOf].map(fill));
+  await Promise.all([profileOf, securityOf, terminalsOf, consentsOf, keysOf].map(fill));
 }
 
 async function profileOf({ profile }) {
@@ -45,7 +50,7 @@ async function profileOf({ profile }) {
   const { thumbprint } = await terminalKey();
   const fact = (key, value) => [h('dt', { t: key }), h('dd', {}, value)];
   profile.replaceChildren(
-    ...fact('account.phone', me.phone_masked), ...fact('account.since', moment(me.created_at)),
+    ...fact('account.since', moment(me.created_at)),
     h('dt', { t: 'account.terminalKey' }), h('dd', { class: 'mono small' }, thumbprint));
 }
 

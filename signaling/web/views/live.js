@@ -13,8 +13,8 @@ import { sealedTerminal } from '../sealed/terminal.js';
 import { admitThis } from '../sealed/viewers.js';
 import { figures } from '../stats.js';
 import { Player } from '../whep.js';
-import { consentDialog, secretDialog, smsDialog } from './dialogs.js';
-import { prove } from './key_proof.js';
+import { consentDialog, smsDialog } from './dialogs.js';
+import { prove, proveTyped } from './key_proof.js';
 import { openedNote } from './sealing.js';
 
 /** Pause between readings, milliseconds. */
@@ -231,24 +231,11 @@ class Live {
         await keys.forgetDeviceKey(this.serial);
       }
     }
-    const prove = async (key) => {
-      try {
-        await this.#prove(key);
-      } catch (problem) {
-        throw problem.status === 403 || problem.status === 400 ? { key: 'secret.refused' } : problem;
-      }
-    };
-    const made = await secretDialog(this.serial, prove, this.context.server.development);
-    if (!made) return false;
-    if (!this.device?.sealed) {
-      await keys.keepDeviceKey(this.serial, made.auth.privateKey);
-      await keys.keepDeviceVerifier(this.serial, made.auth.publicKey);
-      return true;
-    }
-    await keys.keepOwnerKeys(this.serial, made);
+    const keep = this.device?.sealed ? keys.keepOwnerKeys : keys.keepOpenKeys;
+    const made = await proveTyped(this.context.server, this, keep);
     // Without a place on the list the secret's keys go on doing what they do now.
-    await admitThis(this.device, made.auth).catch(() => {});
-    return true;
+    if (made && this.device?.sealed) await admitThis(this.device, made.auth).catch(() => {});
+    return Boolean(made);
   }
 
   /** Proves the device key by this terminal's place on the viewer list; false without one. */

@@ -9,8 +9,8 @@ import * as keys from '../keys.js';
 import { encMode, putEncMode } from '../sealed/mailbox.js';
 import { nextSequence, signed } from '../sealed/order.js';
 import { knownSequence } from '../sealed/owners_word.js';
-import { ask, secretDialog, smsDialog } from './dialogs.js';
-import { prove } from './key_proof.js';
+import { ask, smsDialog } from './dialogs.js';
+import { prove, proveTyped } from './key_proof.js';
 
 /** Tells whoever watches that the owner has switched sealing off; null of any other device. */
 export function openedNote({ opened_at: openedAt }) {
@@ -102,11 +102,5 @@ async function proveKey({ serial }, { server }, quietly) {
     if (proven) return true;
     await keys.forgetDeviceKey(serial);
   }
-  const refuse = (problem) => {
-    throw problem.status === 400 || problem.status === 403 ? { key: 'secret.refused' } : problem;
-  };
-  const made = await secretDialog(serial, (key) => prove(server, { serial }, key).catch(refuse), server.development);
-  if (!made) return false;
-  await keys.keepOwnerKeys(serial, made);
-  return true;
+  return Boolean(await proveTyped(server, { serial }));
 }

@@ -1,27 +1,37 @@
-// Sign-in by phone number and SMS code; a new number becomes a new account.
+// Sign-in by a code to a phone number or a mail address, or by password. A new number or address
+// becomes a new account.
 
 import { open } from '../api.js';
 import { busy, h, say } from '../dom.js';
 import * as icons from '../icons.js';
 import * as session from '../session.js';
+import { forgetConfirmation } from './confirm.js';
 import { codeField, countdown, problemLine, purposeText, showProblem } from './dialogs.js';
+import { passwordField } from './password_field.js';
+import { normalised } from './signin_address.js';
+import { passwordStep } from './signin_password.js';
 
-const PHONE = /^\+[1-9]\d{6,14}$/;
+/** Ways to sign in, each a tab. */
+const WAYS = ['phone', 'email', 'password'];
+/** Refusals of a code that a password beside it helps against. */
+const WANTS_PASSWORD = ['second-factor-required', 'account-idle'];
 
 /** `ended`: the login of before was ended, and not by whoever sits here. */
 export function signInView({ server, done, ended }) {
-  const body = h('div', { class: 'signin-body' });
+  const body = h('div', { class: 'signin-body', id: 'signin-way', role: 'tabpanel' });
+  const context = { server, arrive: (answer) => arrive(answer, done) };
+  const choice = tabs(body, context);
   const card = h('section', { class: 'card signin' },
     h('div', { class: 'hero-mark' }, icons.logo()),
     h('h1', { t: 'signin.title' }),
     h('p', { class: 'muted', t: 'signin.lead' }),
     ended ? h('p', { class: 'assurance', role: 'status', t: 'signin.ended', testid: 'signed-out' }) : null,
-    body,
+    choice, body,
     h('ul', { class: 'trust' },
       ...['signin.trustKey', 'signin.trustSecret', 'signin.trustCookie'].map((key) =>
         h('li', {}, icons.lock(), h('span', { t: key })))),
   );
-  phoneStep(body, '', { server, done });
+  addressStep(body, 'phone', '', context);
   notice().then((element) => element && card.append(element)).catch(() => {});
   return {
     element: h('div', { class: 'center' }, card),
@@ -39,43 +49,84 @@ async function notice() {
     ...needed.flatMap(purposeText));
 }
 
-function phoneStep(body, known, context) {
+/** Opens the login; throws a problem. */
+async function arrive(answer, done) {
+  await session.keep(await open('POST', '/v1/sessions', {
+    ...answer, terminal_name: terminalName(), client_type: 'web',
+  }));
+  forgetConfirmation();
+  await done();
+}
+
+function tabs(body, context) {
+  const show = (way) => {
+    for (const tab of list.children) {
+      const here = tab.dataset.way === way;
+      tab.setAttribute('aria-selected', String(here));
+      tab.tabIndex = here ? 0 : -1;
+    }
+    body.setAttribute('aria-labelledby', `way-${way}`);
+    if (way === 'password') passwordStep(body, '', context);
+    else addressStep(body, way, '', context);
+  };
+  const tab = (way, at) => h('button', {
+    id: `way-${way}`, type: 'button', role: 'tab', class: 'tab', t: `signin.way.${way}`, testid: `way-${way}`,
+    data: { way }, 'aria-controls': 'signin-way', 'aria-selected': String(at === 0), tabindex: at === 0 ? '0' : '-1',
+    on: { click: () => show(way) },
+  });
+  const list = h('div', { class: 'tabs', role: 'tablist', label: 'signin.ways' }, ...WAYS.map(tab));
+  list.addEventListener('keydown', ({ key }) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+    if (!step) return;
+    const here = WAYS.indexOf(list.querySelector('[aria-selected="true"]').dataset.way);
+    const next = WAYS[(here + step + WAYS.length) % WAYS.length];
+    show(next);
+    list.querySelector(`#way-${next}`).focus();
+  });
+  body.setAttribute('aria-labelledby', 'way-phone');
+  return list;
+}
+
+function addressStep(body, kind, known, context) {
+  const mail = kind === 'email';
   const input = h('input', {
-    id: 'phone', type: 'tel', autocomplete: 'tel', inputmode: 'tel', required: true,
-    value: known, 'aria-describedby': 'phone-hint signin-error', testid: 'phone',
+    id: kind, type: mail ? 'email' : 'tel', autocomplete: mail ? 'email' : 'tel', inputmode: mail ? 'email' : 'tel',
+    required: true, value: known, 'aria-describedby': 'address-hint signin-error', testid: kind,
   });
   const error = problemLine('signin-error');
   const button = h('button', { class: 'primary wide', type: 'submit', t: 'signin.send', testid: 'send-code' });
   const submit = (event) => {
     event.preventDefault();
-    const target = input.value.replace(/[\s\-()./]/g, '').replace(/^00/, '+');
-    if (!PHONE.test(target)) {
-      say(error, 'signin.badPhone');
+    const target = normalised(kind, input.value);
+    if (!target) {
+      say(error, mail ? 'signin.badEmail' : 'signin.badPhone');
       return input.focus();
     }
     return busy(button, async () => {
       try {
         const challenge = await open('POST', '/v1/otp', { purpose: 'login', target });
-        codeStep(body, target, challenge, context);
+        codeStep(body, { kind, target }, challenge, context);
       } catch (problem) {
         showProblem(error, problem);
       }
     });
   };
   body.replaceChildren(h('form', { novalidate: true, on: { submit } },
-    h('label', { for: 'phone', t: 'signin.phone' }), input,
-    h('p', { id: 'phone-hint', class: 'hint', t: 'signin.phoneHint' }), error, button));
+    h('label', { for: kind, t: `signin.${kind}` }), input,
+    h('p', { id: 'address-hint', class: 'hint', t: `signin.${kind}Hint` }), error, button));
   input.focus();
 }
 
-function codeStep(body, target, challenge, context) {
+function codeStep(body, { kind, target }, challenge, context) {
   let current = challenge;
   const error = problemLine('signin-error');
   const button = h('button', { class: 'primary wide', type: 'submit', t: 'signin.verify', testid: 'verify-code' });
   const form = h('form', { novalidate: true });
   const code = codeField({ id: 'login-code', testid: 'login-code', digits: 6, full: () => form.requestSubmit() });
   const again = h('button', { class: 'link', type: 'button', testid: 'resend-code' });
-  const other = h('button', { class: 'link', type: 'button', t: 'signin.other', testid: 'other-number' });
+  const other = h('button', { class: 'link', type: 'button', t: `signin.other.${kind}`, testid: 'other-number' });
+  const password = passwordField({ id: 'code-password', testid: 'code-password', autocomplete: 'current-password' });
+  const beside = h('div', { hidden: true }, h('label', { for: 'code-password', t: 'password.label' }), password.row);
   const resend = async () => {
     try {
       current = await open('POST', '/v1/otp', { purpose: 'login', target });
@@ -89,7 +140,7 @@ function codeStep(body, target, challenge, context) {
   again.addEventListener('click', () => busy(again, resend));
   other.addEventListener('click', () => {
     code.leave();
-    phoneStep(body, target, context);
+    addressStep(body, kind, target, context);
   });
   form.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -99,23 +150,20 @@ function codeStep(body, target, challenge, context) {
     }
     return busy(button, async () => {
       try {
-        await session.keep(await open('POST', '/v1/sessions', {
-          challenge_id: current.challenge_id,
-          code: code.value(),
-          terminal_name: terminalName(),
-          client_type: 'web',
-        }));
+        const both = password.input.value ? { password: password.input.value } : {};
+        await context.arrive({ challenge_id: current.challenge_id, code: code.value(), ...both });
         code.leave();
-        await context.done();
+        password.leave();
       } catch (problem) {
         showProblem(error, problem);
-        code.input.select();
+        beside.hidden = beside.hidden && !WANTS_PASSWORD.includes(problem.name);
+        (beside.hidden ? code.input : password.input).select();
       }
     });
   });
   form.append(
-    h('p', { class: 'sent', t: 'signin.codeSent', role: 'status' }),
-    h('label', { for: 'login-code', t: 'signin.code' }), code.input, error, button,
+    h('p', { class: 'sent', t: `signin.codeSent.${kind}`, role: 'status' }),
+    h('label', { for: 'login-code', t: `signin.code.${kind}` }), code.input, beside, error, button,
     h('div', { class: 'row spread' }, again, other));
   body.replaceChildren(form);
   countdown(again, current.resend_after);

@@ -12,8 +12,8 @@ import { trusted } from '../sealed/player.js';
 import { sealedTerminal } from '../sealed/terminal.js';
 import { GUEST_SCOPES, admit, admitThis, remove, viewersOf } from '../sealed/viewers.js';
 import * as store from '../store.js';
-import { ask, problemLine, secretDialog, showProblem } from './dialogs.js';
-import { prove } from './key_proof.js';
+import { ask, problemLine, showProblem } from './dialogs.js';
+import { proveTyped } from './key_proof.js';
 
 /** Names that the owner gave terminals; they stay in this browser. */
 const NAME = 'viewer-name:';
@@ -52,19 +52,10 @@ async function start(view) {
   const { items } = await call('GET', '/v1/devices');
   view.device = items.find((item) => item.serial === view.serial) ?? null;
   if (!view.device?.sealed) throw Object.assign(new Error('open'), { name: view.device ? 'device-open' : 'device-not-bound' });
-  view.auth = (await keys.ownerKey(view.serial)) ?? (await typed(view));
+  view.auth = (await keys.ownerKey(view.serial)) ?? (await proveTyped(view.context.server, { serial: view.serial }))?.auth;
   if (!view.auth) return;
   await admitThis(view.device, view.auth);
   await show(view);
-}
-
-async function typed({ context, serial, device }) {
-  const tried = (key) => prove(context.server, { serial }, key).catch((problem) => {
-    throw problem.status === 403 ? { key: 'secret.refused' } : problem;
-  });
-  const made = await secretDialog(serial, tried, context.server.development);
-  if (made && device) await keys.keepOwnerKeys(serial, made);
-  return made?.auth ?? null;
 }
 
 async function show(view) {

@@ -1,5 +1,7 @@
 //! The suites: what they run and how long they may take.
 
+mod lanes;
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -106,11 +108,18 @@ pub(crate) fn run(names: &[String]) -> Result<(), String> {
     };
     let mut run = Run::default();
     let mut rows = Vec::new();
-    for suite in SUITES.iter().filter(wanted) {
+    let (whole, others): (Vec<_>, Vec<_>) =
+        SUITES.iter().filter(wanted).partition(|suite| matches!(suite.kind, Kind::Clients(_)));
+    for suite in others {
         println!("== {}", suite.name);
         let started = Instant::now();
         let outcome = run.suite(suite).unwrap_or_else(Outcome::failure);
         rows.push((suite.name.to_owned(), started.elapsed(), outcome));
+    }
+    if !whole.is_empty() {
+        let started = Instant::now();
+        rows.extend(run.whole(&whole));
+        println!("   whole servers: {:.1} s", started.elapsed().as_secs_f64());
     }
     let failed = rows.iter().any(|(_, _, outcome)| outcome.failed > 0);
     let table = report::table(&rows);
@@ -122,7 +131,6 @@ pub(crate) fn run(names: &[String]) -> Result<(), String> {
 #[derive(Default)]
 struct Run {
     binaries: Option<Vec<TestBinary>>,
-    clients: Option<Vec<(&'static str, PathBuf)>>,
 }
 
 impl Run {
@@ -136,37 +144,55 @@ impl Run {
                 outcome.add(Outcome::single(crate::bench::short_crowd()));
                 Ok(outcome)
             }
-            Kind::Programs(pick) => self.programs(suite, pick, &[]),
-            Kind::Clients(pick) => {
-                let clients = match &self.clients {
-                    Some(clients) => clients.clone(),
-                    None => self.clients.insert(tools::environment()?).clone(),
-                };
-                self.programs(suite, pick, &clients)
+            Kind::Programs(pick) | Kind::Clients(pick) => {
+                let mut total = Outcome::default();
+                for binary in self.picked(suite, pick)? {
+                    total.add(run_program(suite, binary, &[])?);
+                }
+                Ok(total)
             }
         }
     }
 
-    fn programs(
+    /// Programs that start whole servers. They wait for media most of their time, so two of them
+    /// share the machine; the seconds of a suite are those of its programs.
+    fn whole(&mut self, suites: &[&'static Suite]) -> Vec<lanes::Row> {
+        let failed = |problem: String| {
+            let row = |suite: &&Suite| {
+                (suite.name.to_owned(), Duration::ZERO, Outcome::failure(problem.clone()))
+            };
+            suites.iter().map(row).collect()
+        };
+        let environment = match tools::environment() {
+            Ok(environment) => environment,
+            Err(problem) => return failed(problem),
+        };
+        let mut jobs = Vec::new();
+        for &suite in suites {
+            let Kind::Clients(pick) = suite.kind else { continue };
+            match self.picked(suite, pick) {
+                Ok(binaries) => jobs.extend(binaries.into_iter().map(|b| (suite, b.clone()))),
+                Err(problem) => return failed(problem),
+            }
+        }
+        lanes::run(&jobs, &environment)
+    }
+
+    /// Programs of a suite; it must have one.
+    fn picked(
         &mut self,
         suite: &Suite,
         pick: fn(&TestBinary) -> bool,
-        environment: &[(&'static str, PathBuf)],
-    ) -> Result<Outcome, String> {
-        let binaries = match &self.binaries {
-            Some(binaries) => binaries,
-            None => self.binaries.insert(timed_build()?),
-        };
-        let mut total = Outcome::default();
-        let mut ran = 0;
-        for binary in binaries.iter().filter(|binary| pick(binary)) {
-            ran += 1;
-            total.add(run_program(suite, binary, environment)?);
+    ) -> Result<Vec<&TestBinary>, String> {
+        if self.binaries.is_none() {
+            self.binaries = Some(timed_build()?);
         }
-        if ran == 0 {
+        let binaries = self.binaries.as_deref().unwrap_or_default();
+        let picked: Vec<_> = binaries.iter().filter(|binary| pick(binary)).collect();
+        if picked.is_empty() {
             return Err(format!("the suite {} has no test program", suite.name));
         }
-        Ok(total)
+        Ok(picked)
     }
 }
 
@@ -191,14 +217,15 @@ fn run_program(
         command.envs(FULL.into_iter().filter(|(key, _)| std::env::var_os(key).is_none()));
     }
     if matches!(suite.kind, Kind::Clients(_)) {
-        // Real processes share two cores and their clocks; one at a time keeps figures honest.
+        // Tests of one program expect to have its clients for themselves.
         command.arg("--test-threads=1");
     }
     let log = crate::logs().join(format!("{}-{package}-{name}-{kind}.log", suite.name));
     let ended = process::run(&mut command, &log, suite.limit)?;
     let mut outcome = report::count(&ended.output);
     println!(
-        "   {label}: {} passed, {} failed, {:.1} s",
+        "   {}: {label}: {} passed, {} failed, {:.1} s",
+        suite.name,
         outcome.passed,
         outcome.failed,
         started.elapsed().as_secs_f64()

@@ -15,9 +15,9 @@ use crate::storage::{AccountStore, StoreError, Stored};
 impl AccountStore for SqliteStore {
     async fn account_by_lookup(&self, lookup: &[u8]) -> Stored<Option<Account>> {
         query(
-            "SELECT a.*, k.wrapped, i.value_enc FROM account a
+            "SELECT a.*, k.wrapped FROM account a
              JOIN subject_key k ON k.account = a.id
-             JOIN identifier i ON i.account = a.id AND i.kind = 'phone'
+             JOIN identifier i ON i.account = a.id
              WHERE i.lookup = ?1 AND a.status = 'active'",
         )
         .bind(lookup)
@@ -30,9 +30,8 @@ impl AccountStore for SqliteStore {
 
     async fn account(&self, id: &AccountId) -> Stored<Option<Account>> {
         query(
-            "SELECT a.*, k.wrapped, i.value_enc FROM account a
+            "SELECT a.*, k.wrapped FROM account a
              JOIN subject_key k ON k.account = a.id
-             JOIN identifier i ON i.account = a.id AND i.kind = 'phone'
              WHERE a.id = ?1 AND a.status = 'active'",
         )
         .bind(id.as_str())
@@ -45,9 +44,8 @@ impl AccountStore for SqliteStore {
 
     async fn accounts(&self) -> Stored<Vec<Account>> {
         query(
-            "SELECT a.*, k.wrapped, i.value_enc FROM account a
+            "SELECT a.*, k.wrapped FROM account a
              JOIN subject_key k ON k.account = a.id
-             JOIN identifier i ON i.account = a.id AND i.kind = 'phone'
              WHERE a.status = 'active' ORDER BY a.created_at, a.id",
         )
         .fetch_all(&self.reader)
@@ -118,6 +116,8 @@ pub(super) async fn erase(
 const ERASE: &[&str] = &[
     "DELETE FROM subject_key WHERE account = ?1",
     "DELETE FROM identifier WHERE account = ?1",
+    "DELETE FROM password WHERE account = ?1",
+    "DELETE FROM notice WHERE account = ?1",
     "DELETE FROM access_token WHERE session IN (SELECT id FROM session WHERE account = ?1)",
     "DELETE FROM refresh_token WHERE family IN (SELECT id FROM session WHERE account = ?1)",
     "DELETE FROM step_up WHERE session IN (SELECT id FROM session WHERE account = ?1)",
@@ -138,12 +138,11 @@ const ERASE: &[&str] = &[
     "DELETE FROM media_audit WHERE account = ?1",
 ];
 
-fn account(row: &SqliteRow) -> Result<Account, StoreError> {
+pub(super) fn account(row: &SqliteRow) -> Result<Account, StoreError> {
     Ok(Account {
         id: AccountId(row.text("id")?),
         subject: Subject(row.text("subject")?),
         wrapped_key: row.blob("wrapped")?,
-        phone_enc: row.blob("value_enc")?,
         consent_epoch: row.num("consent_epoch")?,
         created_at: row.num("created_at")?,
     })

@@ -8,7 +8,9 @@ use super::SqliteStore;
 use super::row::{Columns, enqueue, int, log};
 use crate::ids::{AccountId, ChallengeId};
 use crate::limits::OTP_TRIES;
-use crate::storage::model::{Charge, OtpBinding, OtpChallenge, OtpPurpose, RetryAfter, StepUp};
+use crate::storage::model::{
+    Charge, IdentifierKind, OtpBinding, OtpChallenge, OtpPurpose, RetryAfter, StepUp,
+};
 use crate::storage::{OtpStore, StoreError, Stored};
 
 #[async_trait]
@@ -33,7 +35,7 @@ impl OtpStore for SqliteStore {
         let live = query(
             "SELECT id FROM otp_challenge WHERE target = ?1 AND purpose = ?2 AND jkt = ?3
              AND serial = ?4 AND used_at IS NULL AND tries < ?5 AND expires_at > ?6
-             ORDER BY expires_at DESC LIMIT 1",
+             AND account IS ?7 ORDER BY expires_at DESC LIMIT 1",
         )
         .bind(&new.target)
         .bind(new.purpose.as_str())
@@ -41,6 +43,7 @@ impl OtpStore for SqliteStore {
         .bind(&new.serial)
         .bind(int(OTP_TRIES))
         .bind(int(now))
+        .bind(new.account.as_ref().map(AccountId::as_str))
         .fetch_optional(&mut *tx)
         .await?;
         let id = match live {
@@ -49,7 +52,7 @@ impl OtpStore for SqliteStore {
         };
         enqueue(
             &mut tx,
-            "sms",
+            new.kind.channel(),
             "otp",
             id.as_str(),
             new.account.as_ref().map(AccountId::as_str),
@@ -139,7 +142,7 @@ pub(super) async fn consume(
     Ok(done.rows_affected() == 1)
 }
 
-async fn charge(
+pub(super) async fn charge(
     connection: &mut SqliteConnection,
     charges: &[Charge],
     now: u64,
@@ -184,8 +187,8 @@ async fn insert(
 ) -> Stored<ChallengeId> {
     query(
         "INSERT INTO otp_challenge
-         (id, purpose, target, target_enc, account, jkt, serial, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         (id, purpose, target, target_enc, account, jkt, serial, created_at, expires_at, kind)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )
     .bind(new.id.as_str())
     .bind(new.purpose.as_str())
@@ -196,20 +199,19 @@ async fn insert(
     .bind(&new.serial)
     .bind(int(now))
     .bind(int(new.expires_at))
+    .bind(new.kind.as_str())
     .execute(connection)
     .await?;
     Ok(new.id.clone())
 }
 
 fn challenge(row: &SqliteRow) -> Stored<OtpChallenge> {
-    let purpose = match row.text("purpose")?.as_str() {
-        "login" => OtpPurpose::Login,
-        "view" => OtpPurpose::View,
-        _ => return Err(StoreError::Inconsistent("a code's purpose")),
-    };
+    let purpose = OtpPurpose::parse(&row.text("purpose")?);
+    let kind = IdentifierKind::parse(&row.text("kind")?);
     Ok(OtpChallenge {
         id: ChallengeId(row.text("id")?),
-        purpose,
+        purpose: purpose.ok_or(StoreError::Inconsistent("a code's purpose"))?,
+        kind: kind.ok_or(StoreError::Inconsistent("the kind of a code's target"))?,
         target: row.blob("target")?,
         target_enc: row.blob("target_enc")?,
         account: row.opt_text("account")?.map(AccountId),

@@ -18,7 +18,9 @@ use crate::storage::{SessionStore, Stored};
 impl SessionStore for SqliteStore {
     async fn session_open(&self, opening: &SessionOpening, now: u64) -> Stored<SessionOpened> {
         let mut tx = self.begin().await?;
-        if !consume(&mut tx, &opening.challenge, now).await? {
+        if let Some(challenge) = &opening.challenge
+            && !consume(&mut tx, challenge, now).await?
+        {
             return Ok(SessionOpened::ChallengeUsed);
         }
         if let Some(registration) = &opening.registration
@@ -30,7 +32,7 @@ impl SessionStore for SqliteStore {
         query(
             "INSERT INTO session
              (id, account, terminal, amr, auth_time, idle_expires, abs_expires)
-             VALUES (?1, ?2, ?3, 'otp', ?4, ?5, ?6)",
+             VALUES (?1, ?2, ?3, ?7, ?4, ?5, ?6)",
         )
         .bind(opening.session.as_str())
         .bind(opening.account.as_str())
@@ -38,6 +40,7 @@ impl SessionStore for SqliteStore {
         .bind(int(now))
         .bind(int(opening.idle_expires))
         .bind(int(opening.abs_expires))
+        .bind(opening.amr)
         .execute(&mut *tx)
         .await?;
         add_tokens(&mut tx, &opening.session, &opening.tokens, now).await?;
@@ -207,7 +210,7 @@ async fn register(
     now: u64,
 ) -> Stored<bool> {
     let taken = query("SELECT 1 FROM identifier WHERE lookup = ?1")
-        .bind(&new.lookup)
+        .bind(&new.identifier.lookup)
         .fetch_optional(&mut *connection)
         .await?;
     if taken.is_some() {
@@ -225,13 +228,17 @@ async fn register(
         .execute(&mut *connection)
         .await?;
     query(
-        "INSERT INTO identifier (account, kind, value_enc, lookup, verified_at, method)
-         VALUES (?1, 'phone', ?2, ?3, ?4, 'sms')",
+        "INSERT INTO identifier
+         (account, kind, value_enc, lookup, verified_at, method, held_until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )
     .bind(account.as_str())
-    .bind(&new.phone_enc)
-    .bind(&new.lookup)
+    .bind(new.identifier.kind.as_str())
+    .bind(&new.identifier.value_enc)
+    .bind(&new.identifier.lookup)
     .bind(int(now))
+    .bind(new.identifier.method)
+    .bind(int(new.identifier.held_until))
     .execute(&mut *connection)
     .await?;
     log(connection, account.as_str(), "account.registered", "", now).await?;
@@ -287,7 +294,7 @@ async fn add_tokens(
 }
 
 /// Ends a session and all that hangs off it. Returns its account unless it was over.
-async fn revoke(
+pub(super) async fn revoke(
     connection: &mut SqliteConnection,
     session: &SessionId,
     now: u64,
@@ -303,6 +310,7 @@ async fn revoke(
     for statement in [
         "DELETE FROM access_token WHERE session = ?1",
         "DELETE FROM step_up WHERE session = ?1",
+        "DELETE FROM secure_window WHERE session = ?1",
         "DELETE FROM key_proof WHERE session = ?1",
         "DELETE FROM key_challenge WHERE session = ?1",
     ] {

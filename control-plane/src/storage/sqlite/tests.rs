@@ -6,8 +6,12 @@ use super::migrate::{self, MIGRATIONS, MigrateError, copy_path};
 use crate::storage::{GateStore, contract};
 
 const FIRST: &[&str] = &[MIGRATIONS[0]];
-/// The present schema and one step more.
-fn and(step: &'static str) -> &'static [&'static str] {
+const BROKEN: &str =
+    "CREATE TABLE half (a INTEGER); DELETE FROM otp_ledger; CREATE TABLE nonsense;";
+const GROWN: &str = "CREATE TABLE more (a INTEGER) STRICT;";
+
+/// All steps and one more.
+fn and_then(step: &'static str) -> &'static [&'static str] {
     [MIGRATIONS, &[step]].concat().leak()
 }
 
@@ -138,8 +142,7 @@ async fn a_failed_migration_changes_nothing_and_leaves_the_copy() {
     let (store, folder) = store().await;
     let path = folder.path().join("a.db");
     query("INSERT INTO otp_ledger VALUES ('x', x'00', 1)").execute(&store.writer).await.unwrap();
-    let broken = and("CREATE TABLE half (a INTEGER); DELETE FROM otp_ledger; CREATE TABLE no;");
-    assert!(migrate::run(&store.writer, &path, broken).await.is_err());
+    assert!(migrate::run(&store.writer, &path, and_then(BROKEN)).await.is_err());
     let rows: i64 =
         query_scalar("SELECT count(*) FROM otp_ledger").fetch_one(&store.writer).await.unwrap();
     assert_eq!(rows, 1, "the step was rolled back");
@@ -150,7 +153,6 @@ async fn a_failed_migration_changes_nothing_and_leaves_the_copy() {
         query_scalar("SELECT count(*) FROM otp_ledger").fetch_one(&copy.writer).await.unwrap();
     assert_eq!(rows, 1);
     let store = SqliteStore::open(&path).await.unwrap();
-    let grown = and("CREATE TABLE more (a INTEGER) STRICT;");
-    migrate::run(&store.writer, &path, grown).await.unwrap();
+    migrate::run(&store.writer, &path, and_then(GROWN)).await.unwrap();
     query("INSERT INTO more VALUES (1)").execute(&store.writer).await.unwrap();
 }

@@ -21,6 +21,9 @@ const PURGE: &[&str] = &[
     "DELETE FROM otp_challenge WHERE expires_at <= ?1 AND ?2 = ?2",
     "DELETE FROM otp_ledger WHERE at <= ?2 AND ?1 = ?1",
     "DELETE FROM step_up WHERE (idle_expires <= ?1 OR max_expires <= ?1) AND ?2 = ?2",
+    "DELETE FROM secure_window WHERE expires <= ?1 AND ?2 = ?2",
+    "DELETE FROM guess_budget WHERE at <= ?2 AND locked_until <= ?1 AND closed_until <= ?1",
+    "DELETE FROM notice WHERE expires <= ?1 AND ?2 = ?2",
     "DELETE FROM key_challenge WHERE expires_at < ?1 AND ?2 = ?2",
     "DELETE FROM introduction WHERE expires <= ?1 AND ?2 = ?2",
     // Proofs of terminals end with word to the relay; these were left behind.

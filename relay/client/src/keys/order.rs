@@ -76,6 +76,19 @@ impl SealingOrder {
         }
         Ok(Self { binding, sequence, sealed })
     }
+
+    /// Reads an order, as [`Self::open`], that must be of this binding.
+    ///
+    /// # Errors
+    /// Malformed, another signature, or another device or owner.
+    pub fn open_for(
+        bytes: &[u8],
+        binding: &Binding,
+        verifier: &SigningPublic,
+    ) -> Result<Self, OrderRefused> {
+        let order = Self::open(bytes, verifier)?;
+        if order.binding == *binding { Ok(order) } else { Err(OrderRefused::OtherBinding) }
+    }
 }
 
 /// The order in force on a camera.
@@ -97,10 +110,7 @@ impl Mode {
         binding: &Binding,
         verifier: &SigningPublic,
     ) -> Result<Self, OrderRefused> {
-        let order = SealingOrder::open(bytes, verifier)?;
-        if order.binding != *binding {
-            return Err(OrderRefused::OtherBinding);
-        }
+        let order = SealingOrder::open_for(bytes, binding, verifier)?;
         if order.sequence <= self.sequence {
             let (offered, held) = (order.sequence, self.sequence);
             return Err(OrderRefused::NotNewer { offered, held });

@@ -23,10 +23,7 @@ impl OwnersWord {
         binding: &Binding,
         verifier: &SigningPublic,
     ) -> Result<Self, OrderRefused> {
-        let order = SealingOrder::open(bytes, verifier)?;
-        if order.binding != *binding {
-            return Err(OrderRefused::OtherBinding);
-        }
+        let order = SealingOrder::open_for(bytes, binding, verifier)?;
         let outdated = order.sequence == self.sequence && !order.sealed && !self.open;
         if order.sequence < self.sequence || outdated {
             let (offered, held) = (order.sequence, self.sequence);

@@ -132,6 +132,13 @@ impl FrameSealer {
         Ok(())
     }
 
+    /// Ends what goes on under an old generation: a track that has not switched yet waits for its
+    /// keyframe.
+    pub fn end_switch(&mut self) {
+        let newest = self.generation();
+        self.tracks.retain(|_, track| track.generation == newest);
+    }
+
     /// Appends the sealed frame of `unit` to `out`. `unit` is in the form that viewers get
     /// (`relay/proto/src/gop_stream.rs`): Annex B with parameter sets, OBUs with sizes, bare sound.
     ///

@@ -2,7 +2,7 @@
 //! each track of sound.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use quinn_proto::{Connection, Dir, StreamId, WriteError};
@@ -14,15 +14,13 @@ use sightline_relay_proto::limits::MAX_LAG;
 
 use super::h3::{SessionCode, stream_prefix};
 use crate::items::Items;
-use crate::roq::budget::budget;
+use crate::roq::budget::Told;
 
 /// Streams of one viewer that are finished and not wholly acknowledged, at most; then the hub is not
 /// asked for more until some are.
 pub(super) const MAX_OPEN_STREAMS: usize = 16;
 /// Bytes of unacknowledged stream data kept for one viewer: what it lags is known when this is full.
 pub(super) const SEND_WINDOW: u64 = 512 * 1024;
-/// Time between two looks at what a connection carries.
-const BUDGET_INTERVAL: Duration = Duration::from_secs(1);
 /// Sound goes out before pictures.
 const SOUND_PRIORITY: i32 = i32::MAX;
 
@@ -38,10 +36,7 @@ pub(in crate::roq) struct Viewer {
     open: VecDeque<(StreamId, Instant)>,
     /// Rises at each keyframe: a newer group of pictures overtakes an older one.
     priority: i32,
-    /// When the hub is told again what the connection carries.
-    next_budget: Instant,
-    /// The hub was told of a limit last.
-    limited: bool,
+    told: Told,
     /// The hub was left unpolled because the connection was full.
     stalled: bool,
     /// Since when the connection has had more than it could send.
@@ -86,8 +81,7 @@ impl Viewer {
             pending: None,
             open: VecDeque::new(),
             priority: 0,
-            next_budget: now + BUDGET_INTERVAL,
-            limited: false,
+            told: Told::new(now),
             stalled: false,
             behind: None,
             handed: 0,
@@ -158,12 +152,7 @@ impl Viewer {
     }
 
     fn tell_budget(&mut self, now: Instant, hub: &mut Hub, quic: &Connection) {
-        if now < self.next_budget {
-            return;
-        }
-        self.next_budget = now + BUDGET_INTERVAL;
-        let budget = budget(now, self.oldest(), quic);
-        if std::mem::replace(&mut self.limited, budget.is_some()) || budget.is_some() {
+        if let Some(budget) = self.told.news(now, self.oldest(), quic) {
             hub.set_budget(now, self.subscriber, budget);
         }
     }

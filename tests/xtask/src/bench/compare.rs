@@ -141,7 +141,8 @@ fn watch(
     subject: &dyn Subject,
     seconds: f64,
 ) -> Result<Seen, String> {
-    Seen::during(network, contest.path().sink(), subject, Duration::from_secs_f64(seconds))
+    let time = Duration::from_secs_f64(seconds);
+    Seen::during(network, contest.path().sink(), subject.process(), time)
 }
 
 /// Mean size of a server's packets above UDP or TCP, bytes.

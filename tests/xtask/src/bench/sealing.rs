@@ -12,7 +12,7 @@ use super::child::Running;
 use super::figures::Spread;
 use super::network::Network;
 use super::path::{CAMERA_RATE, Path};
-use super::subject::{Seen, Subject};
+use super::subject::Seen;
 use super::{machine, page, server};
 use crate::binaries;
 
@@ -167,19 +167,6 @@ struct Sides {
     loads: [Running; 2],
 }
 
-/// A process that is measured; what it serves is paused elsewhere.
-struct Process(u32);
-
-impl Subject for Process {
-    fn process(&self) -> u32 {
-        self.0
-    }
-
-    fn pause(&self) {}
-
-    fn resume(&self) {}
-}
-
 impl Sides {
     /// Both are stopped until they are measured.
     fn start(
@@ -211,7 +198,7 @@ impl Sides {
         load.resume();
         thread::sleep(SETTLE);
         let time = Duration::from_secs_f64(seconds);
-        let seen = Seen::during(network, self.paths[number].sink(), &Process(process), time);
+        let seen = Seen::during(network, self.paths[number].sink(), process, time);
         load.pause();
         let seen = seen?;
         if seen.traffic.messages == 0 {

@@ -27,16 +27,16 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Looks at both ends of `time`.
+    /// Looks at a process and its traffic at both ends of `time`.
     pub(super) fn during(
         network: &Network,
         sink: Sink,
-        subject: &dyn Subject,
+        process: u32,
         time: Duration,
     ) -> Result<Self, String> {
         let look = || {
             let traffic = network.traffic(sink)?;
-            Ok::<_, String>((Instant::now(), procfs::threads(subject.process())?, traffic))
+            Ok::<_, String>((Instant::now(), procfs::threads(process)?, traffic))
         };
         let before = look()?;
         thread::sleep(time);

@@ -1,0 +1,88 @@
+// Confirming who one is before something dangerous: by the password or by a code. The confirmation
+// belongs to this login and holds for a few minutes.
+
+import { call } from '../api.js';
+import { busy, h } from '../dom.js';
+import { ask, codeField, countdown } from './dialogs.js';
+import { passwordField } from './password_field.js';
+
+/** A confirmation is asked for anew so long before the server forgets it, milliseconds. */
+const EARLY_MS = 60_000;
+let confirmedUntil = 0;
+
+const keep = ({ expires_at }) => {
+  confirmedUntil = expires_at * 1000;
+};
+
+/** Forgets what was confirmed, with the login that it belonged to. */
+export const forgetConfirmation = () => {
+  confirmedUntil = 0;
+};
+
+/**
+ * Resolves to true when this login has confirmed who it is. `me`: the account as the server tells it.
+ */
+export async function confirmed(me) {
+  if (Date.now() < confirmedUntil - EARLY_MS) return true;
+  if (!me.has_password) return byCode();
+  let code = false;
+  const field = passwordField({ id: 'confirm-password', testid: 'confirm-password', autocomplete: 'current-password' });
+  const other = h('button', { class: 'link', type: 'button', t: 'confirm.byCode', testid: 'confirm-by-code' });
+  other.addEventListener('click', () => {
+    code = true;
+    other.closest('dialog').close();
+  });
+  const done = await ask({
+    title: 'confirm.title', testid: 'confirm', submitKey: 'confirm.submit',
+    body: [
+      h('p', { class: 'hint', t: 'confirm.lead' }),
+      h('label', { for: 'confirm-password', t: 'password.label' }), field.row, other,
+    ],
+    submit: async () => {
+      if (!field.input.value) throw { key: 'password.empty' };
+      keep(await call('POST', '/v1/secure-windows', { password: field.input.value }));
+    },
+    leave: field.leave,
+  });
+  return code ? byCode() : Boolean(done);
+}
+
+async function byCode() {
+  const request = () => call('POST', '/v1/otp', { purpose: 'secure' });
+  const asked = await request();
+  return Boolean(await codeDialog({
+    testid: 'confirm-code', title: 'confirm.title', lead: 'confirm.codeLead', submitKey: 'confirm.submit', asked, request,
+    submit: async (answer) => keep(await call('POST', '/v1/secure-windows', answer)),
+  }));
+}
+
+/**
+ * Asks for a code of eight digits. `asked`: what asking for it answered; `request` asks again; `submit` gets
+ * `{challenge_id, code}`.
+ */
+export function codeDialog({ testid, title, lead, submitKey, asked, request, submit }) {
+  let current = asked;
+  const again = h('button', { class: 'link', type: 'button', testid: `${testid}-resend` });
+  const code = codeField({ id: `${testid}-field`, testid: `${testid}-field`, digits: 8, full: () => code.input.form?.requestSubmit() });
+  again.addEventListener('click', () => busy(again, async () => {
+    try {
+      current = await request();
+      countdown(again, current.resend_after);
+    } catch (problem) {
+      countdown(again, problem.retryAfter || 5);
+    }
+  }));
+  countdown(again, current.resend_after);
+  return ask({
+    title, testid, submitKey,
+    body: [
+      h('p', { class: 'hint', t: lead }),
+      h('label', { for: `${testid}-field`, t: 'confirm.code' }), code.input, again,
+    ],
+    submit: async () => {
+      if (!code.value()) throw { key: 'signin.badCode' };
+      await submit({ challenge_id: current.challenge_id, code: code.value() });
+    },
+    leave: code.leave,
+  });
+}

@@ -1,0 +1,153 @@
+//! What leaves a camera that was away while its viewers changed.
+
+use sightline_client::DeviceSecret;
+use sightline_client::keys::{Scopes, TerminalKeys, Viewer, ViewerList};
+use sightline_client::secret::AuthKey;
+use sightline_relay_proto::codec::Codec;
+use sightline_relay_proto::ids::TrackIndex;
+
+use super::super::outlet::Period;
+use super::*;
+
+const EPOCH: u64 = 3;
+
+/// A bound camera that seals, and whose server hears of nothing unless the test says so.
+struct Stage {
+    worker: Worker,
+    auth: AuthKey,
+    archive: ExchangePublic,
+    first: Period,
+    _folder: tempfile::TempDir,
+    _periods: Periods,
+}
+
+impl Stage {
+    /// With a generation that the server has, and a picture that left under it.
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = Arc::new(Identity::generate_device().unwrap());
+        let secret = DeviceSecret::generate().unwrap();
+        let (auth, archive) = (secret.auth_key().unwrap(), secret.archive_key().unwrap().public());
+        let camera = Sealing {
+            api: Api::for_device("http://localhost:1", None, identity.clone()).unwrap(),
+            identity,
+            serial: DeviceId::new("CAM-1").unwrap(),
+            channel: Channel(0),
+            folder: folder.path().to_owned(),
+            keyframes: watch::channel(0).0,
+        };
+        let tracks = vec![TrackInfo::video(Codec::H264)];
+        let (outlet, mut periods) =
+            Outlet::new(tracks.clone(), Mode::Sealed, &CancellationToken::new());
+        let first = periods.recv().await.unwrap();
+        let worker = Worker::new(camera, tracks, outlet);
+        let mut stage = Self { worker, auth, archive, first, _folder: folder, _periods: periods };
+        stage.returns(None);
+        stage.worker.look();
+        stage.worker.switch();
+        assert!(stage.sends(true), "a keyframe begins");
+        assert!(stage.sends(false));
+        stage
+    }
+
+    /// What the camera is told with each connection.
+    fn returns(&mut self, list: Option<Vec<u8>>) {
+        let (auth, archive) = (self.auth.verifier(), self.archive);
+        self.worker.hear(News::Bound { epoch: EPOCH, auth, archive, list });
+    }
+
+    /// A list of the owner's with one more viewer than the version before.
+    fn list(&self, version: u64) -> Vec<u8> {
+        let binding = Binding { serial: self.worker.camera.serial.clone(), epoch: EPOCH };
+        let viewers = (0..version).map(|number| Viewer {
+            terminal: TerminalKeys::generate().unwrap().public(),
+            account: format!("account-{number}"),
+            scopes: Scopes::LIVE,
+            expires: None,
+        });
+        let list = ViewerList::new(binding, version, viewers.collect()).unwrap();
+        list.sign(&self.auth).bytes().to_vec()
+    }
+
+    /// Gives the camera a frame; whether it leaves.
+    fn sends(&mut self, keyframe: bool) -> bool {
+        let MediaSource::Encoder { frames, .. } = &mut self.first.source else {
+            panic!("what is sealed comes from a queue");
+        };
+        let (captured, ready) = (SystemTime::now(), Instant::now());
+        let (track, unit) = (TrackIndex(0), vec![1; 100].into());
+        self.worker.pass_on(Frame { track, timestamp: 0, captured, ready, keyframe, unit });
+        frames.try_recv().is_ok()
+    }
+
+    fn until(&self) -> Option<Instant> {
+        self.worker.upload.as_ref().and_then(|upload| upload.until)
+    }
+}
+
+#[tokio::test]
+async fn a_camera_that_was_away_uses_no_old_generation_while_the_new_one_is_on_its_way() {
+    let mut stage = Stage::new().await;
+    let list = stage.list(1);
+    stage.worker.hear(News::List(list.clone()));
+    stage.worker.look();
+    assert!(stage.until().is_some() && stage.sends(false), "a camera that is there goes on");
+    stage.returns(Some(list));
+    assert!(!stage.sends(false) && !stage.sends(true));
+    assert!(stage.worker.upload.is_some(), "the new generation is still on its way");
+    stage.worker.switch();
+    assert!(!stage.sends(false), "it starts with a keyframe");
+    assert!(stage.sends(true) && stage.sends(false));
+}
+
+#[tokio::test]
+async fn a_camera_that_was_away_uses_no_old_generation_until_the_next_keyframe() {
+    let mut stage = Stage::new().await;
+    let list = stage.list(1);
+    stage.worker.hear(News::List(list.clone()));
+    stage.worker.look();
+    stage.worker.switch();
+    stage.returns(Some(list));
+    assert!(!stage.sends(false));
+    assert!(stage.sends(true) && stage.sends(false));
+}
+
+#[tokio::test]
+async fn a_list_that_changed_while_the_camera_was_away_ends_the_old_generation() {
+    let mut stage = Stage::new().await;
+    let list = stage.list(1);
+    stage.returns(Some(list));
+    assert!(!stage.sends(false) && !stage.sends(true));
+    stage.worker.look();
+    stage.worker.switch();
+    assert!(stage.sends(true) && stage.sends(false));
+}
+
+#[tokio::test]
+async fn a_camera_that_missed_nothing_goes_on_where_it_was() {
+    let mut stage = Stage::new().await;
+    stage.returns(None);
+    assert!(stage.sends(false));
+    let keys = stage.worker.keys.as_mut().unwrap();
+    keys.used_up();
+    stage.worker.look();
+    stage.returns(None);
+    assert!(stage.worker.upload.is_some() && stage.until().is_none());
+    assert!(stage.sends(false), "nobody was removed");
+}
+
+#[tokio::test]
+async fn a_second_list_gives_the_old_generation_no_more_time() {
+    let mut stage = Stage::new().await;
+    let (first, second) = (stage.list(1), stage.list(2));
+    stage.worker.hear(News::List(first));
+    stage.worker.look();
+    let until = stage.until();
+    stage.worker.hear(News::List(second));
+    stage.worker.look();
+    assert!(until.is_some());
+    assert_eq!(stage.until(), until);
+    stage.worker.keys.as_mut().unwrap().used_up();
+    stage.worker.look();
+    assert_eq!(stage.until(), until, "whatever it is made for");
+}
