@@ -151,7 +151,7 @@ impl ControlPlane {
     ) -> Result<Redacted<String>, AdminError> {
         let serial = Serial::parse(serial).ok_or(AdminError::Unknown("open device"))?;
         let (password, credential) = self.new_credential(&serial);
-        let rotated = self.store().device_rotate(&serial, &credential).await;
+        let rotated = self.store().device_rotate(&serial, &credential, self.now()).await;
         let epoch = rotated.map_err(Inner::from)?.ok_or(AdminError::Unknown("open device"))?;
         self.announce_key(&serial, epoch);
         Ok(password)

@@ -40,6 +40,20 @@ pub const MEDIA_VIEW: Purpose = Purpose {
          如您拒绝，仅视频查看功能不可用。",
 };
 
+/// Being the guest of somebody's camera.
+pub const DEVICE_SHARED: Purpose = Purpose {
+    id: "device.shared",
+    version: 1,
+    optional: true,
+    fields: &["phone", "serial", "terminal"],
+    retention: "until the share ends",
+    en: "To let you use a camera that somebody shares with you, we tell its owner that you accepted, \
+         the first and last digits of your phone number, your account's id, and which of your terminals \
+         you have it opened on. If you withdraw, all that is shared with you ends.",
+    zh: "为使您能够使用他人分享的摄像机，我们会告知其主人您已接受分享，以及您手机号码的首尾数字、账号标识和\
+         您用于观看的终端。如您撤回同意，他人分享给您的全部设备将停止分享。",
+};
+
 /// Having an account at all. Part of the contract; ends with the account.
 pub const ACCOUNT: Purpose = Purpose {
     id: "account",
@@ -89,7 +103,7 @@ pub const TERMINAL_SECURITY: Purpose = Purpose {
 };
 
 /// The catalogue.
-pub const PURPOSES: &[Purpose] = &[ACCOUNT, MEDIA_VIEW, PROFILE, TERMINAL_SECURITY];
+pub const PURPOSES: &[Purpose] = &[ACCOUNT, MEDIA_VIEW, DEVICE_SHARED, PROFILE, TERMINAL_SECURITY];
 
 /// Why a decision is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -162,6 +176,11 @@ impl ControlPlane {
         }
         let state = self.state_of(session, purpose.id).await?;
         let state = state.filter(|state| state.granted).ok_or(ConsentError::NotGranted)?;
+        if purpose.id == DEVICE_SHARED.id {
+            for shared in self.shares_as_guest(session).await? {
+                self.leave_share(session, &shared.share.id).await?;
+            }
+        }
         let act = act(session, purpose.id, state.version, false);
         let appended = self.store().consent_append(&act, self.now()).await.map_err(Inner::from)?;
         self.announce(Revocation::Consent {

@@ -12,7 +12,8 @@ use crate::ids::Serial;
 use crate::limits::{
     LEASES_PER_CALL, MAX_NAME_CHARS, MEDIA_CONTEXT_SECS, VIEW_IDLE_SECS, VIEW_TOUCH_SECS,
 };
-use crate::storage::model::{GateFacts, LeaseFacts, MediaAudit, Session};
+use crate::share::scopes::{ShareScope, ShareScopes};
+use crate::storage::model::{DeviceEpochs, GateFacts, LeaseFacts, MediaAudit, Session};
 use crate::vault::token_hash;
 pub(crate) use touch::Touches;
 
@@ -40,9 +41,15 @@ pub enum Refusal {
     /// The token is another terminal's.
     #[error("the login belongs to another terminal")]
     WrongTerminal,
-    /// Not bound, or no such channel or device.
+    /// Neither bound nor shared, or no such channel or device.
     #[error("no such device on this account")]
     NotBound,
+    /// Shared, but not now.
+    #[error("the device is shared with you at other hours; see the hours of its share")]
+    ShareClosed,
+    /// Shared, but not for this.
+    #[error("the device's owner has not shared this with you; ask the owner to")]
+    ScopeRequired,
     /// The present device key was not proven in this login.
     #[error("prove the device key first")]
     KeyProofRequired,
@@ -97,7 +104,7 @@ pub enum AuditError {
 }
 
 impl ControlPlane {
-    /// Checks login, terminal, binding, key proof, viewing window and consent, in this order, in
+    /// Checks login, terminal, binding or share, key proof, viewing window and consent, in this order, in
     /// one read of the truth, and moves on the idle end of the window.
     ///
     /// # Errors
@@ -112,26 +119,21 @@ impl ControlPlane {
     ) -> Result<Admission, Refusal> {
         let (now, serial) = (self.now(), parsed(serial));
         let facts = self.facts_of(token, terminal, &serial, now).await?;
-        let (epochs, channels) = facts.bound.ok_or(Refusal::NotBound)?;
-        if channel >= channels {
-            return Err(Refusal::NotBound);
-        }
-        let proof = facts.key_proof.ok_or(Refusal::KeyProofRequired)?;
+        let standing = facts.standing(channel, ShareScope::of(action), now)?;
+        let proof = facts.proof_for(&standing, ShareScope::of(action))?;
         let idle_end = facts.window_idle_expires.ok_or(Refusal::SmsRequired)?;
         let consent_seq = facts.consent_seq.ok_or(Refusal::ConsentRequired)?;
-        // An owner may do everything; a guest's scopes are checked against `action`.
-        let (Action::Live | Action::Playback | Action::Download | Action::Talk) = action;
         if idle_end + VIEW_TOUCH_SECS < now + VIEW_IDLE_SECS {
             self.touch(&facts.session.id, &serial);
         }
         Ok(Admission {
             subject: facts.session.subject.0,
             session: facts.session.id.0,
-            role: Role::Owner,
+            role: standing.role,
             epochs: Epochs {
-                binding: epochs.binding,
-                key: epochs.key,
-                share: 0,
+                binding: standing.epochs.binding,
+                key: standing.epochs.key,
+                share: standing.share,
                 consent: facts.consent_epoch,
                 session: 0,
                 proof,
@@ -140,8 +142,8 @@ impl ControlPlane {
         })
     }
 
-    /// Whether a caller may know if a device is live: login, terminal and binding. Does not count
-    /// as use of the viewing window.
+    /// Whether a caller may know if a device is live: login, terminal, and binding or a share that
+    /// is open for viewing. Does not count as use of the viewing window.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -151,13 +153,19 @@ impl ControlPlane {
         terminal: Thumbprint,
         serial: &str,
     ) -> Result<(), Refusal> {
-        let facts = self.facts_of(token, terminal, &parsed(serial), self.now()).await?;
+        let now = self.now();
+        let facts = self.facts_of(token, terminal, &parsed(serial), now).await?;
         self.refuse_basic_mode(&facts).await?;
-        facts.bound.map(drop).ok_or(Refusal::NotBound)
+        match &facts.shared {
+            Some(shared) if !shared.terms.is_open(now) => Err(Refusal::ShareClosed),
+            Some(shared) if !shared.terms.has(ShareScope::View) => Err(Refusal::ScopeRequired),
+            Some(_) => Ok(()),
+            None => facts.bound.map(drop).ok_or(Refusal::NotBound),
+        }
     }
 
     /// Whether this login may weaken a device's protection: login, terminal, binding, key proof and
-    /// viewing window, in this order.
+    /// viewing window, in this order. No guest may.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -261,6 +269,43 @@ impl ControlPlane {
             context_expires: self.now() + MEDIA_CONTEXT_SECS,
         };
         Ok(self.store().media_audit(&entry, self.now()).await.map_err(Inner::from)?)
+    }
+}
+
+/// As what a caller comes, once that is known.
+struct Standing {
+    role: Role,
+    epochs: DeviceEpochs,
+    /// Number of the share; 0 of owners.
+    share: u64,
+}
+
+impl GateFacts {
+    /// Owner or guest; a guest within the hours, channels and scopes of the share.
+    fn standing(&self, channel: u16, scope: ShareScope, now: u64) -> Result<Standing, Refusal> {
+        if let Some((epochs, channels)) = self.bound {
+            let owner = Standing { role: Role::Owner, epochs, share: 0 };
+            return if channel < channels { Ok(owner) } else { Err(Refusal::NotBound) };
+        }
+        let shared = self.shared.as_ref().ok_or(Refusal::NotBound)?;
+        if channel >= shared.channels || !shared.terms.has_channel(channel) {
+            return Err(Refusal::NotBound);
+        }
+        if !shared.terms.is_open(now) {
+            return Err(Refusal::ShareClosed);
+        }
+        if !shared.terms.has(scope) {
+            return Err(Refusal::ScopeRequired);
+        }
+        Ok(Standing { role: Role::Guest, epochs: shared.epochs, share: shared.number })
+    }
+
+    /// The number of a proof that is good for this: what stands on the viewer list does what the list
+    /// says, and a guest's stands there always.
+    fn proof_for(&self, standing: &Standing, scope: ShareScope) -> Result<u64, Refusal> {
+        let listed = ShareScopes::from_bits(self.proof_scopes.into());
+        let enough = listed.has(scope) && (self.proof_by_terminal || standing.role == Role::Owner);
+        self.key_proof.filter(|_| enough).ok_or(Refusal::KeyProofRequired)
     }
 }
 

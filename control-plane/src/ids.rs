@@ -48,6 +48,10 @@ id! {
     ChallengeId
 }
 id! {
+    /// Share of a device, from its invitation on; 32 hex digits.
+    ShareId
+}
+id! {
     /// Device serial.
     Serial
 }

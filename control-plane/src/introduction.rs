@@ -67,13 +67,24 @@ impl ControlPlane {
         session: &Session,
         commitment: &[u8],
     ) -> Result<IntroductionOpened, IntroductionError> {
+        let code = base32::encode(&random::bytes::<CODE_BYTES>(self.random()));
+        self.open_introduction_under(session, commitment, &code).await
+    }
+
+    /// The same under a code of 8 letters and digits that is known to the two alone. One that this
+    /// account has open under it ends.
+    pub(crate) async fn open_introduction_under(
+        &self,
+        session: &Session,
+        commitment: &[u8],
+        code: &str,
+    ) -> Result<IntroductionOpened, IntroductionError> {
         if commitment.len() != COMMITMENT_LEN {
             return Err(IntroductionError::Length);
         }
         self.charge_introduction(session, "introduction", &INTRODUCTIONS_PER_ACCOUNT).await?;
-        let code = base32::encode(&random::bytes::<CODE_BYTES>(self.random()));
         let new = NewIntroduction {
-            code: self.introduction_key(&code),
+            code: self.introduction_key(code),
             guest: party(session),
             commitment: commitment.to_vec(),
             expires: self.now() + INTRODUCTION_SECS,
@@ -163,7 +174,7 @@ impl ControlPlane {
         outcome(put.map_err(Inner::from)?)
     }
 
-    fn introduction_key(&self, code: &str) -> Vec<u8> {
+    pub(crate) fn introduction_key(&self, code: &str) -> Vec<u8> {
         self.vault().lookup("introduction", &base32::canonical(code))
     }
 

@@ -114,9 +114,11 @@ impl ControlPlane {
     ) -> Result<(), KeyError> {
         let serial = Serial::parse(serial).ok_or(KeyError::NotBound)?;
         let device = self.store().device(&serial).await.map_err(Inner::from)?;
-        let device = device
-            .filter(|device| device.owner.as_ref() == Some(&session.account))
-            .ok_or(KeyError::NotBound)?;
+        let device = device.ok_or(KeyError::NotBound)?;
+        let owned = device.owner.as_ref() == Some(&session.account);
+        if !owned && self.shared_with(session, &serial).await?.is_none() {
+            return Err(KeyError::NotBound);
+        }
         if device.verifier.is_none() {
             return Err(KeyError::NotReady);
         }
@@ -126,7 +128,9 @@ impl ControlPlane {
             self.0.outbox.notify_one();
             KeyError::Limited(wait)
         })?;
+        // The device secret is no guest's: whoever has it is told as for a wrong one.
         let signer = self.signer(session, &device, answer.terminal).await?;
+        let signer = signer.filter(|signer| owned || signer.by != ProofBy::Secret);
         // A terminal that is not on the list is told as late as one that signs wrongly.
         let key = answer.terminal.or(device.verifier);
         let signed =
@@ -144,15 +148,15 @@ impl ControlPlane {
         if stored { Ok(()) } else { Err(KeyError::Wrong) }
     }
 
-    /// Ends the proofs of terminals whose time on the viewer list is over, and the media sessions
-    /// that stand on them. To be called several times a second.
+    /// Ends the proofs of terminals whose time on the viewer list is over, and shares whose time or
+    /// hours are, with the media sessions that stand on them. To be called several times a second.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn end_expired_proofs(&self) -> Result<(), Inner> {
         let ended = self.store().key_proofs_end(self.now()).await?;
         self.announce_ended(ended);
-        Ok(())
+        self.end_due_shares().await
     }
 
     /// Ends the media sessions that stand on these proofs.
@@ -182,10 +186,10 @@ impl ControlPlane {
         let ours = binding.serial == device.device.serial.as_str()
             && binding.epoch == device.epochs.binding
             && list.is_signed_by(&verifier);
-        let until = list.live_until(&signing, session.account.as_str(), self.now());
-        Ok(until.filter(|_| ours).map(|until| {
-            let by = ProofBy::Terminal { signing, list: held.version };
-            Signer { by, until }
+        let given = list.given_to(&signing, session.account.as_str(), self.now());
+        Ok(given.filter(|_| ours).map(|given| {
+            let by = ProofBy::Terminal { signing, list: held.version, scopes: given.scopes };
+            Signer { by, until: given.until }
         }))
     }
 

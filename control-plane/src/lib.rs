@@ -44,6 +44,7 @@ pub mod restore;
 pub mod sealed;
 pub mod secure;
 pub mod session;
+pub mod share;
 pub mod sms;
 pub mod step_up;
 pub mod storage;

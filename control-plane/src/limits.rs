@@ -103,6 +103,20 @@ pub const INTRODUCTIONS_PER_ACCOUNT: [Window; 1] = [Window { seconds: HOUR, most
 /// Codes of introductions that one account may try.
 pub const INTRODUCTION_LOOKUPS_PER_ACCOUNT: [Window; 1] =
     [Window { seconds: 10 * MINUTE, most: 20 }];
+/// Life of an invitation to share a device, seconds.
+pub const SHARE_INVITE_SECS: u64 = DAY;
+/// Shares of one device, open invitations included.
+pub const SHARES_PER_DEVICE: u64 = 100;
+/// Devices that one account may have as a guest.
+pub const SHARES_PER_GUEST: u64 = 200;
+/// Invitations that an account may make.
+pub const INVITES_PER_ACCOUNT: [Window; 1] = [Window { seconds: HOUR, most: 120 }];
+/// Codes of invitations that one account may try.
+pub const INVITE_TRIES_PER_ACCOUNT: [Window; 1] = [Window { seconds: 10 * MINUTE, most: 20 }];
+/// How long before its end a share's guest is told, seconds.
+pub const SHARE_WARNING_SECS: u64 = DAY;
+/// Longest time that a share may be made for, seconds; one without an end is no such share.
+pub const SHARE_MAX_SECS: u64 = 3650 * DAY;
 /// Revocations that a slow listener may lag behind before it must read the epochs anew.
 pub const REVOCATION_BACKLOG: usize = 1024;
 /// Leases renewed in one call.

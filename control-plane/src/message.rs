@@ -190,6 +190,28 @@ fn text(kind: &str) -> (&'static str, &'static str) {
             "A phone number or mail address was taken off your account.",
             "已从您的账号移除一个手机号或邮箱。",
         ),
+        "share_invited" => (
+            "You made an invitation to share a camera. If this was not you, withdraw it and sign out \
+             your other terminals.",
+            "您已生成摄像机分享邀请。如非本人操作，请撤回邀请并退出其他终端。",
+        ),
+        "share_accepted" => (
+            "Your invitation was accepted: compare the digits with your guest to let the guest watch.",
+            "您的分享邀请已被接受，请与访客核对数字后允许其观看。",
+        ),
+        "share_changed" => (
+            "The owner of a camera that is shared with you changed what you may do with it.",
+            "分享给您的摄像机，其主人已更改您的权限。",
+        ),
+        "share_revoked" => (
+            "The owner of a camera does not share it with you any more.",
+            "摄像机的主人已停止与您分享。",
+        ),
+        "share_left" => {
+            ("A guest of your camera gave the share up.", "您的一位访客已退出摄像机分享。")
+        }
+        "share_ended" => ("The time of a share is over.", "一项摄像机分享已到期结束。"),
+        "share_expiring" => ("A share ends within a day.", "一项摄像机分享将在一天内到期。"),
         "key_locked" => (
             "A wrong device key was entered several times; the camera's key entry is locked for a \
              while.",

@@ -119,7 +119,8 @@ impl ControlPlane {
     ) -> Result<OtpSent, OtpError> {
         let serial = Serial::parse(serial).ok_or(OtpError::NotBound)?;
         let device = self.store().device(&serial).await.map_err(Inner::from)?;
-        if device.and_then(|device| device.owner).as_ref() != Some(&session.account) {
+        let owned = device.and_then(|device| device.owner).as_ref() == Some(&session.account);
+        if !owned && self.shared_with(session, &serial).await?.is_none() {
             return Err(OtpError::NotBound);
         }
         let known = self.addresses_of(&session.account).await?;

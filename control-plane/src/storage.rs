@@ -8,6 +8,7 @@ mod contract;
 mod credential;
 pub mod model;
 pub mod restore;
+mod share;
 pub mod sqlite;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
 use crate::sealed::generation::Wrap;
 pub use credential::CredentialStore;
 use model::*;
+pub use share::ShareStore;
 
 /// Why the store does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +114,12 @@ pub trait DeviceStore {
     /// Removes a device; it is unbound first. The new epochs, or `None` when it does not exist.
     async fn device_remove(&self, serial: &Serial, now: u64) -> Stored<Option<DeviceEpochs>>;
     /// Replaces the publishing credential of an open device. Returns the new key epoch.
-    async fn device_rotate(&self, serial: &Serial, credential: &Credential) -> Stored<Option<u64>>;
+    async fn device_rotate(
+        &self,
+        serial: &Serial,
+        credential: &Credential,
+        now: u64,
+    ) -> Stored<Option<u64>>;
     /// Every device with its binding, by serial.
     async fn devices(&self) -> Stored<Vec<DeviceState>>;
     /// Devices bound to an account, by serial.
@@ -221,7 +228,8 @@ pub trait SealingStore {
 /// Introductions between guests and owners.
 #[async_trait]
 pub trait IntroductionStore {
-    /// Opens one. `false` when the guest's account has `most` of them.
+    /// Opens one, in place of one that the guest's account has under the same code. `false` when the
+    /// account has `most` of them.
     async fn introduction_open(&self, new: &NewIntroduction, most: u64, now: u64) -> Stored<bool>;
     /// One that is not over its time.
     async fn introduction(&self, code: &[u8], now: u64) -> Stored<Option<Introduction>>;
@@ -323,6 +331,7 @@ pub trait Store:
     + SealingStore
     + IntroductionStore
     + CredentialStore
+    + ShareStore
     + ConsentStore
     + GateStore
     + OutboxStore

@@ -11,6 +11,7 @@ mod ownership;
 mod personal;
 mod restore;
 pub(crate) mod rig;
+mod shares;
 mod sign_in;
 mod terminals;
 mod worker;

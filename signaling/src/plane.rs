@@ -48,6 +48,12 @@ pub enum GateRefusal {
     /// Neither bound nor shared. The same answer as for a device that does not exist.
     #[error("no such device on this account")]
     NotBound,
+    /// Shared with the account, but not at this hour.
+    #[error("the device is shared with you at other hours")]
+    ShareClosed,
+    /// Shared with the account, but not for this.
+    #[error("the device's owner has not shared this with you")]
+    ScopeRequired,
     /// No valid proof of the device key in this session.
     #[error("prove the device key first")]
     KeyProofRequired,

@@ -19,6 +19,9 @@ pub const RETRY_NOT_LIVE_SECS: u64 = 2;
 /// Seconds after which a client may ask again a service that is full or away.
 pub const RETRY_UNAVAILABLE_SECS: u64 = 5;
 
+/// The purpose that every way to media stands on.
+const VIEWING: &str = "media.view";
+
 /// A refusal or failure, fit to be told to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
@@ -30,6 +33,10 @@ pub enum Problem {
     DeviceNotBound,
     /// The device key is not proven in this login session.
     DeviceKeyRequired,
+    /// Shared, but not at this hour.
+    ShareClosed,
+    /// Shared, but not for this.
+    ScopeRequired,
     /// No SMS-verified window.
     SmsRequired,
     /// No consent to viewing.
@@ -120,6 +127,8 @@ impl Problem {
             Self::WrongTerminal => ("wrong-terminal", S::UNAUTHORIZED, "This login belongs to another terminal", "该登录属于另一台终端"),
             Self::DeviceNotBound => ("device-not-bound", S::NOT_FOUND, "No such device on this account", "此账号下没有该设备"),
             Self::DeviceKeyRequired => ("device-key-required", S::FORBIDDEN, "Prove the device key first", "请先验证设备密钥"),
+            Self::ShareClosed => ("share-closed", S::FORBIDDEN, "The device is shared with you at other hours", "该设备在其他时段与您分享"),
+            Self::ScopeRequired => ("scope-required", S::FORBIDDEN, "The owner has not shared this with you", "设备主人未与您分享此项权限"),
             Self::SmsRequired => ("sms-required", S::FORBIDDEN, "Confirm by SMS first", "请先完成短信验证"),
             Self::ConsentRequired => ("consent-required", S::FORBIDDEN, "Consent to viewing is missing", "尚未同意观看授权"),
             Self::ProofRequired => ("proof-required", S::UNAUTHORIZED, "A DPoP proof is required", "需要 DPoP 证明"),
@@ -172,6 +181,9 @@ impl Problem {
             title: &'a str,
             status: u16,
             detail: String,
+            /// Purpose to agree to.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            purpose: Option<&'static str>,
         }
         let kind = self.kind();
         let title = match language {
@@ -183,6 +195,7 @@ impl Problem {
             title,
             status: kind.status.as_u16(),
             detail: self.detail(),
+            purpose: matches!(self, Self::ConsentRequired).then_some(VIEWING),
         };
         let mut response = (kind.status, Json(document)).into_response();
         let headers = response.headers_mut();
@@ -218,6 +231,10 @@ impl Problem {
                 "ask for a key challenge, sign it with the device secret's key, send the proof"
                     .into()
             }
+            Self::ShareClosed => {
+                "see the hours of the share at /v1/shares and ask again then".into()
+            }
+            Self::ScopeRequired => "ask the owner to add it to your share".into(),
             Self::SmsRequired => "ask for a view code and open the SMS window with it".into(),
             Self::ConsentRequired => "consent to the purpose media.view first".into(),
             Self::NotLive => "nobody publishes this channel now; try again later".into(),
@@ -272,6 +289,8 @@ impl From<GateRefusal> for Problem {
             GateRefusal::WrongTerminal => Self::WrongTerminal,
             GateRefusal::NotBound => Self::DeviceNotBound,
             GateRefusal::KeyProofRequired => Self::DeviceKeyRequired,
+            GateRefusal::ShareClosed => Self::ShareClosed,
+            GateRefusal::ScopeRequired => Self::ScopeRequired,
             GateRefusal::SmsRequired => Self::SmsRequired,
             GateRefusal::ConsentRequired => Self::ConsentRequired,
             GateRefusal::Unavailable => Self::Unavailable,

@@ -7,9 +7,12 @@ import * as icons from './icons.js';
 import { forgetAllDeviceKeys, terminalKey } from './keys.js';
 import * as session from './session.js';
 import { accountView } from './views/account.js';
+import { basicView, browseView, inBasicMode } from './views/basic.js';
 import { devicesView } from './views/devices.js';
 import { introduceView } from './views/introduce.js';
+import { invitationView, meetView } from './views/invitation.js';
 import { liveView } from './views/live.js';
+import { sharesView } from './views/shares.js';
 import { signInView } from './views/signin.js';
 import { viewersView } from './views/viewers.js';
 
@@ -20,6 +23,10 @@ const nav = h('nav', { label: 'nav.main', class: 'nav' });
 let view = null;
 // Whether the last login was ended from elsewhere; the sign-in says so.
 let ended = false;
+// Whether the account is in basic mode; null: not known.
+let basic = null;
+// Views that were asked for: only the last one is shown.
+let turns = 0;
 
 /** What all views know: facts of the server, and how to go somewhere. */
 const context = {
@@ -27,6 +34,11 @@ const context = {
   go: (hash) => {
     if (location.hash === hash) show();
     else location.hash = hash;
+  },
+  /** The account has gone into basic mode, or out of it. */
+  modeChanged: () => {
+    basic = null;
+    return show();
   },
 };
 
@@ -61,6 +73,8 @@ async function start() {
 
 /** Shows the view of the address, or the sign-in. */
 async function show() {
+  turns += 1;
+  const turn = turns;
   view?.leave?.();
   view = null;
   document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
@@ -73,7 +87,13 @@ async function show() {
     if (here) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
-  const made = signedIn ? route(name, rest) : signInView({ ...context, ended, done: show });
+  // A server that does not answer is the view's to tell.
+  if (signedIn) basic ??= await inBasicMode().catch(() => null);
+  else basic = null;
+  if (turn !== turns) return;
+  const signIn = () => (name === 'browse' ? browseView() : signInView({ ...context, ended, done: show }));
+  const full = () => (basic ? basicView({ restored: context.modeChanged }) : route(name, rest));
+  const made = signedIn ? full() : signIn();
   view = made;
   main.replaceChildren(made.element);
   document.title = `${t(made.title, made.titleParameters)} · Sightline`;
@@ -83,6 +103,9 @@ async function show() {
 function route(name, [serial, channel = '0']) {
   if (name === 'live' && serial) return liveView(context, serial, Number(channel) || 0);
   if (name === 'viewers' && serial) return viewersView(context, serial);
+  if (name === 'shares' && serial) return sharesView(context, serial);
+  if (name === 'share') return invitationView(context, serial);
+  if (name === 'meet' && serial) return meetView(context, serial);
   if (name === 'introduce') return introduceView();
   if (name === 'account') return accountView(context);
   return devicesView(context);

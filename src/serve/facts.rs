@@ -134,6 +134,8 @@ fn gate_refusal(refusal: Refusal) -> GateRefusal {
         Refusal::LoginRequired => GateRefusal::LoginRequired,
         Refusal::WrongTerminal => GateRefusal::WrongTerminal,
         Refusal::NotBound => GateRefusal::NotBound,
+        Refusal::ShareClosed => GateRefusal::ShareClosed,
+        Refusal::ScopeRequired => GateRefusal::ScopeRequired,
         Refusal::KeyProofRequired => GateRefusal::KeyProofRequired,
         Refusal::SmsRequired => GateRefusal::SmsRequired,
         Refusal::ConsentRequired => GateRefusal::ConsentRequired,

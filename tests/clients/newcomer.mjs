@@ -19,7 +19,7 @@ const EXPECTED = [
   [429, /^\/v1\/otp$/],
   [403, /^\/v1\/devices\/[^/]+\/key-proof$/],
   [404, /^\/v1\/whep-sessions\//],
-  [401, /^\/v1\/(media-grants|devices|live\/.*|sessions\/refresh)$/],
+  [401, /^\/v1\/(media-grants|devices|live\/.*|sessions\/(basic|refresh))$/],
 ];
 
 /** Looks until something is found. */

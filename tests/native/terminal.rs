@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use sightline_client::api::{Api, ApiError, BindRequest, OtpChallenge, OtpRequest, SignIn, Tokens};
+use sightline_client::api::{
+    Api, ApiError, BindRequest, OtpChallenge, OtpRequest, ShareTerms, SignIn, Tokens,
+};
+use sightline_client::keys::{Binding, Scopes, TerminalKeys, Viewer, ViewerList};
 use sightline_client::secret::ChallengeFor;
 use sightline_client::{DeviceSecret, Identity};
 use sightline_grant::{Redacted, Role};
+use sightline_relay_proto::ids::DeviceId;
 
 use super::camera::Camera;
 use super::server::Server;
@@ -27,6 +31,17 @@ pub struct Terminal {
     login: Mutex<Option<Tokens>>,
     /// What its grants are made out for.
     role: Mutex<Role>,
+    /// Whose guest it is.
+    host: Mutex<Option<Host>>,
+}
+
+/// Who shares a camera with a terminal of another account.
+#[derive(Clone)]
+struct Host {
+    owner: Arc<Terminal>,
+    /// Keys by which the guest's terminal stands on the viewer list.
+    keys: Arc<TerminalKeys>,
+    scopes: Vec<String>,
 }
 
 impl Terminal {
@@ -39,6 +54,7 @@ impl Terminal {
             api: server.api(&identity),
             login: Mutex::new(None),
             role: Mutex::new(Role::Owner),
+            host: Mutex::new(None),
         })
     }
 
@@ -136,14 +152,82 @@ impl Terminal {
             };
             match refusal.problem() {
                 Some("login-required" | "wrong-terminal") => self.sign_in().await,
-                Some("device-not-bound") => self.bind(camera).await,
-                Some("device-key-required") => self.prove_key(camera).await,
+                Some("device-not-bound") => match self.host() {
+                    Some(host) => self.accept_share(&host, camera).await,
+                    None => self.bind(camera).await,
+                },
+                Some("device-key-required") => match self.host() {
+                    Some(host) => self.prove_as_guest(&host, camera).await,
+                    None => self.prove_key(camera).await,
+                },
                 Some("sms-required") => self.step_up(camera).await,
                 Some("consent-required") => self.consent().await,
                 _ => panic!("the gate says {refusal}"),
             }
         }
         panic!("the gate asks for the same step again and again");
+    }
+
+    /// From now on it gets its cameras from the owner at another terminal, to do this.
+    pub fn be_guest_of(&self, owner: &Arc<Self>, scopes: &[&str]) {
+        let keys = Arc::new(TerminalKeys::generate().expect("keys"));
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let host = Host { owner: owner.clone(), keys, scopes };
+        *self.host.lock().expect("unpoisoned") = Some(host);
+    }
+
+    fn host(&self) -> Option<Host> {
+        self.host.lock().expect("unpoisoned").clone()
+    }
+
+    /// The owner invites, and it accepts.
+    async fn accept_share(&self, host: &Host, camera: &Camera) {
+        let (owner, serial) = (&host.owner, &camera.serial);
+        let words = owner.api.shares_of(&owner.access(), serial).await.expect("the owner's");
+        let terms = ShareTerms { scopes: host.scopes.clone(), ..ShareTerms::default() };
+        let version = words.attestation.version;
+        let invited = owner.api.invite(&owner.access(), serial, &terms, "guest", version).await;
+        let code = invited.expect("an invitation").code;
+        let purposes = self.api.purposes().await.expect("purposes");
+        let purpose = purposes.iter().find(|purpose| purpose.id == "device.shared");
+        let consent = purpose.expect("a purpose").version;
+        let offer = self.api.invitation(&self.access(), &code).await.expect("an offer");
+        let word = offer.attestation.version;
+        let accepted = self.api.accept_share(&self.access(), &code, consent, word).await;
+        assert_eq!(accepted.expect("shared").serial, *serial);
+    }
+
+    /// The owner signs it into the viewer list, unless that was done, and it proves itself.
+    async fn prove_as_guest(&self, host: &Host, camera: &Camera) {
+        let (serial, access) = (&camera.serial, self.access());
+        let owner = &host.owner;
+        let held = owner.api.viewer_list(&owner.access(), serial).await.expect("the owner's");
+        if held.version == 0 {
+            let binding = Binding {
+                serial: DeviceId::new(serial).expect("a serial"),
+                epoch: held.binding_epoch,
+            };
+            let viewer = Viewer {
+                terminal: host.keys.public(),
+                account: self.api.me(&access).await.expect("an account").id,
+                scopes: Scopes::LIVE.with(Scopes::TALK),
+                expires: None,
+            };
+            let list = ViewerList::new(binding, 1, vec![viewer]).expect("a list");
+            let signed = list.sign(&camera.secret().auth_key().expect("a key"));
+            let put = owner.api.put_viewer_list(&owner.access(), serial, signed.bytes()).await;
+            put.expect("in force");
+        }
+        let challenge = patiently(|| self.api.key_challenge(&access, serial, 0)).await;
+        let challenge = challenge.expect("a shared device has challenges");
+        let message = B64.decode(&challenge.message).expect("base64url");
+        let server = &patiently(|| self.api.server_name()).await.expect("the server's name");
+        let terminal = self.api.identity().thumbprint();
+        let asked = ChallengeFor { server, terminal, serial, channel: 0 };
+        let signature = host.keys.sign_challenge(&message, asked).expect("the challenge");
+        let (id, signing) = (&challenge.challenge_id, host.keys.public().signing);
+        let proven = self.api.terminal_key_proof(&access, serial, id, &signing, &signature).await;
+        proven.expect("on the list");
     }
 
     /// From now on it presents its grants as this role's.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use sightline_client::api::ShareTerms;
 
 use crate::native::Egress;
 use crate::native::camera::Camera;
@@ -21,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// A zero-window probe of the server may carry some bytes into a full buffer.
 const PROBES: usize = 64;
 
+/// What guests may do.
+const SCOPES: [&str; 2] = ["view", "talk"];
+
 /// What takes the permission back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Kind {
@@ -28,11 +32,24 @@ pub(crate) enum Kind {
     SignOutElsewhere,
     ConsentWithdrawn,
     KeyRotated,
+    ShareEnded,
+    ShareNarrowed,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Unbind, Self::SignOutElsewhere, Self::ConsentWithdrawn, Self::KeyRotated];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Unbind,
+        Self::SignOutElsewhere,
+        Self::ConsentWithdrawn,
+        Self::KeyRotated,
+        Self::ShareEnded,
+        Self::ShareNarrowed,
+    ];
+
+    /// Whether the viewer is a guest, of the owner at another terminal.
+    fn is_of_guests(self) -> bool {
+        matches!(self, Self::ShareEnded | Self::ShareNarrowed)
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -40,13 +57,17 @@ impl Kind {
             Self::SignOutElsewhere => "sign-out elsewhere",
             Self::ConsentWithdrawn => "consent withdrawn",
             Self::KeyRotated => "key rotated",
+            Self::ShareEnded => "share ended",
+            Self::ShareNarrowed => "share narrowed",
         }
     }
 
-    /// A camera may be bound 5 times an hour; a phone gets 120 messages an hour.
+    /// A camera may be bound 5 times an hour, invitations be tried 20 times in ten minutes; a phone
+    /// gets 120 messages an hour.
     pub(crate) fn rounds_per_stage(self) -> usize {
         match self {
             Self::Unbind => 4,
+            Self::ShareEnded => 8,
             _ => 20,
         }
     }
@@ -65,7 +86,8 @@ pub(crate) struct Stage {
     kind: Kind,
     camera: Arc<Camera>,
     viewer: Arc<Terminal>,
-    /// Another terminal of the same account, which signs the viewer out.
+    /// Another terminal: of the same account, which signs the viewer out, or of the owner of whom the
+    /// viewer is a guest.
     elsewhere: Option<Arc<Terminal>>,
 }
 
@@ -81,8 +103,16 @@ impl Stage {
                 terminal.sign_in().await;
                 Some(terminal)
             }
+            _ if kind.is_of_guests() => {
+                let phone = format!("+49152{}{number:06}", 20 + kind as usize);
+                Some(Terminal::new(server, &phone, "owner"))
+            }
             _ => None,
         };
+        if let Some(owner) = elsewhere.as_ref().filter(|_| kind.is_of_guests()) {
+            owner.pass(&camera).await;
+            viewer.be_guest_of(owner, &SCOPES);
+        }
         viewer.pass(&camera).await;
         wait_until_live(&viewer, &camera).await;
         Self { kind, camera, viewer, elsewhere }
@@ -153,6 +183,23 @@ impl Stage {
             }
             Kind::KeyRotated => self.camera.renew_secret().await,
             Kind::SignOutElsewhere => self.sign_viewer_out().await,
+            Kind::ShareEnded | Kind::ShareNarrowed => self.take_from_guest().await,
+        }
+    }
+
+    /// The owner ends the share, or takes one thing away and gives it back at once.
+    async fn take_from_guest(&self) {
+        let owner = self.elsewhere.as_ref().expect("made for this kind");
+        let (access, serial) = (owner.access(), &self.camera.serial);
+        let shares = owner.api.shares_of(&access, serial).await.expect("the owner's").items;
+        let share = shares.iter().find(|share| share.state == "accepted").expect("a guest");
+        if self.kind == Kind::ShareEnded {
+            return owner.api.revoke_share(&access, serial, &share.id).await.expect("ended");
+        }
+        for scopes in [&SCOPES[..1], &SCOPES] {
+            let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            let terms = ShareTerms { scopes, ..ShareTerms::default() };
+            owner.api.change_share(&access, serial, &share.id, &terms).await.expect("changed");
         }
     }
 

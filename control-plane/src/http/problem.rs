@@ -208,6 +208,8 @@ impl From<Refusal> for Problem {
             Refusal::LoginRequired => (StatusCode::UNAUTHORIZED, "login-required"),
             Refusal::WrongTerminal => (StatusCode::UNAUTHORIZED, "wrong-terminal"),
             Refusal::NotBound => (StatusCode::NOT_FOUND, "device-not-bound"),
+            Refusal::ShareClosed => (StatusCode::FORBIDDEN, "share-closed"),
+            Refusal::ScopeRequired => (StatusCode::FORBIDDEN, "scope-required"),
             Refusal::KeyProofRequired => (StatusCode::FORBIDDEN, "device-key-required"),
             Refusal::SmsRequired => (StatusCode::FORBIDDEN, "sms-required"),
             Refusal::ConsentRequired => return Self::consent_required(MEDIA_VIEW.id, error),

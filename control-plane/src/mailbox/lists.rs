@@ -30,8 +30,8 @@ pub enum ListError {
     /// Not the owner's, or no such device.
     #[error("no such device on this account")]
     NotBound,
-    /// An open device.
-    #[error("the device is open; only sealed devices have a viewer list")]
+    /// An open device, which has nothing to seal.
+    #[error("the device was added as open; it has no identity to seal with")]
     Open,
     /// The camera has not stored a key verifier yet.
     #[error("the device has no key yet; make one at the camera")]
@@ -73,7 +73,7 @@ impl ControlPlane {
         serial: &str,
         signed: &[u8],
     ) -> Result<ListState, ListError> {
-        let device = self.owned_sealed(session, serial).await?;
+        let device = self.owned(session, serial).await?;
         let serial = &device.device.serial;
         let verifier = device.verifier.ok_or(ListError::NotReady)?;
         let list = ViewerList::read(signed)?;
@@ -121,7 +121,7 @@ impl ControlPlane {
         session: &Session,
         serial: &str,
     ) -> Result<ListState, ListError> {
-        let device = self.owned_sealed(session, serial).await?;
+        let device = self.owned(session, serial).await?;
         Ok(self.list_of(&device).await?)
     }
 
@@ -141,17 +141,23 @@ impl ControlPlane {
         Ok(ListState { binding_epoch, version, signed })
     }
 
+    /// A device of the account. An open one has a list for the proofs of its guests alone: its
+    /// camera encrypts for nobody.
+    async fn owned(&self, session: &Session, serial: &str) -> Result<DeviceState, ListError> {
+        let serial = Serial::parse(serial).ok_or(ListError::NotBound)?;
+        let device = self.store().device(&serial).await.map_err(Inner::from)?;
+        device
+            .filter(|device| device.owner.as_ref() == Some(&session.account))
+            .ok_or(ListError::NotBound)
+    }
+
     /// A device of the account that can seal.
     pub(super) async fn owned_sealed(
         &self,
         session: &Session,
         serial: &str,
     ) -> Result<DeviceState, ListError> {
-        let serial = Serial::parse(serial).ok_or(ListError::NotBound)?;
-        let device = self.store().device(&serial).await.map_err(Inner::from)?;
-        let device = device
-            .filter(|device| device.owner.as_ref() == Some(&session.account))
-            .ok_or(ListError::NotBound)?;
+        let device = self.owned(session, serial).await?;
         match device.device.kind {
             DeviceKind::Agent(_) => Ok(device),
             DeviceKind::Credential(_) => Err(ListError::Open),
@@ -159,11 +165,12 @@ impl ControlPlane {
     }
 }
 
-/// A terminal that may watch live, as it is compared with those that did prove themselves.
+/// A terminal that may do something, as it is compared with those that did prove themselves.
 fn listed(entry: &Entry<'_>) -> Option<ListedTerminal> {
     Some(ListedTerminal {
         signing: entry.signing.try_into().ok()?,
         account: AccountId(String::from_utf8(entry.account.to_vec()).ok()?),
-        until: entry.live_until()?,
+        scopes: entry.given()?.scopes,
+        until: entry.given()?.until,
     })
 }

@@ -14,8 +14,8 @@ pub const MAX_ACCOUNT_LEN: usize = 64;
 /// Longest list, bytes.
 pub const MAX_LIST_LEN: usize = HEAD_LEN + MAX_VIEWERS * MAX_ENTRY_LEN + SIGNATURE_LEN;
 
-/// Scope of an entry that may watch live.
-const LIVE: u16 = 1;
+/// Scopes that entries have: live 1, playback 2, download 4, talk 8.
+const SCOPES: u16 = 15;
 const LABEL: &str = "sightline/v1/viewer-list";
 /// Longest head: format, serial, epoch, version, count.
 const HEAD_LEN: usize = 1 + 1 + MAX_SERIAL_LEN + 8 + 8 + 2;
@@ -40,6 +40,15 @@ pub struct Entry<'a> {
     pub account: &'a [u8],
     scopes: u16,
     expires: u64,
+}
+
+/// What a list lets a terminal do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Given {
+    /// Bits: live 1, playback 2, download 4, talk 8.
+    pub scopes: u16,
+    /// Until when, Unix seconds; `u64::MAX`: without an end.
+    pub until: u64,
 }
 
 /// A list and the parts that its signature is checked over.
@@ -84,24 +93,23 @@ impl<'a> ViewerList<'a> {
         signed_by(&PublicKey::Ed25519(*verifier), LABEL, self.body, self.signature)
     }
 
-    /// Until when a terminal of an account may watch live, Unix seconds; `None`: it may not. Takes as
-    /// long for every key.
-    pub fn live_until(&self, signing: &[u8; KEY_LEN], account: &str, now: u64) -> Option<u64> {
+    /// What a terminal of an account may do now; `None`: nothing. Takes as long for every key.
+    pub fn given_to(&self, signing: &[u8; KEY_LEN], account: &str, now: u64) -> Option<Given> {
         let is_it = |entry: &&Entry<'_>| {
             let key = verify_slices_are_equal(entry.signing, signing).is_ok();
             key & (entry.account == account.as_bytes())
         };
         let found = self.entries.iter().filter(is_it).fold(None, |_, entry| Some(entry));
-        found?.live_until().filter(|until| now < *until)
+        found?.given().filter(|given| now < given.until)
     }
 }
 
 impl Entry<'_> {
-    /// Until when it may watch live, Unix seconds: `u64::MAX` without an end. `None`: it has no such
-    /// scope.
-    pub fn live_until(&self) -> Option<u64> {
+    /// What it may do. `None`: nothing that the server knows of.
+    pub fn given(&self) -> Option<Given> {
         let until = if self.expires == 0 { u64::MAX } else { self.expires };
-        (self.scopes & LIVE != 0).then_some(until)
+        let scopes = self.scopes & SCOPES;
+        (scopes != 0).then_some(Given { scopes, until })
     }
 }
 

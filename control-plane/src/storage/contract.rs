@@ -5,6 +5,7 @@ mod credential;
 mod mailbox;
 mod proofs;
 mod sealing;
+mod shares;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -45,6 +46,14 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(proofs::a_later_proof_has_a_higher_number(store)),
     |store| Box::pin(proofs::a_terminals_proof_ends_with_its_place_on_the_list(store)),
     |store| Box::pin(proofs::a_terminals_proof_ends_in_time(store)),
+    |store| Box::pin(shares::an_invitation_is_used_once_within_its_time(store)),
+    |store| Box::pin(shares::a_device_and_a_guest_have_so_many_shares_and_no_more(store)),
+    |store| Box::pin(shares::taking_away_raises_the_number_and_giving_does_not(store)),
+    |store| Box::pin(shares::the_clock_ends_shares_and_their_hours_once(store)),
+    |store| {
+        Box::pin(shares::shares_go_with_the_binding_and_the_guests_things_with_the_share(store))
+    },
+    |store| Box::pin(shares::the_gate_and_leases_know_a_guest(store)),
     |store| Box::pin(sealing::orders_rise_and_each_is_kept_and_told(store)),
     |store| Box::pin(sealing::a_new_key_or_owner_starts_sealed(store)),
 ];

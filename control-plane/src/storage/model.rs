@@ -4,6 +4,7 @@ mod account;
 mod credential;
 mod introduction;
 mod mailbox;
+mod share;
 
 use sightline_grant::Thumbprint;
 
@@ -23,6 +24,10 @@ pub use mailbox::{
     EncModeEvent, EndedProof, GenerationPage, GenerationPut, ListPut, ListedTerminal,
     NewGeneration, NewList, NewOrder, OrderPut, StoredGeneration, StoredList, StoredOrder,
     WrapAdded,
+};
+pub use share::{
+    Acceptance, Accepted, Attested, EndedBy, Invited, NewInvite, Share, ShareChange, ShareChanged,
+    ShareCut, ShareEnded, ShareTerms,
 };
 
 /// An active account.
@@ -412,6 +417,8 @@ pub enum ProofBy {
         signing: [u8; 32],
         /// Version of the list.
         list: u64,
+        /// What the list lets it do, bits.
+        scopes: u16,
     },
 }
 
@@ -488,12 +495,31 @@ pub struct GateFacts {
     pub consent_epoch: u64,
     /// Epochs and number of channels, when the device is bound to the account.
     pub bound: Option<(DeviceEpochs, u16)>,
+    /// When the device is shared with the account.
+    pub shared: Option<Shared>,
     /// Number of the proof of the present key under the present binding, if one holds.
     pub key_proof: Option<u64>,
+    /// What that proof lets do: bits of a viewer list.
+    pub proof_scopes: u16,
+    /// Whether it stands on a terminal of the viewer list.
+    pub proof_by_terminal: bool,
     /// Idle end of the open viewing window.
     pub window_idle_expires: Option<u64>,
     /// Event by which the purpose is consented to, in its present version.
     pub consent_seq: Option<u64>,
+}
+
+/// What the gate knows of a share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Counters of the device.
+    pub epochs: DeviceEpochs,
+    /// Number of its channels.
+    pub channels: u16,
+    /// Number of the share.
+    pub number: u64,
+    /// What is shared, and when.
+    pub terms: ShareTerms,
 }
 
 /// What a lease stands on.

@@ -22,6 +22,7 @@ pub(crate) mod restore;
 mod row;
 mod sealing;
 mod session;
+mod share;
 mod terminal;
 pub mod upkeep;
 mod version;

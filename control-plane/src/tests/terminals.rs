@@ -73,7 +73,7 @@ async fn a_terminal_on_the_list_proves_the_device_key_and_others_do_not() {
     assert!(matches!(stage.prove(&listed).await, Err(KeyError::Wrong)), "no list");
     for (version, entry, proven) in [
         (1, (public(&listed), stage.account(), LIVE, 0), true),
-        (2, (public(&listed), stage.account(), PLAYBACK, 0), false),
+        (2, (public(&listed), stage.account(), 0, 0), false),
         (3, (public(&listed), "somebody-else", LIVE, 0), false),
         (4, (public(&listed), stage.account(), LIVE, now), false),
         (5, (public(&other), stage.account(), LIVE, 0), false),
@@ -89,6 +89,22 @@ async fn a_terminal_on_the_list_proves_the_device_key_and_others_do_not() {
         }
     }
     requirement!("A23");
+}
+
+#[tokio::test]
+async fn a_terminal_does_what_its_entry_says_and_less_than_before_ends_what_runs() {
+    let stage = Stage::new().await;
+    let listed = key(LISTED);
+    stage.put(1, &[(public(&listed), stage.account(), PLAYBACK, 0)]).await;
+    stage.prove(&listed).await.unwrap();
+    let refused = stage.rig.admit(&stage.anna, "CAM-1").await;
+    assert!(matches!(refused, Err(Refusal::KeyProofRequired)), "listed for recordings alone");
+    stage.put(2, &[(public(&listed), stage.account(), LIVE | PLAYBACK, 0)]).await;
+    let lease = stage.lease().await;
+    let mut feed = stage.rig.cp.revocations();
+    stage.put(3, &[(public(&listed), stage.account(), PLAYBACK, 0)]).await;
+    assert!(matches!(feed.try_recv(), Ok(Revocation::Proof { .. })));
+    assert!(!stage.is_live(&lease).await);
 }
 
 #[tokio::test]

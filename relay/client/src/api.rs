@@ -1,6 +1,7 @@
 //! The HTTP API: typed calls of terminals and devices.
 
 mod mailbox;
+mod shares;
 mod terminals;
 mod types;
 
@@ -19,6 +20,7 @@ use sightline_relay_proto::frame::Mode;
 use url::{Host, Url};
 
 pub use self::mailbox::*;
+pub use self::shares::*;
 pub use self::terminals::*;
 pub use self::types::*;
 use crate::identity::{Identity, IdentityError};

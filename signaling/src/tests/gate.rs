@@ -16,6 +16,8 @@ async fn each_missing_fact_has_its_own_problem_and_no_grant_is_made() {
         (GateRefusal::LoginRequired, 401, "login-required"),
         (GateRefusal::WrongTerminal, 401, "wrong-terminal"),
         (GateRefusal::NotBound, 404, "device-not-bound"),
+        (GateRefusal::ShareClosed, 403, "share-closed"),
+        (GateRefusal::ScopeRequired, 403, "scope-required"),
         (GateRefusal::KeyProofRequired, 403, "device-key-required"),
         (GateRefusal::SmsRequired, 403, "sms-required"),
         (GateRefusal::ConsentRequired, 403, "consent-required"),

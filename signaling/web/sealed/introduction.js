@@ -53,13 +53,14 @@ export class Guest {
   /** What the owner types. */
   code;
 
-  /** Opens an introduction for a terminal's keys. */
-  static async open(terminal) {
+  /** Opens an introduction for a terminal's keys; with a share, the one that its owner looks for. */
+  static async open(terminal, share) {
     const guest = new Guest();
     guest.#reveal = concat(keysOf(terminal), nonce());
     const commitment = await commitmentOf(guest.#reveal);
     const body = { commitment: base64url(commitment) };
-    guest.code = (await call('POST', '/v1/introductions', body)).code;
+    const where = share ? `/v1/shares/${encodeURIComponent(share)}/introduction` : '/v1/introductions';
+    guest.code = (await call('POST', where, body)).code;
     return guest;
   }
 

@@ -47,13 +47,13 @@ export async function noteOrder({ serial, binding_epoch }) {
 /**
  * Whether a device that the server calls open may be watched in clear. Throws `sealed-downgraded`
  * when it was sealed here under this binding and its owner has not switched that off, and
- * `device-key-required` when this terminal cannot tell.
+ * `device-key-required` when this terminal cannot tell. No guest's can.
  */
-export async function allowClear({ serial, binding_epoch }) {
+export async function allowClear({ serial, binding_epoch, role }) {
   const [pin, binding] = [await pinned(serial), { serial, epoch: BigInt(binding_epoch) }];
   if (pin?.epoch !== binding.epoch) return;
   const verifier = await deviceVerifier(serial);
-  if (!verifier) throw new Problem('device-key-required');
+  if (!verifier) throw new Problem(role === 'guest' ? 'sealed-downgraded' : 'device-key-required');
   const word = await hear(binding, pin.newest, verifier).catch((problem) => {
     if (stepFor(problem) === 'wait') throw problem;
     return NONE;

@@ -10,6 +10,8 @@ import { putViewerList, viewerList } from './mailbox.js';
 import { sealedTerminal } from './terminal.js';
 import { ListKeeper, SCOPES, build, next, signed } from './viewer_list.js';
 
+export { SCOPES };
+
 const SEEN = 'sealed-list:';
 /** Tries, when the list is changed from elsewhere at the same time. */
 const TRIES = 3;
@@ -52,6 +54,16 @@ export const admit = (device, auth, viewer) => change(device, auth, (viewers) =>
 /** Removes a terminal by its Ed25519 key. */
 export const remove = (device, auth, signing) => change(device, auth, (viewers) =>
   viewers.filter((other) => !equal(other.signing, signing)));
+
+/** Removes every terminal of an account. */
+export const removeAccount = (device, auth, account) => change(device, auth, (viewers) =>
+  (viewers.some((one) => one.account === account) ? viewers.filter((one) => one.account !== account) : null));
+
+/** Says anew what the terminals of an account may, `{scopes, expires}`; none, if that is nothing. */
+export const changeAccount = (device, auth, account, given) => (given.scopes
+  ? change(device, auth, (viewers) => (viewers.some((one) => one.account === account)
+    ? viewers.map((one) => (one.account === account ? { ...one, ...given } : one)) : null))
+  : removeAccount(device, auth, account));
 
 /**
  * Lets this terminal itself in, so that it needs the device secret no more. Where the browser

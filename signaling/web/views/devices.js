@@ -3,10 +3,11 @@
 import { call } from '../api.js';
 import { busy, h, say, toast } from '../dom.js';
 import * as icons from '../icons.js';
-import { forgetDeviceKey } from '../keys.js';
+import { forgetDeviceKey, hasPlace, losePlace } from '../keys.js';
 import { bindDialog } from './bind.js';
 import { ask, problemLine, showProblem } from './dialogs.js';
 import { openedNote, sealingButton } from './sealing.js';
+import { termsText } from './share_terms.js';
 
 /** Pause between looks at presence, milliseconds. Nothing is asked while the tab is hidden. */
 const LIVE_POLL_MS = 5000;
@@ -18,6 +19,7 @@ export function devicesView(context) {
   const element = h('section', { class: 'page' },
     h('div', { class: 'row spread heading' }, h('h1', { t: 'devices.title' }),
       h('div', { class: 'row wrap' },
+        h('a', { class: 'button quiet', href: '#/share', t: 'invitation.open', testid: 'open-invitation' }),
         h('a', { class: 'button quiet', href: '#/introduce', t: 'introduce.title', testid: 'introduce' }), add)),
     error, list);
   const presence = new Map();
@@ -77,23 +79,40 @@ function card(device, presence, context, reload) {
     dot.dataset.live = state;
     say(word, `devices.${state}`);
   });
-  const remove = h('button', { class: 'quiet small', t: 'devices.remove', testid: `remove-${serial}` });
+  const guest = role === 'guest';
+  const remove = h('button', { class: 'quiet small', t: guest ? 'share.leave' : 'devices.remove', testid: `remove-${serial}` });
   remove.addEventListener('click', async () => {
-    if (await removeDialog(serial, name || serial)) await reload();
+    if (await (guest ? leaveDialog(device) : removeDialog(serial, name || serial))) await reload();
   });
   return h('article', { class: 'card device', testid: `device-${serial}` },
     h('div', { class: 'row spread' }, h('span', { class: 'device-icon' }, icons.camera()), dot),
     h('h2', {}, name || serial),
     h('p', { class: 'muted mono small' }, [serial, model].filter(Boolean).join(' · ')),
     h('div', { class: 'row wrap' }, modeLabel(sealed),
-      role === 'guest' ? h('span', { class: 'tag', t: 'devices.guest' }) : null),
+      guest ? h('span', { class: 'tag', t: 'devices.guest' }) : null),
+    ...(guest ? termsText(device.share) : []),
     openedNote(device),
     keyReady === false ? h('p', { class: 'hint', t: 'devices.noKey' }) : null,
     h('div', { class: 'row spread actions' }, watchLinks(serial, channels),
-      sealed && role !== 'guest' ? h('a', {
+      guest ? letInLink(device) : h('a', {
         class: 'button quiet small', href: `#/viewers/${encodeURIComponent(serial)}`,
         t: 'viewers.title', testid: `viewers-${serial}`,
-      }) : null, sealingButton(device, context, reload), remove));
+      }), guest ? null : h('a', {
+        class: 'button quiet small', href: `#/shares/${encodeURIComponent(serial)}`, testid: `shares-${serial}`,
+        ...(device.guests ? { t: 'share.guests', tp: { guests: device.guests } } : { t: 'share.title' }),
+      }), sealingButton(device, context, reload), remove));
+}
+
+/** For a guest's terminal that the owner has not let in, as far as it knows. */
+function letInLink(device) {
+  const link = h('a', {
+    class: 'button quiet small', href: `#/meet/${encodeURIComponent(device.share.id)}`,
+    t: 'share.letThisIn', testid: `meet-${device.serial}`, hidden: true,
+  });
+  hasPlace(device).then((has) => {
+    link.hidden = has;
+  });
+  return link;
 }
 
 /** What the operator could see, in words. */
@@ -120,6 +139,20 @@ function empty(openBind) {
   add.addEventListener('click', () => busy(add, openBind));
   return h('div', { class: 'card empty' }, h('span', { class: 'device-icon' }, icons.camera()),
     h('h2', { t: 'devices.empty' }), h('p', { class: 'muted', t: 'devices.emptyLead' }), add);
+}
+
+async function leaveDialog({ serial, name, share }) {
+  const done = await ask({
+    title: 'share.leaveTitle', titleParameters: { name: name || serial }, testid: 'remove', submitKey: 'share.leave',
+    danger: true,
+    body: [h('p', { t: 'share.leaveLead' })],
+    submit: async () => {
+      await call('DELETE', `/v1/shares/${encodeURIComponent(share.id)}`);
+      await losePlace(serial);
+    },
+  });
+  if (done) toast('share.left');
+  return done;
 }
 
 async function removeDialog(serial, name) {

@@ -26,7 +26,8 @@ export function introduceView() {
   return { element, title: 'introduce.title', leave: () => abort.abort() };
 }
 
-async function introduce({ error, code, state, signal }) {
+/** An introduction from beginning to end, in the words of `state`. With a share, its owner finds it. */
+export async function introduce({ error, code, state, signal, share }) {
   error.textContent = '';
   const tell = (key, parameters) => {
     say(state, `introduce.${key}`, parameters);
@@ -36,9 +37,9 @@ async function introduce({ error, code, state, signal }) {
   try {
     const terminal = await sealedTerminal();
     if (!terminal.kept) return tell('notKept');
-    guest = await Guest.open(terminal);
-    code.textContent = guest.code;
-    tell('tellOwner');
+    guest = await Guest.open(terminal, share);
+    code.textContent = share ? '' : guest.code;
+    tell(share ? 'askOwner' : 'tellOwner');
     const { digits, binding, camera } = await guest.meet(signal);
     code.textContent = '';
     // The guest must see for himself: what he remembers of the camera came through the server too.
@@ -61,6 +62,8 @@ async function introduce({ error, code, state, signal }) {
 
 /** Remembers the camera as its owner named it. */
 async function trust({ serial, epoch }, camera) {
+  // A camera that cannot seal has no identity to remember.
+  if (camera.every((byte) => byte === 0)) return;
   const known = await pinned(serial);
   const same = known && known.epoch === epoch && equal(known.camera, camera);
   if (!same) await pin(serial, { epoch, camera, newest: 0 });

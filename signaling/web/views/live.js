@@ -218,7 +218,10 @@ class Live {
 
   /** Proves the device key: as a terminal that was let in, with the kept key, or by the secret. */
   async #proveKey(quietly) {
-    if (quietly && this.device?.sealed && (await this.#proveTerminal())) return true;
+    const guest = this.device?.role === 'guest';
+    if (quietly && (guest || this.device?.sealed) && (await this.#proveTerminal())) return true;
+    // The device secret is no guest's to type.
+    if (guest) throw new Problem('terminal-not-listed');
     // A sealed device needs the other key of its secret too.
     const enough = !this.device?.sealed || (await keys.archiveKey(this.serial));
     const known = quietly && enough ? await keys.deviceKey(this.serial) : null;

@@ -7,7 +7,9 @@ import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
 import * as keys from '../keys.js';
 import { equal } from '../sealed/bytes.js';
+import { KEY_LEN } from '../sealed/curves.js';
 import { Host } from '../sealed/introduction.js';
+import { allowClear } from '../sealed/owners_word.js';
 import { trusted } from '../sealed/player.js';
 import { sealedTerminal } from '../sealed/terminal.js';
 import { GUEST_SCOPES, admit, admitThis, remove, viewersOf } from '../sealed/viewers.js';
@@ -51,10 +53,11 @@ async function attempt(view, work) {
 async function start(view) {
   const { items } = await call('GET', '/v1/devices');
   view.device = items.find((item) => item.serial === view.serial) ?? null;
-  if (!view.device?.sealed) throw Object.assign(new Error('open'), { name: view.device ? 'device-open' : 'device-not-bound' });
+  if (view.device?.role !== 'owner') throw Object.assign(new Error('not bound'), { name: 'device-not-bound' });
   view.auth = (await keys.ownerKey(view.serial)) ?? (await proveTyped(view.context.server, { serial: view.serial }))?.auth;
   if (!view.auth) return;
-  await admitThis(view.device, view.auth);
+  // An open camera encrypts for nobody, and its owner has the password.
+  if (view.device.can_seal) await admitThis(view.device, view.auth);
   await show(view);
 }
 
@@ -83,7 +86,7 @@ async function show(view) {
 /** The owner's side of an introduction; true when a terminal was let in. */
 async function letIn({ device, auth }) {
   const { signing, exchange } = await sealedTerminal();
-  const { epoch, camera } = await trusted(device);
+  const { epoch, camera } = await cameraFor(device);
   const abort = new AbortController();
   const asked = await askCode(async (code) => {
     const facts = { binding: { serial: device.serial, epoch }, camera, terminal: { signing, exchange } };
@@ -97,7 +100,7 @@ async function letIn({ device, auth }) {
     if (await compare(met.digits, 'viewers.compareGuest')) {
       const expires = asked.days ? BigInt(Math.floor(Date.now() / 1000) + asked.days * DAY) : 0n;
       await admit(device, auth, { ...met.guest, scopes: GUEST_SCOPES, expires });
-      if (asked.name) await store.put(NAME + base64url(met.guest.signing), asked.name);
+      if (asked.name) await nameOf(met.guest.signing, asked.name);
       added = true;
       toast('viewers.added');
     }
@@ -130,6 +133,19 @@ function askCode(answer, leave) {
     },
   });
 }
+
+/**
+ * What a guest is to remember of a camera, as this owner knows it: `{epoch, camera}`. One that cannot
+ * seal has no identity, which zeros say.
+ */
+export async function cameraFor(device) {
+  if (device.can_seal) return trusted(device);
+  await allowClear(device);
+  return { epoch: BigInt(device.binding_epoch), camera: new Uint8Array(KEY_LEN) };
+}
+
+/** Remembers here what the owner calls a terminal. */
+export const nameOf = (signing, name) => store.put(NAME + base64url(signing), name);
 
 /** Shows the digits; true when the person says that the other side reads the same. */
 export async function compare(digits, lead) {

@@ -160,10 +160,17 @@ async fn a_list_is_the_owners_and_a_sealed_devices() {
     let bound = app.call("POST", "/v1/bindings", Some(wish)).await;
     assert_eq!(bound.status, StatusCode::CREATED, "{}", bound.body);
     let epoch = bound.body["binding_epoch"].as_u64().unwrap();
-    let signed = ListOf { serial: "CAM-2", ..list(epoch, 1) }.signed(&auth);
-    let path = "/v1/devices/CAM-2/viewer-list";
-    let put = app.call("PUT", path, Some(json!({"list": B64.encode(signed)}))).await;
-    assert_eq!((put.status, put.problem()), (StatusCode::CONFLICT, "device-open"));
+    let put = async |auth: &Ed25519KeyPair| {
+        let signed = ListOf { serial: "CAM-2", ..list(epoch, 1) }.signed(auth);
+        let body = json!({"list": B64.encode(signed)});
+        app.call("PUT", "/v1/devices/CAM-2/viewer-list", Some(body)).await
+    };
+    assert_eq!(put(&key(AUTH)).await.problem(), "list-invalid", "not by its password");
+    let stored = put(&auth).await;
+    assert_eq!(stored.status, StatusCode::OK, "an open device, for the proofs of guests");
+    rig.cp.rotate_publish_password("CAM-2").await.unwrap();
+    let shown = app.call("GET", "/v1/devices/CAM-2/viewer-list", None).await;
+    assert_eq!(shown.body["version"], 0, "what the former password signed holds no more");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ fn listing(binding_epoch: u64, version: u64, terminals: &[(u8, u64)]) -> NewList
     let listed = |(key, until): &(u8, u64)| ListedTerminal {
         signing: [*key; 32],
         account: owner(),
+        scopes: 3,
         until: *until,
     };
     let signed = version.to_be_bytes().to_vec();
@@ -39,7 +40,7 @@ async fn number(store: &dyn Store, now: u64) -> Option<u64> {
 }
 
 async fn by_terminal(store: &dyn Store, list: u64, expires: u64) -> bool {
-    let by = ProofBy::Terminal { signing: TERMINAL, list };
+    let by = ProofBy::Terminal { signing: TERMINAL, list, scopes: 1 };
     let proof = proof(store, by, expires).await;
     store.key_proof_store(&owner(), &proof, NOW).await.unwrap()
 }
@@ -69,8 +70,12 @@ pub(super) async fn a_terminals_proof_ends_with_its_place_on_the_list(store: &dy
     assert!(put(store, &listing(epoch, 2, &[(6, u64::MAX), (7, NOW + 10)])).await.is_empty());
     assert_eq!(number(store, NOW + 9).await, Some(held));
     assert_eq!(number(store, NOW + 10).await, None, "as short as its new time");
-    let of_another =
-        ListedTerminal { signing: TERMINAL, account: AccountId("x".into()), until: u64::MAX };
+    let of_another = ListedTerminal {
+        signing: TERMINAL,
+        account: AccountId("x".into()),
+        scopes: 3,
+        until: u64::MAX,
+    };
     let list = NewList { terminals: vec![of_another], ..listing(epoch, 3, &[]) };
     assert_eq!(put(store, &list).await, [held], "another account's terminal");
     let by_secret = proof(store, ProofBy::Secret, NOW + 100).await;

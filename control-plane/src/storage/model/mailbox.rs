@@ -17,17 +17,19 @@ pub struct NewList {
     pub signed: Vec<u8>,
     /// Key verifier that its signature was checked with.
     pub verifier: [u8; 32],
-    /// Terminals that it lets watch live.
+    /// Terminals that it lets do something.
     pub terminals: Vec<ListedTerminal>,
 }
 
-/// A terminal that a viewer list lets watch live.
+/// A terminal that a viewer list lets do something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedTerminal {
     /// Ed25519 key that it proves itself with.
     pub signing: [u8; 32],
     /// Whose it is.
     pub account: AccountId,
+    /// What it may do, bits of a viewer list.
+    pub scopes: u16,
     /// Until when, Unix seconds; `u64::MAX`: without an end.
     pub until: u64,
 }

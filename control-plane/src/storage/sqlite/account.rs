@@ -7,6 +7,7 @@ use sqlx::{SqliteConnection, query};
 use super::SqliteStore;
 use super::device::release;
 use super::row::{Columns, int, log};
+use super::share;
 use crate::ids::{AccountId, Serial, SessionId, Subject};
 use crate::storage::model::{Account, Erased};
 use crate::storage::{AccountStore, StoreError, Stored};
@@ -100,6 +101,7 @@ pub(super) async fn erase(
         let epochs = release(connection, &serial, now).await?;
         devices.push((serial, epochs));
     }
+    share::leave_all(connection, id, now).await?;
     log(connection, id.as_str(), "account.erased", "", now).await?;
     for statement in ERASE {
         query(*statement).bind(id.as_str()).execute(&mut *connection).await?;

@@ -8,6 +8,8 @@ use sqlx::{SqliteConnection, query};
 use super::SqliteStore;
 use super::restore;
 use super::row::{Columns, enqueue, epochs, int, log, raise};
+use super::sealing::forget_signed;
+use super::share;
 use crate::ids::{AccountId, Serial};
 use crate::storage::model::{
     Bound, Credential, Device, DeviceEpochs, DeviceKind, DeviceState, StoredOrder,
@@ -84,7 +86,12 @@ impl DeviceStore for SqliteStore {
         Ok(Some(epochs))
     }
 
-    async fn device_rotate(&self, serial: &Serial, new: &Credential) -> Stored<Option<u64>> {
+    async fn device_rotate(
+        &self,
+        serial: &Serial,
+        new: &Credential,
+        now: u64,
+    ) -> Stored<Option<u64>> {
         let mut tx = self.begin().await?;
         let done = query(
             "UPDATE device SET publish_token = ?2, publish_ha1_enc = ?3, publish_verifier = ?4
@@ -99,6 +106,8 @@ impl DeviceStore for SqliteStore {
         if done.rows_affected() == 0 {
             return Ok(None);
         }
+        // A list that the former password signed holds for nobody.
+        forget_signed(&mut tx, serial.as_str(), now).await?;
         let epochs = raise(&mut tx, serial.as_str(), 0, 1).await?;
         tx.commit().await?;
         Ok(Some(epochs.key))
@@ -208,6 +217,7 @@ pub(super) async fn release(
     .bind(int(now))
     .fetch_optional(&mut *connection)
     .await?;
+    share::end_of_device(connection, serial, now).await?;
     for statement in [
         "DELETE FROM key_verifier WHERE serial = ?1",
         "DELETE FROM key_proof WHERE serial = ?1",

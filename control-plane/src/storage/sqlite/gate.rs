@@ -8,9 +8,10 @@ use sqlx::query;
 use super::SqliteStore;
 use super::row::{Columns, int};
 use super::session::session;
+use super::share;
 use crate::ids::{Serial, SessionId};
 use crate::limits::{VIEW_IDLE_SECS, VIEW_TOUCH_SECS};
-use crate::storage::model::{CommitMark, DeviceEpochs, GateFacts, LeaseFacts, MediaAudit};
+use crate::storage::model::{CommitMark, DeviceEpochs, GateFacts, LeaseFacts, MediaAudit, Shared};
 use crate::storage::{GateStore, StoreError, Stored};
 
 #[async_trait]
@@ -26,13 +27,20 @@ impl GateStore for SqliteStore {
         let row = query(
             "SELECT s.id AS session_id, s.account, s.terminal, a.subject, a.consent_epoch, t.jkt,
                     b.epoch AS bound_epoch, e.key_epoch, d.channels,
-                    p.number AS proof, u.idle_expires AS window_end, c.seq AS consent_seq
+                    b.account = s.account AS owned, g.number AS share_number,
+                    g.scopes AS share_scopes, g.channels AS share_channels,
+                    g.schedule AS share_schedule, g.ends_at AS share_ends_at,
+                    p.number AS proof, p.scopes AS proof_scopes,
+                    p.terminal IS NOT NULL AS proof_by_terminal,
+                    u.idle_expires AS window_end, c.seq AS consent_seq
              FROM access_token k
              JOIN session s ON s.id = k.session
              JOIN terminal t ON t.id = s.terminal
              JOIN account a ON a.id = s.account
-             LEFT JOIN binding b
-                 ON b.serial = ?2 AND b.account = s.account AND b.unbound_at IS NULL
+             LEFT JOIN binding b ON b.serial = ?2 AND b.unbound_at IS NULL
+             LEFT JOIN share g ON g.serial = b.serial AND g.guest = s.account
+                 AND g.binding_epoch = b.epoch AND g.owner = b.account
+                 AND (g.ends_at IS NULL OR g.ends_at > ?3)
              LEFT JOIN device d ON d.serial = b.serial
              LEFT JOIN device_epoch e ON e.serial = b.serial AND e.binding_epoch = b.epoch
              LEFT JOIN key_proof p ON p.session = s.id AND p.serial = b.serial AND p.expires > ?3
@@ -53,7 +61,7 @@ impl GateStore for SqliteStore {
         .fetch_optional(&self.reader)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let bound = match (
+        let device = match (
             row.opt_num("bound_epoch")?,
             row.opt_num("key_epoch")?,
             row.opt_num("channels")?,
@@ -65,11 +73,22 @@ impl GateStore for SqliteStore {
             }
             _ => None,
         };
+        let owned = row.opt_num("owned")? == Some(1);
+        let shared = match (device, row.opt_num("share_number")?) {
+            (Some((epochs, channels)), Some(number)) if !owned => {
+                let terms = share::terms(&row, "share_")?;
+                Some(Shared { epochs, channels, number, terms })
+            }
+            _ => None,
+        };
         Ok(Some(GateFacts {
             session: session(&row)?,
             consent_epoch: row.num("consent_epoch")?,
-            bound,
+            bound: device.filter(|_| owned),
+            shared,
             key_proof: row.opt_num("proof")?,
+            proof_scopes: scopes(row.opt_num("proof_scopes")?),
+            proof_by_terminal: row.opt_num("proof_by_terminal")? == Some(1),
             window_idle_expires: row.opt_num("window_end")?,
             consent_seq: row.opt_num("consent_seq")?,
         }))
@@ -93,6 +112,7 @@ impl GateStore for SqliteStore {
                     int(lease.epochs.binding),
                     int(lease.epochs.key),
                     int(lease.epochs.consent),
+                    int(lease.epochs.share),
                 ])
             })
             .collect();
@@ -105,13 +125,16 @@ impl GateStore for SqliteStore {
              JOIN terminal t ON t.id = s.terminal AND t.revoked_at IS NULL
              JOIN account a ON a.id = s.account AND a.status = 'active'
                  AND a.subject = j.value ->> 1 AND a.consent_epoch = j.value ->> 5
-             JOIN binding b ON b.serial = j.value ->> 2 AND b.account = a.id
+             JOIN binding b ON b.serial = j.value ->> 2
                  AND b.unbound_at IS NULL AND b.epoch = j.value ->> 3
+             LEFT JOIN share g ON g.serial = b.serial AND g.guest = a.id AND g.owner = b.account
+                 AND g.binding_epoch = b.epoch AND g.number = j.value ->> 6 AND g.closes_at > ?2
              JOIN device_epoch e ON e.serial = b.serial AND e.key_epoch = j.value ->> 4
              JOIN key_proof p ON p.session = s.id AND p.serial = b.serial AND p.expires > ?2
                  AND p.binding_epoch = b.epoch AND p.key_epoch = e.key_epoch
              JOIN step_up u ON u.session = s.id AND u.serial = b.serial AND u.max_expires > ?2
-             WHERE s.revoked_at IS NULL AND s.abs_expires > ?2",
+             WHERE s.revoked_at IS NULL AND s.abs_expires > ?2
+             AND iif(j.value ->> 6 = 0, b.account = a.id, g.id IS NOT NULL)",
         )
         .bind(input)
         .bind(int(now))
@@ -183,4 +206,9 @@ async fn touch(store: &SqliteStore, pairs: Vec<serde_json::Value>, now: u64) -> 
     .execute(&store.writer)
     .await?;
     Ok(())
+}
+
+/// Bits of a viewer list; none without a proof.
+fn scopes(bits: Option<u64>) -> u16 {
+    bits.and_then(|bits| u16::try_from(bits).ok()).unwrap_or(0)
 }

@@ -14,8 +14,10 @@ use crate::storage::{IntroductionStore, Stored};
 impl IntroductionStore for SqliteStore {
     async fn introduction_open(&self, new: &NewIntroduction, most: u64, now: u64) -> Stored<bool> {
         let mut tx = self.begin().await?;
-        query("DELETE FROM introduction WHERE expires <= ?1")
+        query("DELETE FROM introduction WHERE expires <= ?1 OR (code = ?2 AND guest_account = ?3)")
             .bind(int(now))
+            .bind(&new.code)
+            .bind(new.guest.account.as_str())
             .execute(&mut *tx)
             .await?;
         let open: i64 = query_scalar(

@@ -9,7 +9,7 @@ use super::row::{Columns, enqueue, epochs, int, log, raise};
 use super::sealing::forget_signed;
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId};
 use crate::limits::{KEY_LOCK_MAX_MINUTES, KEY_TRIES, KEY_WINDOW_SECS};
-use crate::storage::model::{EndedProof, KeyChallenge, KeyProof, RetryAfter, VerifierPut};
+use crate::storage::model::{EndedProof, KeyChallenge, KeyProof, ProofBy, RetryAfter, VerifierPut};
 use crate::storage::{KeyStore, StoreError, Stored};
 
 #[async_trait]
@@ -168,16 +168,20 @@ impl KeyStore for SqliteStore {
         now: u64,
     ) -> Stored<bool> {
         let mut tx = self.begin().await?;
-        let owned = query(
+        let may = query(
             "SELECT 1 FROM binding b JOIN session s ON s.id = ?3 AND s.revoked_at IS NULL
-             WHERE b.serial = ?1 AND b.account = ?2 AND b.unbound_at IS NULL",
+             LEFT JOIN share g ON g.serial = b.serial AND g.guest = ?2 AND g.owner = b.account
+                 AND g.binding_epoch = b.epoch
+             WHERE b.serial = ?1 AND b.unbound_at IS NULL
+             AND (b.account = ?2 OR (g.id IS NOT NULL AND ?4 = 1))",
         )
         .bind(proof.serial.as_str())
         .bind(account.as_str())
         .bind(proof.session.as_str())
+        .bind(matches!(proof.by, ProofBy::Terminal { .. }))
         .fetch_optional(&mut *tx)
         .await?;
-        if owned.is_none() || epochs(&mut tx, proof.serial.as_str()).await? != proof.epochs {
+        if may.is_none() || epochs(&mut tx, proof.serial.as_str()).await? != proof.epochs {
             return Ok(false);
         }
         if !proof::store(&mut tx, proof).await? {

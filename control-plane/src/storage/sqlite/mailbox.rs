@@ -43,10 +43,11 @@ impl MailboxStore for SqliteStore {
         let serial = list.serial.as_str();
         let row = query(
             "SELECT l.version, l.signed FROM binding b
-             JOIN key_verifier v ON v.serial = b.serial AND v.binding_epoch = b.epoch
+             JOIN device d ON d.serial = b.serial
+             LEFT JOIN key_verifier v ON v.serial = b.serial AND v.binding_epoch = b.epoch
              LEFT JOIN viewer_list l ON l.serial = b.serial AND l.binding_epoch = b.epoch
              WHERE b.serial = ?1 AND b.unbound_at IS NULL AND b.account = ?2 AND b.epoch = ?3
-             AND v.public = ?4",
+             AND coalesce(d.publish_verifier, v.public) = ?4",
         )
         .bind(serial)
         .bind(account.as_str())

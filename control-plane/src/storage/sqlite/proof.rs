@@ -9,11 +9,14 @@ use crate::ids::{Serial, SessionId};
 use crate::storage::Stored;
 use crate::storage::model::{EndedProof, KeyProof, NewList, ProofBy};
 
+/// Bits of a viewer list that the device secret stands for.
+const ALL_SCOPES: u16 = 15;
+
 /// Records a proof. `false` when the list that it stands on is not in force any more.
 pub(super) async fn store(connection: &mut SqliteConnection, proof: &KeyProof) -> Stored<bool> {
-    let terminal = match proof.by {
-        ProofBy::Secret => None,
-        ProofBy::Terminal { signing, list } => {
+    let (terminal, scopes) = match proof.by {
+        ProofBy::Secret => (None, ALL_SCOPES),
+        ProofBy::Terminal { signing, list, scopes } => {
             let row = query(
                 "SELECT 1 FROM viewer_list
                  WHERE serial = ?1 AND binding_epoch = ?2 AND version = ?3",
@@ -26,13 +29,13 @@ pub(super) async fn store(connection: &mut SqliteConnection, proof: &KeyProof) -
             if row.is_none() {
                 return Ok(false);
             }
-            Some(signing.to_vec())
+            (Some(signing.to_vec()), scopes)
         }
     };
     query(
         "INSERT OR REPLACE INTO key_proof
-         (session, serial, binding_epoch, key_epoch, terminal, expires)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+         (session, serial, binding_epoch, key_epoch, terminal, expires, scopes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )
     .bind(proof.session.as_str())
     .bind(proof.serial.as_str())
@@ -40,19 +43,20 @@ pub(super) async fn store(connection: &mut SqliteConnection, proof: &KeyProof) -
     .bind(int(proof.epochs.key))
     .bind(terminal)
     .bind(int(proof.expires))
+    .bind(i64::from(scopes))
     .execute(connection)
     .await?;
     Ok(true)
 }
 
-/// Ends the proofs of terminals that a new list does not let watch, and shortens those of terminals
-/// whose time on it is shorter.
+/// Ends the proofs of terminals that a new list lets do less, and shortens those of terminals whose
+/// time on it is shorter.
 pub(super) async fn end_unlisted(
     connection: &mut SqliteConnection,
     list: &NewList,
 ) -> Stored<Vec<EndedProof>> {
     let rows = query(
-        "SELECT p.number, p.session, p.serial, p.terminal, p.expires, s.account
+        "SELECT p.number, p.session, p.serial, p.terminal, p.expires, p.scopes, s.account
          FROM key_proof p JOIN session s ON s.id = p.session
          WHERE p.serial = ?1 AND p.terminal IS NOT NULL",
     )
@@ -65,13 +69,14 @@ pub(super) async fn end_unlisted(
         let listed = list.terminals.iter().find(|listed| {
             listed.signing.as_slice() == terminal && listed.account.as_str() == account
         });
-        let number = row.num("number")?;
+        let (number, before) = (row.num("number")?, row.num("scopes")?);
+        let listed = listed.filter(|listed| before & !u64::from(listed.scopes) == 0);
         match listed {
-            Some(listed) if listed.until >= row.num("expires")? => {}
             Some(listed) => {
-                query("UPDATE key_proof SET expires = ?2 WHERE number = ?1")
+                query("UPDATE key_proof SET expires = ?2, scopes = ?3 WHERE number = ?1")
                     .bind(int(number))
-                    .bind(int(listed.until))
+                    .bind(int(listed.until.min(row.num("expires")?)))
+                    .bind(i64::from(listed.scopes))
                     .execute(&mut *connection)
                     .await?;
             }

@@ -69,6 +69,10 @@ pub(crate) const FATES: &[(&str, Fate)] = &[
     ("sealing_order", Fate::Kept),
     ("secure_window", Fate::Cleared),
     ("session", Fate::Handled),
+    // The owner's to give again: whoever was to see no more must not come back.
+    ("share", Fate::Cleared),
+    ("share_attestation", Fate::Kept),
+    ("share_number", Fate::Handled),
     ("step_up", Fate::Cleared),
     ("subject_key", Fate::Kept),
     ("suspended_binding", Fate::Handled),
@@ -132,6 +136,10 @@ async fn end_what_may_be_over(connection: &mut SqliteConnection, now: u64) -> St
 
 async fn raise_counters(connection: &mut SqliteConnection, now: u64) -> Stored<()> {
     query("UPDATE account SET consent_epoch = max(consent_epoch + 1, ?1)")
+        .bind(int(now))
+        .execute(&mut *connection)
+        .await?;
+    query("UPDATE share_number SET last = max(last + 1, ?1)")
         .bind(int(now))
         .execute(&mut *connection)
         .await?;

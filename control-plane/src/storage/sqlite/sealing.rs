@@ -140,18 +140,27 @@ pub(super) async fn forget_signed(
     Ok(())
 }
 
-/// Tells whoever may watch a device. As long as nothing is shared, that is its owner.
+/// Tells whoever may watch a device: its owner and its guests.
 async fn tell_viewers(
     connection: &mut SqliteConnection,
     kind: &str,
     serial: &str,
     now: u64,
 ) -> Stored<()> {
-    let owner = query("SELECT account FROM binding WHERE serial = ?1 AND unbound_at IS NULL")
-        .bind(serial)
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(row) = owner else { return Ok(()) };
-    let owner = row.text("account")?;
-    enqueue(connection, "in_app", kind, serial, Some(&owner), now).await
+    let viewers = query(
+        "SELECT account FROM binding WHERE serial = ?1 AND unbound_at IS NULL
+         UNION ALL
+         SELECT g.guest FROM share g
+         JOIN binding b ON b.serial = g.serial AND b.epoch = g.binding_epoch
+             AND b.unbound_at IS NULL
+         WHERE g.serial = ?1 AND g.guest IS NOT NULL AND g.scopes & 1 = 1",
+    )
+    .bind(serial)
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in &viewers {
+        let account = row.text("account")?;
+        enqueue(connection, "in_app", kind, serial, Some(&account), now).await?;
+    }
+    Ok(())
 }

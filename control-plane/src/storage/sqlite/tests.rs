@@ -73,6 +73,10 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
         .await
         .unwrap();
     query("INSERT INTO restored VALUES (1)").execute(&store.writer).await.unwrap();
+    query("INSERT INTO share_attestation VALUES (1, 's', 'D', 'owner', 'p', 't', 1, x'00', 1)")
+        .execute(&store.writer)
+        .await
+        .unwrap();
     for sql in [
         "UPDATE consent_event SET at = 0",
         "DELETE FROM consent_event",
@@ -89,6 +93,10 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
         "UPDATE oplog_floor SET at = at - 1",
         "DELETE FROM oplog_floor",
         "DELETE FROM restored",
+        "UPDATE share_number SET last = last",
+        "DELETE FROM share_number",
+        "UPDATE share_attestation SET at = 0",
+        "DELETE FROM share_attestation",
     ] {
         assert!(query(sql).execute(&store.writer).await.is_err(), "{sql}");
     }

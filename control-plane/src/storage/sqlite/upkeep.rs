@@ -26,6 +26,7 @@ const PURGE: &[&str] = &[
     "DELETE FROM notice WHERE expires <= ?1 AND ?2 = ?2",
     "DELETE FROM key_challenge WHERE expires_at < ?1 AND ?2 = ?2",
     "DELETE FROM introduction WHERE expires <= ?1 AND ?2 = ?2",
+    "DELETE FROM share WHERE guest IS NULL AND invite_expires <= ?1 AND ?2 = ?2",
     // Proofs of terminals end with word to the relay; these were left behind.
     "DELETE FROM key_proof WHERE expires <= iif(terminal IS NULL, ?1, ?2)",
     "DELETE FROM refresh_token WHERE ?1 = ?1 AND family IN (SELECT id FROM session

@@ -327,7 +327,9 @@ pub struct KeyEpoch {
     pub key_epoch: u64,
 }
 
-fn redacted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Redacted<String>, D::Error> {
+pub(super) fn redacted<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Redacted<String>, D::Error> {
     String::deserialize(deserializer).map(Redacted::new)
 }
 
