@@ -15,11 +15,14 @@ mod acting;
 mod apps;
 mod attestations;
 mod basic;
+mod bind_tokens;
 mod bindings;
 mod body;
 mod consents;
 mod credential_problems;
 mod device;
+mod device_details;
+mod device_facts;
 mod devices;
 mod enc_modes;
 mod generations;
@@ -30,14 +33,18 @@ mod messages;
 mod oplog;
 mod otp;
 pub mod page;
+mod picture;
+mod places;
 pub mod problem;
 mod profile;
 pub mod proof;
+mod provisionings;
 mod query;
 mod refusals;
 mod sessions;
 mod step_ups;
 mod terminals;
+mod transfers;
 mod viewer_lists;
 
 use axum::Router;
@@ -87,6 +94,11 @@ pub fn operations() -> Table<ControlPlane> {
         oplog::operations,
         attestations::operations,
         apps::operations,
+        bind_tokens::operations,
+        transfers::operations,
+        device_details::operations,
+        places::operations,
+        provisionings::operations,
     ] {
         operations(&mut table);
     }

@@ -79,7 +79,7 @@ impl ControlPlane {
     /// # Errors
     /// When the database does not answer or a value does not open.
     pub async fn profile(&self, session: &Session) -> Result<Profile, Inner> {
-        let Some(key) = self.key_of(session).await? else { return Ok(Profile::default()) };
+        let Some(key) = self.profile_key(session).await? else { return Ok(Profile::default()) };
         let row = self.store().profile(&session.account).await?;
         let open = |column, sealed: Option<Vec<u8>>| {
             let text = sealed.map(|sealed| key.open(column, session.account.as_str(), &sealed));
@@ -115,7 +115,7 @@ impl ControlPlane {
             return Err(ProfileError::BadScenario);
         }
         self.charge_profile(session).await?;
-        let key = self.key_of(session).await?.ok_or(ProfileError::ConsentRequired)?;
+        let key = self.profile_key(session).await?.ok_or(ProfileError::ConsentRequired)?;
         let seal = |column, value: &Option<Option<Redacted<String>>>| {
             value.as_ref().map(|value| {
                 value.as_ref().map(|text| {
@@ -139,7 +139,7 @@ impl ControlPlane {
     pub async fn store_avatar(&self, session: &Session, file: &[u8]) -> Result<(), ProfileError> {
         let bare = avatar::bare(file)?;
         self.charge_profile(session).await?;
-        let key = self.key_of(session).await?.ok_or(ProfileError::ConsentRequired)?;
+        let key = self.profile_key(session).await?.ok_or(ProfileError::ConsentRequired)?;
         let sealed = key.seal_bytes(PICTURE, session.account.as_str(), &bare, self.random());
         let stored = self.store().avatar_put(&session.account, &sealed, self.now()).await;
         if stored.map_err(Inner::from)? { Ok(()) } else { Err(ProfileError::ConsentRequired) }
@@ -150,7 +150,7 @@ impl ControlPlane {
     /// # Errors
     /// See [`ProfileError`].
     pub async fn avatar(&self, session: &Session) -> Result<Picture, ProfileError> {
-        let key = self.key_of(session).await?.ok_or(ProfileError::NoPicture)?;
+        let key = self.profile_key(session).await?.ok_or(ProfileError::NoPicture)?;
         let sealed = self.store().avatar(&session.account).await.map_err(Inner::from)?;
         let sealed = sealed.ok_or(ProfileError::NoPicture)?;
         let file = key.open_bytes(PICTURE, session.account.as_str(), &sealed);
@@ -166,7 +166,7 @@ impl ControlPlane {
         if deleted.map_err(Inner::from)? { Ok(()) } else { Err(ProfileError::NoPicture) }
     }
 
-    async fn key_of(&self, session: &Session) -> Result<Option<SubjectKey>, Inner> {
+    async fn profile_key(&self, session: &Session) -> Result<Option<SubjectKey>, Inner> {
         let Some(account) = self.store().account(&session.account).await? else { return Ok(None) };
         Ok(Some(self.vault().subject_key(account.id.as_str(), &account.wrapped_key)?))
     }

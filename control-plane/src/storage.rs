@@ -6,6 +6,8 @@ pub mod account;
 #[cfg(test)]
 mod contract;
 mod credential;
+mod device_facts;
+mod handover;
 pub mod model;
 pub mod restore;
 mod share;
@@ -21,6 +23,9 @@ use crate::sealed::generation::Wrap;
 pub use credential::CredentialStore;
 use model::*;
 pub use share::ShareStore;
+
+pub use device_facts::DeviceFactStore;
+pub use handover::HandoverStore;
 
 /// Why the store does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -326,6 +331,8 @@ pub trait Store:
     + OtpStore
     + SessionStore
     + DeviceStore
+    + HandoverStore
+    + DeviceFactStore
     + KeyStore
     + MailboxStore
     + SealingStore

@@ -1,11 +1,14 @@
 //! The control plane from end to end, on a clock that the tests move.
 
+mod adding;
 mod admin;
 mod basic;
 mod consent;
 mod credential;
+mod device_facts;
 mod email;
 mod gate;
+mod handover;
 mod oplog;
 mod ownership;
 mod personal;

@@ -13,7 +13,8 @@ use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
 use crate::ids::Serial;
-use crate::storage::model::DeviceState;
+use crate::inventory::AccessMode;
+use crate::names::{DeviceDetail, Sharing, ValueAdded};
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Devices of the account");
@@ -40,10 +41,17 @@ pub(super) struct DeviceJson {
     binding_epoch: u64,
     key_epoch: u64,
     channels: u16,
+    /// How it reaches the network, as it told.
+    network_access_mode: Option<AccessMode>,
+    /// Value-added services that it uses.
+    value_added: Vec<ValueAdded>,
+    sharing: Sharing,
 }
 
-impl From<DeviceState> for DeviceJson {
-    fn from(state: DeviceState) -> Self {
+impl From<DeviceDetail> for DeviceJson {
+    fn from(detail: DeviceDetail) -> Self {
+        let network_access_mode = detail.access_mode();
+        let DeviceDetail { state, value_added, sharing, .. } = detail;
         let mode_label = if state.sealed() {
             "sealed: only you and whom you let in can see its video"
         } else if state.can_seal() {
@@ -65,6 +73,9 @@ impl From<DeviceState> for DeviceJson {
             binding_epoch: state.epochs.binding,
             key_epoch: state.epochs.key,
             channels: state.device.channels,
+            network_access_mode,
+            value_added,
+            sharing,
         }
     }
 }
@@ -74,6 +85,6 @@ pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
 ) -> Result<Json<Page<DeviceJson>>, Problem> {
-    let devices = control_plane.my_devices(&session).await?;
+    let devices = control_plane.device_details(&session).await?;
     Ok(Json(devices.into_iter().map(DeviceJson::from).collect()))
 }

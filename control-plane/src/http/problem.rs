@@ -171,6 +171,7 @@ impl From<BindError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "device-key-required", error)
             }
             BindError::Taken => Self::new(StatusCode::CONFLICT, "device-taken", error),
+            BindError::ConsentRequired(purpose) => Self::consent_required(purpose, error),
             BindError::Limited(wait) => Self::limited(wait.0, error),
             BindError::Inner(inner) => inner.into(),
         }
@@ -276,6 +277,7 @@ impl From<OrderError> for Problem {
     fn from(error: OrderError) -> Self {
         let (status, name) = match error {
             OrderError::Refused(refusal) => return refusal.into(),
+            OrderError::Control(error) => return error.into(),
             OrderError::Device(error) => return error.into(),
             OrderError::NeverSealed => (StatusCode::CONFLICT, "device-open"),
             OrderError::OtherBinding => (StatusCode::CONFLICT, "order-other-binding"),

@@ -6,6 +6,7 @@ use super::account_problems::CONSENT_REQUIRED;
 use crate::binding::BindError;
 use crate::consent::ConsentError;
 use crate::device::DeviceError;
+use crate::device_facts::FactError;
 use crate::error::Inner;
 use crate::gate::Refusal;
 use crate::introduction::IntroductionError;
@@ -65,6 +66,7 @@ refusals! {
         refused(403, "binding-refused", "Serial and code do not match"),
         KEY_REQUIRED,
         refused(409, "device-taken", "The device has an owner, who must unbind it first"),
+        CONSENT_REQUIRED,
         LIMITED,
     ] + [Inner];
     KeyError: [
@@ -118,5 +120,5 @@ refusals! {
         refused(409, "order-not-newer", "An order that is as new is in force"),
         refused(422, "order-invalid", "Not an order, or not signed with the device key"),
         LIMITED,
-    ] + [Refusal, ListError];
+    ] + [Refusal, ListError, FactError];
 }

@@ -1,4 +1,5 @@
 mod account;
+mod devices;
 mod enc_mode;
 mod introduction;
 mod mailbox;

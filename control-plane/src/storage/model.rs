@@ -2,6 +2,8 @@
 
 mod account;
 mod credential;
+mod device_facts;
+mod handover;
 mod introduction;
 mod mailbox;
 mod share;
@@ -19,6 +21,8 @@ pub use credential::{
     IdentifierRemoved, NewIdentifier, NewNotice, NewPassword, Notice, PasswordPut, SecureWindow,
     StoredPassword,
 };
+pub use device_facts::{Fact, FactKind, NewFact, NewProvisioning};
+pub use handover::{BindTokenState, CodeKind, CodeUse, CodeUsed, NewBindToken, NewDeviceCode};
 pub use introduction::{Introduction, IntroductionPut, NewIntroduction, Party};
 pub use mailbox::{
     EncModeEvent, EndedProof, GenerationPage, GenerationPut, ListPut, ListedTerminal,

@@ -38,7 +38,7 @@ impl Rig {
 }
 
 fn known(binding: u64, key: u64) -> DeviceKnown {
-    DeviceKnown { epochs: DeviceEpochs { binding, key }, list_version: 0, enc_sequence: None }
+    DeviceKnown { epochs: DeviceEpochs { binding, key }, ..DeviceKnown::default() }
 }
 
 async fn lease(rig: &Rig, user: &User) -> LeaseFacts {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::admin::{NewDevice, OneTimeTexts};
 use crate::base32;
 use crate::binding::BindRequest;
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::consent::MEDIA_VIEW;
 use crate::email::Email;
 use crate::gate::{Admission, Refusal};
@@ -243,7 +243,7 @@ impl Rig {
     }
 
     pub(crate) fn clock_now(&self) -> u64 {
-        crate::clock::Clock::now(self.clock.as_ref())
+        self.clock.now()
     }
 
     pub(crate) fn files(&self) -> Vec<PathBuf> {

@@ -126,6 +126,10 @@ const ERASE: &[&str] = &[
     "DELETE FROM key_challenge WHERE session IN (SELECT id FROM session WHERE account = ?1)",
     "DELETE FROM key_proof WHERE session IN (SELECT id FROM session WHERE account = ?1)",
     "DELETE FROM introduction WHERE guest_account = ?1 OR owner_account = ?1",
+    "DELETE FROM bind_token WHERE account = ?1",
+    "DELETE FROM device_code WHERE account = ?1",
+    "DELETE FROM device_fact WHERE account = ?1",
+    "DELETE FROM provisioning WHERE account = ?1",
     "DELETE FROM session WHERE account = ?1",
     "DELETE FROM terminal_detail
      WHERE terminal IN (SELECT id FROM terminal WHERE account = ?1)",

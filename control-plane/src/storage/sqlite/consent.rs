@@ -151,6 +151,7 @@ pub(super) async fn append(
     log(connection, act.account.as_str(), action, &act.purpose, now).await?;
     if !act.granted {
         forget(connection, &act.purpose, act.account.as_str()).await?;
+        super::device_facts::forget_purpose(connection, &act.account, &act.purpose).await?;
     }
     Ok(ConsentAppended { seq, epoch })
 }

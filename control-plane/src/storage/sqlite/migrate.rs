@@ -14,6 +14,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0005_guests.sql"),
     include_str!("../../../migrations/0007_credentials.sql"),
     include_str!("../../../migrations/0009_shares.sql"),
+    include_str!("../../../migrations/0010_devices.sql"),
     include_str!("../../../migrations/0011_account.sql"),
 ];
 

@@ -36,11 +36,15 @@ pub(crate) const FATES: &[(&str, Fate)] = &[
     ("app_version", Fate::Kept),
     ("attestation", Fate::Kept),
     ("avatar", Fate::Kept),
+    ("bind_token", Fate::Cleared),
     ("binding", Fate::Handled),
     ("consent_event", Fate::Handled),
     ("consent_state", Fate::Handled),
     ("device", Fate::Kept),
+    ("device_code", Fate::Cleared),
     ("device_epoch", Fate::Handled),
+    // Under the owner's key, and shown under a binding only.
+    ("device_fact", Fate::Kept),
     ("enc_mode_event", Fate::Kept),
     // Ciphertext of a binding: served under it only, and only once the camera has confirmed it.
     ("generation", Fate::Kept),
@@ -64,6 +68,7 @@ pub(crate) const FATES: &[(&str, Fate)] = &[
     // One that leaked and was changed must not come back; a code leads to a new one.
     ("password", Fate::Cleared),
     ("profile", Fate::Kept),
+    ("provisioning", Fate::Cleared),
     ("refresh_token", Fate::Cleared),
     ("restored", Fate::Handled),
     ("sealing_order", Fate::Kept),
