@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use sightline_control_plane::admin::{self, NewDevice};
+use sightline_control_plane::acting::Acting;
+use sightline_control_plane::admin::NewDevice;
 use sightline_control_plane::ids::AccountId;
+use sightline_control_plane::restore::{self, Restore};
 use sightline_control_plane::sms::DevelopmentSms;
 use sightline_control_plane::{ControlPlane, DATABASE_FILE};
 use sightline_grant::Thumbprint;
@@ -19,6 +21,7 @@ use sightline_grant::Thumbprint;
 use crate::app;
 use crate::cli::Place;
 use crate::config::{self, Overrides};
+use crate::data_dir::DataDir;
 use crate::serve::facts::{SMS_FILE, control_config};
 use crate::serve::mail;
 
@@ -50,13 +53,55 @@ enum AdminCommand {
     /// Rehearse an attack on simulated time; touches no data
     #[command(subcommand)]
     Simulate(simulate::SimulateCommand),
-    /// Put a backup into an empty data folder
-    Restore {
-        /// Database of the backup
-        database: PathBuf,
-        /// The newest subject-keys.db that there is, so that erased people stay erased
+    /// Put a backup into a data folder that has no database, while no server runs on it
+    Restore(RestoreArgs),
+    /// Say which versions of a client are newest and oldest
+    #[command(subcommand)]
+    AppVersion(AppVersionCommand),
+}
+
+/// Everybody signs in again, cameras confirm their owners, and counters go on above what was lost.
+#[derive(Args)]
+struct RestoreArgs {
+    /// Database of the backup
+    database: PathBuf,
+    /// The newest subject-keys.db that there is, so that erased people stay erased
+    #[arg(long)]
+    subject_keys: PathBuf,
+    /// The newest erasures.log that there is, if newer than the one beside the backup
+    #[arg(long)]
+    erasures: Option<PathBuf>,
+    /// The server was stopped before this backup was made and has not run since: nothing is to be
+    /// ended or confirmed
+    #[arg(long)]
+    unchanged: bool,
+}
+
+#[derive(Subcommand)]
+enum AppVersionCommand {
+    /// Name the newest version of a client, and the oldest that may still be used
+    Set {
+        /// Client, such as android
+        client: String,
+        /// Newest version, such as 2.10.0
         #[arg(long)]
-        subject_keys: PathBuf,
+        newest: String,
+        /// Oldest usable version
+        #[arg(long)]
+        minimum: String,
+        /// What is new, English
+        #[arg(long, default_value = "")]
+        notes_en: String,
+        /// What is new, Chinese
+        #[arg(long, default_value = "")]
+        notes_zh: String,
+    },
+    /// List clients
+    List,
+    /// Forget a client
+    Remove {
+        /// Client
+        client: String,
     },
 }
 
@@ -131,24 +176,22 @@ pub(crate) fn run(args: &AdminArgs) -> Result<(), String> {
     if let AdminCommand::Simulate(command) = &args.command {
         return simulate::run(command);
     }
-    app::run(execute(args))
+    // What changes for an account says in its log that the operator did it.
+    app::run(Acting::operator().scope(execute(args)))
 }
 
 async fn execute(args: &AdminArgs) -> Result<(), String> {
     let out = Output { json: args.json };
-    if let AdminCommand::Restore { database, subject_keys } = &args.command {
-        admin::restore(database, subject_keys, &args.place.data)
-            .await
-            .map_err(|error| error.to_string())?;
-        out.line(json!({ "restored": args.place.data }), "restored; put keys/ in place too");
-        return Ok(());
+    if let AdminCommand::Restore(wish) = &args.command {
+        return restore(&args.place.data, wish, out).await;
     }
     let control = open(&args.place).await?;
     match &args.command {
         AdminCommand::Device(command) => device(&control, command, out).await,
         AdminCommand::Account(command) => account(&control, command, out).await,
         AdminCommand::Backup { folder } => backup(&control, folder, out).await,
-        AdminCommand::Restore { .. } | AdminCommand::Simulate(_) => Ok(()),
+        AdminCommand::AppVersion(command) => app_version(&control, command, out).await,
+        AdminCommand::Restore(_) | AdminCommand::Simulate(_) => Ok(()),
     }
 }
 
@@ -301,11 +344,72 @@ async fn backup(control: &ControlPlane, folder: &Path, out: Output) -> Result<()
     out.line(
         json!({ "backup": folder }),
         &format!(
-            "{} holds the database and subject-keys.db. Keep only the newest subject-keys.db, \
-             and the data folder's keys/ elsewhere.",
+            "{} holds the database, subject-keys.db and erasures.log. Keep only the newest \
+             subject-keys.db and erasures.log. The master key is not in it: keep the data folder's \
+             keys/ elsewhere.",
             folder.display()
         ),
     );
+    Ok(())
+}
+
+/// Puts a backup back, while nobody else has the folder.
+async fn restore(data: &Path, wish: &RestoreArgs, out: Output) -> Result<(), String> {
+    let _lock = DataDir::open(data).map_err(|error| error.to_string())?;
+    let what = Restore {
+        database: wish.database.clone(),
+        subject_keys: wish.subject_keys.clone(),
+        erasures: wish.erasures.clone(),
+        unchanged: wish.unchanged,
+    };
+    let done = restore::restore(&what, data).await.map_err(|error| error.to_string())?;
+    let (erased, suspended, released) = (done.erased, done.suspended, done.released);
+    let mut text =
+        format!("restored; {erased} accounts were erased again. Put keys/ in place too.");
+    if !wish.unchanged {
+        text += &format!(
+            "\nEverybody signs in and agrees again. {suspended} cameras confirm their owner when they \
+             next ask; {released} cameras with a publish password must be added again by their \
+             owners: give those that may have changed hands a new one by `admin device rotate`."
+        );
+    }
+    let value = json!({
+        "restored": data, "erased": erased, "suspended": suspended, "released": released,
+    });
+    out.line(value, &text);
+    Ok(())
+}
+
+async fn app_version(
+    control: &ControlPlane,
+    command: &AppVersionCommand,
+    out: Output,
+) -> Result<(), String> {
+    match command {
+        AppVersionCommand::Set { client, newest, minimum, notes_en, notes_zh } => {
+            control
+                .set_app_version(client, newest, minimum, (notes_en, notes_zh))
+                .await
+                .map_err(|error| error.to_string())?;
+            let value = json!({ "client": client, "newest": newest, "minimum": minimum });
+            out.line(value, &format!("{client}: newest {newest}, oldest usable {minimum}"));
+        }
+        AppVersionCommand::List => {
+            for row in control.app_versions().await.map_err(|error| error.to_string())? {
+                let (client, newest, minimum) = (row.client, row.newest, row.minimum);
+                let text = format!("{client}: newest {newest}, oldest usable {minimum}");
+                let value = json!({ "client": client, "newest": newest, "minimum": minimum });
+                out.line(value, &text);
+            }
+        }
+        AppVersionCommand::Remove { client } => {
+            let known = control.remove_app_version(client).await.map_err(|e| e.to_string())?;
+            if !known {
+                return Err(format!("there is no client {client}"));
+            }
+            out.line(json!({ "removed": client }), &format!("{client} is forgotten"));
+        }
+    }
     Ok(())
 }
 

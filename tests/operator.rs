@@ -137,9 +137,12 @@ async fn a_server_goes_on_from_a_backup_of_the_running_one() {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     admin_lines(&server.data(), &["backup", &text(&backup)]);
     copy_folder(&server.data().join("keys"), &data.join("keys"));
-    drop(server);
     let (database, keys) = (backup.join("control-plane.db"), backup.join("subject-keys.db"));
-    let words = ["restore", &text(&database), "--subject-keys", &text(&keys)];
+    let words = ["restore", &text(&database), "--subject-keys", &text(&keys), "--unchanged"];
+    let while_it_runs = admin(&server.data(), &words);
+    let why = String::from_utf8_lossy(&while_it_runs.stderr).into_owned();
+    assert!(!while_it_runs.status.success() && why.contains("in use"), "{why}");
+    drop(server);
     admin_lines(&data, &words);
     assert!(!admin(&data, &words).status.success(), "a database in use is not written over");
 

@@ -6,12 +6,14 @@ use sightline_grant::{Redacted, Revocation, Thumbprint};
 
 use crate::add_code::AddCode;
 use crate::base32;
+use crate::erasures::{self, ERASURES_FILE};
 use crate::error::Inner;
 use crate::ids::{AccountId, Serial};
 use crate::limits::{MAX_CHANNELS, MAX_NAME_CHARS};
 use crate::random;
 use crate::storage::model::{CodeKind, Device, DeviceKind, DeviceState};
-use crate::storage::sqlite::{private, upkeep::join_backup};
+use crate::storage::sqlite::migrate::MigrateError;
+use crate::storage::sqlite::private;
 use crate::{ControlPlane, DATABASE_FILE};
 
 /// Random bytes of a verification code: 40 bits, eight letters.
@@ -84,6 +86,9 @@ pub enum AdminError {
     /// A file of a backup is missing, or one that would be overwritten exists.
     #[error("{0}: {1}")]
     File(PathBuf, std::io::Error),
+    /// See [`MigrateError`].
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
     /// See [`Inner`].
     #[error(transparent)]
     Inner(#[from] Inner),
@@ -184,6 +189,10 @@ impl ControlPlane {
     /// # Errors
     /// See [`AdminError`].
     pub async fn delete_account(&self, id: &AccountId) -> Result<(), AdminError> {
+        let account = self.store().account(id).await.map_err(Inner::from)?;
+        account.ok_or(AdminError::Unknown("account"))?;
+        let journal = self.config().data_dir.join(ERASURES_FILE);
+        erasures::record(&journal, id).map_err(|error| AdminError::File(journal, error))?;
         let erased = self.store().account_erase(id, self.now()).await.map_err(Inner::from)?;
         let erased = erased.ok_or(AdminError::Unknown("account"))?;
         for session in erased.sessions {
@@ -197,10 +206,10 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Writes a consistent backup into a folder: the database without the subject keys, and the
-    /// subject keys in [`SUBJECT_KEYS_FILE`]. Keep every database, but only the newest key file:
-    /// then whoever was erased stays erased in all of them. The master key is not part of it;
-    /// keep it elsewhere, since without it no backup can be read.
+    /// Writes a consistent backup into a folder: the database without the subject keys, the subject
+    /// keys in [`SUBJECT_KEYS_FILE`], and the journal of erasures. Keep every database, but only the
+    /// newest key file and journal: then whoever was erased stays erased in all of them. The master
+    /// key is not part of it; keep it elsewhere, since without it no backup can be read.
     ///
     /// # Errors
     /// See [`AdminError`].
@@ -210,37 +219,16 @@ impl ControlPlane {
         let (database, keys) = (folder.join(DATABASE_FILE), folder.join(SUBJECT_KEYS_FILE));
         refuse_existing(&database)?;
         refuse_existing(&keys)?;
-        Ok(self.store().backup(&database, &keys).await.map_err(Inner::from)?)
+        let journal = folder.join(ERASURES_FILE);
+        self.store().backup(&database, &keys).await.map_err(Inner::from)?;
+        // After the database: an erasure in between stands in the journal at least.
+        let erased = erasures::read(&self.config().data_dir.join(ERASURES_FILE)).map_err(at)?;
+        erasures::write(&journal, &erased).map_err(at)
     }
 }
 
-/// Puts a backup into an empty data folder. The master key must be put there too, by hand.
-///
-/// # Errors
-/// See [`AdminError`]; a failed restore leaves no database behind.
-pub async fn restore(
-    backup: &Path,
-    subject_keys: &Path,
-    data_dir: &Path,
-) -> Result<(), AdminError> {
-    let target = data_dir.join(DATABASE_FILE);
-    refuse_existing(&target)?;
-    private::folder(data_dir).map_err(|e| AdminError::File(data_dir.to_owned(), e))?;
-    if let Err(error) = std::fs::metadata(subject_keys) {
-        return Err(AdminError::File(subject_keys.to_owned(), error));
-    }
-    let partial = target.with_extension("restoring");
-    std::fs::copy(backup, &partial).map_err(|e| AdminError::File(backup.to_owned(), e))?;
-    private::file(&partial).map_err(|e| AdminError::File(partial.clone(), e))?;
-    if let Err(error) = join_backup(&partial, subject_keys).await {
-        // What is left is not a database that anybody opens.
-        let _ = std::fs::remove_file(&partial);
-        return Err(AdminError::Inner(error.into()));
-    }
-    std::fs::rename(&partial, &target).map_err(|e| AdminError::File(target, e))
-}
-
-fn refuse_existing(path: &Path) -> Result<(), AdminError> {
+/// Nothing is written over.
+pub(crate) fn refuse_existing(path: &Path) -> Result<(), AdminError> {
     if path.exists() {
         let error = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
         return Err(AdminError::File(path.to_owned(), error));

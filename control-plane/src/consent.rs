@@ -19,7 +19,8 @@ pub struct Purpose {
     pub id: &'static str,
     /// Version of the text.
     pub version: u32,
-    /// Whether a person may refuse it and keep the account.
+    /// Whether a person may refuse it and keep the account in full. Who withdraws the other kind
+    /// keeps it in basic mode.
     pub optional: bool,
     /// Data that it covers.
     pub fields: &'static [&'static str],
@@ -69,6 +70,43 @@ pub const ACCOUNT: Purpose = Purpose {
     zh: "为向您提供账号，我们会处理您的手机号码以及您登录的终端信息。",
 };
 
+/// What a person may add to the account.
+pub const PROFILE: Purpose = Purpose {
+    id: "profile",
+    version: 1,
+    optional: true,
+    fields: &["nickname", "avatar", "region", "scenario"],
+    retention: "until you delete it, withdraw this consent or delete the account",
+    en: "To call you by a name, show your picture, and suggest settings and help that fit your \
+         region and what you use cameras for, we keep what you enter in your profile. If you \
+         refuse, there is no profile; everything else works.",
+    zh: "为显示您的昵称和头像，并根据您所在地区和使用场景推荐设置与帮助，我们会保存您填写的资料。\
+         如您拒绝，仅无个人资料，其他功能不受影响。",
+};
+
+/// Recognising a terminal, and offering it new versions of its client.
+pub const TERMINAL_SECURITY: Purpose = Purpose {
+    id: "terminal.security",
+    version: 1,
+    optional: true,
+    fields: &[
+        "client_type",
+        "client_version",
+        "model",
+        "os",
+        "os_language",
+        "access_mode",
+        "operator",
+    ],
+    retention: "90 days after the terminal last gave them",
+    en: "So that you can recognise your terminals and they can be kept up to date, we keep the \
+         version of the app, the terminal's model and system, its language, kind of network and \
+         operator. We never ask for installed packages, running programs, the SIM card or a \
+         hardware id. If you refuse, only hints about this terminal and its updates are missing.",
+    zh: "为便于您识别登录终端并保持应用更新，我们会保存应用版本、终端型号与系统、语言、网络类型和\
+         运营商。我们不收集应用列表、进程列表、SIM 卡状态或硬件标识。如您拒绝，仅无终端信息和更新提示。",
+};
+
 /// The catalogue.
 pub const PURPOSES: &[Purpose] = &[
     ACCOUNT,
@@ -79,6 +117,8 @@ pub const PURPOSES: &[Purpose] = &[
     DEVICE_PROVISION_BLE,
     DEVICE_LOCATION,
     DEVICE_HARDWARE,
+    PROFILE,
+    TERMINAL_SECURITY,
 ];
 
 /// Why a decision is not taken.
@@ -93,6 +133,9 @@ pub enum ConsentError {
     /// There is no consent to withdraw.
     #[error("there is no consent to this purpose")]
     NotGranted,
+    /// The policy as a whole was withdrawn.
+    #[error("agree to having an account again first; then decide on the rest")]
+    PolicyRequired,
     /// See [`Inner`].
     #[error(transparent)]
     Inner(#[from] Inner),
@@ -104,10 +147,8 @@ impl ControlPlane {
         id: &str,
         version: Option<u32>,
     ) -> Result<&'static Purpose, ConsentError> {
-        let purpose = PURPOSES
-            .iter()
-            .find(|purpose| purpose.id == id && purpose.optional)
-            .ok_or(ConsentError::UnknownPurpose)?;
+        let purpose =
+            PURPOSES.iter().find(|purpose| purpose.id == id).ok_or(ConsentError::UnknownPurpose)?;
         if version.is_some_and(|version| version != purpose.version) {
             return Err(ConsentError::OtherVersion);
         }
@@ -125,6 +166,9 @@ impl ControlPlane {
         version: u32,
     ) -> Result<u64, ConsentError> {
         let purpose = Self::purpose(id, Some(version))?;
+        if purpose.id != ACCOUNT.id && self.in_basic_mode(session).await? {
+            return Err(ConsentError::PolicyRequired);
+        }
         let state = self.state_of(session, purpose.id).await?;
         if let Some(state) = state
             && state.granted
@@ -146,6 +190,9 @@ impl ControlPlane {
     /// See [`ConsentError`].
     pub async fn withdraw_consent(&self, session: &Session, id: &str) -> Result<(), ConsentError> {
         let purpose = Self::purpose(id, None)?;
+        if purpose.id == ACCOUNT.id {
+            return self.withdraw_policy(session).await;
+        }
         let state = self.state_of(session, purpose.id).await?;
         let state = state.filter(|state| state.granted).ok_or(ConsentError::NotGranted)?;
         if purpose.id == DEVICE_SHARED.id {
@@ -188,13 +235,23 @@ impl ControlPlane {
         }
     }
 
+    /// Whether the account consents to the present text of a purpose.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn consents_to(&self, session: &Session, purpose: &Purpose) -> Result<bool, Inner> {
+        let state = self.state_of(session, purpose.id).await?;
+        Ok(state.is_some_and(|state| state.granted && state.version == purpose.version))
+    }
+
     async fn state_of(&self, session: &Session, id: &str) -> Result<Option<ConsentState>, Inner> {
         let states = self.consents(session).await?;
         Ok(states.into_iter().find(|state| state.purpose == id))
     }
 }
 
-fn act(session: &Session, purpose: &str, version: u32, granted: bool) -> ConsentAct {
+/// A decision of whoever is signed in.
+pub(crate) fn act(session: &Session, purpose: &str, version: u32, granted: bool) -> ConsentAct {
     ConsentAct {
         account: session.account.clone(),
         subject: session.subject.clone(),

@@ -114,7 +114,10 @@ impl ControlPlane {
     ) -> Result<DeviceStanding, DeviceError> {
         // Subscribed before the first look, so that no change falls between look and wait.
         let mut changes = self.0.device_changes.subscribe();
-        let first = self.device_of(identity).await?;
+        let mut first = self.device_of(identity).await?;
+        if first.owner.is_none() && self.settle_binding(&first.device.serial, known).await? {
+            first = self.device_of(identity).await?;
+        }
         let standing = self.standing(&first, known).await?;
         let news = standing.epochs != known.epochs
             || standing.list_version != known.list_version
@@ -146,6 +149,15 @@ impl ControlPlane {
             standing.inventory_wanted = self.inventory_wanted(&state.device.serial).await?;
         }
         Ok(standing)
+    }
+
+    /// After a restore: hears the camera on whether it was bound anew meanwhile.
+    async fn settle_binding(&self, serial: &Serial, known: DeviceKnown) -> Result<bool, Inner> {
+        let settled = self.store().binding_settle(serial, known, self.now()).await?;
+        if let Some(epochs) = settled {
+            self.announce_binding(serial, epochs);
+        }
+        Ok(settled.is_some())
     }
 
     /// Stores the verifier of the device secret for the present binding; another one for the same

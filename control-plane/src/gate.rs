@@ -1,5 +1,7 @@
 //! The gate: who may watch, and whether those who watch still may.
 
+mod touch;
+
 use serde::{Deserialize, Serialize};
 use sightline_grant::{Action, Epochs, Redacted, Role, Thumbprint};
 
@@ -13,6 +15,7 @@ use crate::limits::{
 use crate::share::scopes::{ShareScope, ShareScopes};
 use crate::storage::model::{DeviceEpochs, GateFacts, LeaseFacts, MediaAudit, Session};
 use crate::vault::token_hash;
+pub(crate) use touch::Touches;
 
 /// All facts hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,8 +124,7 @@ impl ControlPlane {
         let idle_end = facts.window_idle_expires.ok_or(Refusal::SmsRequired)?;
         let consent_seq = facts.consent_seq.ok_or(Refusal::ConsentRequired)?;
         if idle_end + VIEW_TOUCH_SECS < now + VIEW_IDLE_SECS {
-            let touched = self.store().step_up_touch(&facts.session.id, &serial, now).await;
-            touched.map_err(Inner::from)?;
+            self.touch(&facts.session.id, &serial);
         }
         Ok(Admission {
             subject: facts.session.subject.0,
@@ -153,6 +155,7 @@ impl ControlPlane {
     ) -> Result<(), Refusal> {
         let now = self.now();
         let facts = self.facts_of(token, terminal, &parsed(serial), now).await?;
+        self.refuse_basic_mode(&facts).await?;
         match &facts.shared {
             Some(shared) if !shared.terms.is_open(now) => Err(Refusal::ShareClosed),
             Some(shared) if !shared.terms.has(ShareScope::View) => Err(Refusal::ScopeRequired),
@@ -173,9 +176,19 @@ impl ControlPlane {
         serial: &str,
     ) -> Result<(), Refusal> {
         let facts = self.facts_of(token, terminal, &parsed(serial), self.now()).await?;
+        self.refuse_basic_mode(&facts).await?;
         facts.bound.ok_or(Refusal::NotBound)?;
         facts.key_proof.ok_or(Refusal::KeyProofRequired)?;
         facts.window_idle_expires.map(drop).ok_or(Refusal::SmsRequired)
+    }
+
+    /// Whoever withdrew the policy as a whole has no consent to viewing left, which the gate asks for;
+    /// what asks for less is refused here.
+    async fn refuse_basic_mode(&self, facts: &GateFacts) -> Result<(), Refusal> {
+        if self.in_basic_mode(&facts.session).await? {
+            return Err(Refusal::ConsentRequired);
+        }
+        Ok(())
     }
 
     /// What the gate knows of a login and a device, once login and terminal hold.

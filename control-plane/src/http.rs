@@ -11,6 +11,11 @@
 //! Tests of this crate fail on an answer that its operation does not declare.
 
 mod alerts;
+mod account_problems;
+mod acting;
+mod apps;
+mod attestations;
+mod basic;
 mod bind_tokens;
 mod bindings;
 mod body;
@@ -29,19 +34,23 @@ mod introductions;
 mod keys;
 mod me;
 mod messages;
+mod oplog;
 mod otp;
 pub mod page;
 mod passwords;
 mod picture;
 mod places;
 pub mod problem;
+mod profile;
 pub mod proof;
 mod provisionings;
+mod query;
 mod refusals;
 mod secure_windows;
 mod sessions;
 mod shares;
 mod step_ups;
+mod terminals;
 mod transfers;
 mod viewer_lists;
 
@@ -49,6 +58,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
+use axum::middleware::from_fn_with_state;
 use sightline_operation::Table;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -64,6 +74,7 @@ pub fn router(control_plane: ControlPlane) -> Router {
     let table = if cfg!(test) { table.checked() } else { table };
     table
         .router()
+        .layer(from_fn_with_state(control_plane.clone(), acting::scope))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_store))
         .with_state(control_plane)
@@ -93,6 +104,12 @@ pub fn operations() -> Table<ControlPlane> {
         step_ups::operations,
         messages::operations,
         device::operations,
+        basic::operations,
+        profile::operations,
+        terminals::operations,
+        oplog::operations,
+        attestations::operations,
+        apps::operations,
         bind_tokens::operations,
         transfers::operations,
         device_details::operations,

@@ -143,7 +143,8 @@ impl ControlPlane {
             by: signer.by,
             expires: signer.until.min(self.now() + KEY_PROOF_SECS),
         };
-        let stored = self.store().key_proof_store(account, &proof).await.map_err(Inner::from)?;
+        let stored = self.store().key_proof_store(account, &proof, self.now()).await;
+        let stored = stored.map_err(Inner::from)?;
         if stored { Ok(()) } else { Err(KeyError::Wrong) }
     }
 

@@ -6,10 +6,15 @@
 //! signaling and relay.
 
 pub mod abnormal;
+pub mod acting;
 pub mod add_code;
 pub mod address;
 pub mod admin;
+pub mod app_version;
+pub mod attestation;
+pub mod avatar;
 pub mod base32;
+pub mod basic;
 pub mod bind_client;
 pub mod bind_token;
 pub mod binding;
@@ -20,6 +25,7 @@ pub mod credential;
 pub mod device;
 pub mod device_facts;
 pub mod email;
+pub mod erasures;
 pub mod error;
 pub mod gate;
 mod guess;
@@ -35,15 +41,18 @@ pub mod mail;
 pub mod mailbox;
 pub mod message;
 pub mod names;
+pub mod oplog;
 pub mod otp;
 pub mod outbound;
 pub mod password;
 pub mod phone;
 pub mod place;
+pub mod profile;
 pub mod provision;
 pub mod publisher;
 pub mod random;
 pub mod replay;
+pub mod restore;
 pub mod sealed;
 pub mod secure;
 pub mod session;
@@ -51,6 +60,7 @@ pub mod share;
 pub mod sms;
 pub mod step_up;
 pub mod storage;
+pub mod terminal;
 pub mod transfer;
 pub mod vault;
 
@@ -107,6 +117,12 @@ pub enum OpenError {
     /// See [`MasterKeyError`].
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// Without it erased people might be served again.
+    #[error("the journal of erasures cannot be read: {0}")]
+    Erasures(#[source] std::io::Error),
+    /// See [`error::Inner`].
+    #[error(transparent)]
+    Inner(#[from] error::Inner),
     /// The folder cannot be made.
     #[error("the data folder cannot be made: {0}")]
     Folder(#[source] std::io::Error),
@@ -127,6 +143,7 @@ struct State {
     passwords: PasswordHasher,
     vault: Vault,
     proof_ids: ProofIds,
+    touches: gate::Touches,
     revocations: broadcast::Sender<Revocation>,
     device_changes: broadcast::Sender<Arc<str>>,
     outbox: Notify,
@@ -173,7 +190,23 @@ impl ControlPlane {
         let master = MasterKey::load(&key_file, !database.exists(), random.as_ref())?;
         let store = Arc::new(SqliteStore::open(&database).await?);
         let clock = Arc::new(SystemClock);
-        Ok(Self::from_parts(Parts { config, store, clock, random, sms, mail, master }))
+        let parts = Parts { config, store, clock, random, sms, mail, master };
+        let control_plane = Self::from_parts(parts);
+        control_plane.replay_erasures().await?;
+        Ok(control_plane)
+    }
+
+    /// Erases again whoever stands in the journal of erasures and is in the database all the same.
+    /// Before anybody is served: see [`erasures`].
+    ///
+    /// # Errors
+    /// When the journal cannot be read or the database does not answer.
+    pub async fn replay_erasures(&self) -> Result<(), OpenError> {
+        let journal = self.config().data_dir.join(erasures::ERASURES_FILE);
+        for account in erasures::read(&journal).map_err(OpenError::Erasures)? {
+            self.store().account_erase(&account, self.now()).await.map_err(error::Inner::from)?;
+        }
+        Ok(())
     }
 
     /// From its parts.
@@ -190,6 +223,7 @@ impl ControlPlane {
             mail: parts.mail,
             vault,
             proof_ids: ProofIds::default(),
+            touches: gate::Touches::default(),
             revocations: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
             device_changes: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
             outbox: Notify::new(),

@@ -55,6 +55,8 @@ pub const VIEW_IDLE_SECS: u64 = 15 * MINUTE;
 pub const VIEW_MAX_SECS: u64 = 12 * HOUR;
 /// The idle end of a viewing window is written again at most this often, seconds.
 pub const VIEW_TOUCH_SECS: u64 = MINUTE;
+/// Viewing windows whose idle end waits to be written.
+pub const TOUCHES_PENDING: usize = 4096;
 /// Life of a device-key challenge, seconds.
 pub const KEY_CHALLENGE_SECS: u64 = 2 * MINUTE;
 /// Life of a device-key proof, seconds; it also ends with login, binding and key.
@@ -155,6 +157,31 @@ pub const REVOCATION_BACKLOG: usize = 1024;
 pub const LEASES_PER_CALL: usize = 4096;
 /// How long spent challenges and ledger entries stay, seconds.
 pub const LEDGER_KEEP_SECS: u64 = 2 * DAY;
+
+/// How long lines of the operation log are shown and kept, seconds.
+pub const OPLOG_KEEP_SECS: u64 = 180 * DAY;
+/// Lines of the operation log in one export; the newest.
+pub const OPLOG_EXPORT: u64 = 10_000;
+/// Refused requests that the operation log of one account takes.
+pub const REFUSALS_LOGGED: [Window; 1] = [Window { seconds: HOUR, most: 60 }];
+/// Life of a session without an account, seconds.
+pub const BASIC_SECS: u64 = HOUR;
+/// How long a terminal's facts are kept after it last gave them, seconds.
+pub const TERMINAL_FACTS_SECS: u64 = 90 * DAY;
+/// Facts and permissions that the terminals of one account may store.
+pub const TERMINAL_PUTS: [Window; 1] = [Window { seconds: HOUR, most: 60 }];
+/// Largest picture that is taken, bytes.
+pub const AVATAR_BYTES: usize = 512 * 1024;
+/// Most pixels of a picture, in width and in height.
+pub const AVATAR_SIDE: u32 = 1024;
+/// Pictures and profiles that one account may store.
+pub const PROFILE_PUTS: [Window; 1] = [Window { seconds: HOUR, most: 60 }];
+/// Attestations that one account may give.
+pub const ATTESTATIONS: [Window; 1] = [Window { seconds: HOUR, most: 120 }];
+/// Longest name of what an attestation is about, characters.
+pub const ATTESTED_CHARS: usize = 96;
+/// Longest note on a version of a client, characters.
+pub const VERSION_NOTE_CHARS: usize = 2000;
 
 /// Limits that depend on the size of an installation.
 #[derive(Clone, Debug)]

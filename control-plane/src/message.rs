@@ -234,6 +234,11 @@ fn text(kind: &str) -> (&'static str, &'static str) {
              password.",
             "一台摄像机已从您的账号解绑。如其使用密码推流，请更换该密码。",
         ),
+        "device_confirmed" => (
+            "A camera was confirmed after the server was restored from a backup; it is yours as \
+             before.",
+            "服务器从备份恢复后，一台摄像机已确认仍归您所有。",
+        ),
         "device_given" => (
             "A camera was taken over by the account that you gave its transfer code to.",
             "一台摄像机已由使用您转移码的账号接管。",

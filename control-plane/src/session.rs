@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_grant::{Redacted, Revocation, Thumbprint};
 
 use crate::ControlPlane;
+use crate::acting;
 use crate::consent::ConsentError;
 use crate::credential::PasswordError;
 use crate::error::Inner;
@@ -20,6 +21,7 @@ use crate::storage::model::{
     Account, Entry, IdentifierKind, NewIdentifier, OtpBinding, OtpChallenge, OtpPurpose,
     Registration, Rotated, Rotation, Session, SessionOpened, SessionOpening, TokenHashes,
 };
+use crate::terminal::{self, Permissions, Shown, TerminalFacts};
 use crate::vault::{DoesNotOpen, SubjectKey, token_hash};
 
 /// Column of the encrypted terminal name.
@@ -168,6 +170,12 @@ pub struct MyTerminal {
     pub last_seen: u64,
     /// Whether this is the terminal that asks.
     pub current: bool,
+    /// Network that it was in last.
+    pub network: Option<String>,
+    /// What it said about itself, if the account agrees to that.
+    pub facts: Option<TerminalFacts>,
+    /// What its system lets the client do, and when it said so, Unix seconds.
+    pub permissions: Option<(Permissions, u64)>,
 }
 
 impl ControlPlane {
@@ -285,7 +293,10 @@ impl ControlPlane {
             idle_expires: now + SESSION_IDLE_SECS,
         };
         match self.store().refresh_rotate(&rotation, now).await.map_err(Inner::from)? {
-            Rotated::Fresh => Ok(tokens),
+            Rotated::Fresh => {
+                self.terminal_seen(&tokens.access).await?;
+                Ok(tokens)
+            }
             Rotated::Refused => Err(RefreshError::Refused),
             Rotated::Reused(session) => {
                 self.announce(Revocation::Session { session: session.0 });
@@ -358,8 +369,14 @@ impl ControlPlane {
         };
         let key = self.vault().subject_key(account.id.as_str(), &account.wrapped_key)?;
         let terminals = self.store().terminals(&account.id).await?;
+        let details = self.store().terminal_details(&account.id).await?;
         let seen = terminals.into_iter().map(|terminal| {
+            let detail = details.iter().find(|detail| detail.terminal == terminal.id);
+            let Shown { network, facts, permissions } = terminal::shown(detail, &account, &key)?;
             Ok(MyTerminal {
+                network,
+                facts,
+                permissions,
                 name: key.open(TERMINAL_NAME, account.id.as_str(), &terminal.name_enc)?,
                 current: terminal.id == session.terminal,
                 id: terminal.id,
@@ -382,6 +399,8 @@ impl ControlPlane {
     ) -> Result<Option<(SignedIn, Session)>, OtpError> {
         let (now, random) = (self.now(), self.random());
         let Holder { account, subject, key, registration } = holder;
+        let network = acting::sealed_network(&key, &account, random);
+        acting::person(&account, None, network.clone());
         let name = arrival.terminal_name.trim();
         let tokens = self.tokens(&random::bytes::<32>(random));
         let opening = SessionOpening {
@@ -400,6 +419,10 @@ impl ControlPlane {
         };
         match self.store().session_open(&opening, now).await.map_err(Inner::from)? {
             SessionOpened::Opened(terminal) => {
+                if let Some(network) = network {
+                    let seen = self.store().terminal_seen(&terminal, &network).await;
+                    seen.map_err(Inner::from)?;
+                }
                 let id = opening.session;
                 let (held, here) = (account.clone(), terminal.clone());
                 let session = Session { id, account: held, subject, terminal: here, jkt };

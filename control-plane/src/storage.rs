@@ -4,6 +4,7 @@
 
 pub mod abnormal;
 pub mod carrier;
+pub mod account;
 #[cfg(test)]
 mod contract;
 mod credential;
@@ -11,6 +12,7 @@ mod device_facts;
 mod handover;
 mod idempotency;
 pub mod model;
+pub mod restore;
 mod share;
 pub mod sms;
 pub mod sqlite;
@@ -181,7 +183,12 @@ pub trait KeyStore {
     ) -> Stored<Result<(), RetryAfter>>;
     /// Records a proof, if the epochs that it was made under still hold, and the viewer list that it
     /// stands on, and clears the counter. Each proof has a higher number than all before it.
-    async fn key_proof_store(&self, account: &AccountId, proof: &KeyProof) -> Stored<bool>;
+    async fn key_proof_store(
+        &self,
+        account: &AccountId,
+        proof: &KeyProof,
+        now: u64,
+    ) -> Stored<bool>;
     /// Forgets the proofs of terminals whose time on the viewer list is over.
     async fn key_proofs_end(&self, now: u64) -> Stored<Vec<EndedProof>>;
 }
@@ -211,6 +218,7 @@ pub trait MailboxStore {
         serial: &Serial,
         number: u64,
         wrap: &Wrap,
+        now: u64,
     ) -> Stored<WrapAdded>;
 }
 
@@ -288,8 +296,8 @@ pub trait GateStore {
         version: u32,
         now: u64,
     ) -> Stored<Option<GateFacts>>;
-    /// Moves on the idle end of a viewing window.
-    async fn step_up_touch(&self, session: &SessionId, serial: &Serial, now: u64) -> Stored<()>;
+    /// Moves on the idle end of viewing windows that were open when they were used.
+    async fn step_ups_touch(&self, used: &[(SessionId, Serial)], now: u64) -> Stored<()>;
     /// For each lease, whether everything that it stands on still holds.
     async fn leases_live(&self, leases: &[LeaseFacts], now: u64) -> Stored<Vec<bool>>;
     /// Records the start of a media session.
@@ -354,6 +362,8 @@ pub trait Store:
     + OutboxStore
     + UpkeepStore
     + IdempotencyStore
+    + account::PersonalStore
+    + restore::RestoreStore
     + Send
     + Sync
     + 'static

@@ -117,6 +117,24 @@ impl SubjectKey {
         seal(&self.0, &aad(column, account), plain.as_bytes(), r)
     }
 
+    /// The same for bytes.
+    pub fn seal_bytes(&self, column: &str, account: &str, plain: &[u8], r: &dyn Random) -> Vec<u8> {
+        seal(&self.0, &aad(column, account), plain, r)
+    }
+
+    /// Opens what [`Self::seal_bytes`] made.
+    ///
+    /// # Errors
+    /// When it belongs to another column or subject, or was changed.
+    pub fn open_bytes(
+        &self,
+        column: &str,
+        account: &str,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, DoesNotOpen> {
+        open(&self.0, &aad(column, account), sealed)
+    }
+
     /// Decrypts a column of a subject's row.
     ///
     /// # Errors

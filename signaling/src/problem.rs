@@ -19,6 +19,9 @@ pub const RETRY_NOT_LIVE_SECS: u64 = 2;
 /// Seconds after which a client may ask again a service that is full or away.
 pub const RETRY_UNAVAILABLE_SECS: u64 = 5;
 
+/// The purpose that every way to media stands on.
+const VIEWING: &str = "media.view";
+
 /// A refusal or failure, fit to be told to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
@@ -181,6 +184,9 @@ impl Problem {
             title: &'a str,
             status: u16,
             detail: String,
+            /// Purpose to agree to.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            purpose: Option<&'static str>,
         }
         let kind = self.kind();
         let title = match language {
@@ -192,6 +198,7 @@ impl Problem {
             title,
             status: kind.status.as_u16(),
             detail: self.detail(),
+            purpose: matches!(self, Self::ConsentRequired).then_some(VIEWING),
         };
         let mut response = (kind.status, Json(document)).into_response();
         let headers = response.headers_mut();

@@ -7,6 +7,7 @@ import * as icons from './icons.js';
 import { forgetAllDeviceKeys, terminalKey } from './keys.js';
 import * as session from './session.js';
 import { accountView } from './views/account.js';
+import { basicView, browseView, inBasicMode } from './views/basic.js';
 import { addDeviceView } from './views/add_device.js';
 import { deviceView } from './views/device.js';
 import { devicesView } from './views/devices.js';
@@ -24,6 +25,10 @@ const nav = h('nav', { label: 'nav.main', class: 'nav' });
 let view = null;
 // Whether the last login was ended from elsewhere; the sign-in says so.
 let ended = false;
+// Whether the account is in basic mode; null: not known.
+let basic = null;
+// Views that were asked for: only the last one is shown.
+let turns = 0;
 
 /** What all views know: facts of the server, and how to go somewhere. */
 const context = {
@@ -31,6 +36,11 @@ const context = {
   go: (hash) => {
     if (location.hash === hash) show();
     else location.hash = hash;
+  },
+  /** The account has gone into basic mode, or out of it. */
+  modeChanged: () => {
+    basic = null;
+    return show();
   },
 };
 
@@ -65,6 +75,8 @@ async function start() {
 
 /** Shows the view of the address, or the sign-in. */
 async function show() {
+  turns += 1;
+  const turn = turns;
   view?.leave?.();
   view = null;
   document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
@@ -77,7 +89,13 @@ async function show() {
     if (here) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
-  const made = signedIn ? route(name, rest) : signInView({ ...context, ended, done: show });
+  // A server that does not answer is the view's to tell.
+  if (signedIn) basic ??= await inBasicMode().catch(() => null);
+  else basic = null;
+  if (turn !== turns) return;
+  const signIn = () => (name === 'browse' ? browseView() : signInView({ ...context, ended, done: show }));
+  const full = () => (basic ? basicView({ restored: context.modeChanged }) : route(name, rest));
+  const made = signedIn ? full() : signIn();
   view = made;
   main.replaceChildren(made.element);
   document.title = `${t(made.title, made.titleParameters)} · Sightline`;

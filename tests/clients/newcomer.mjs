@@ -22,7 +22,7 @@ const EXPECTED = [
   [422, /^\/v1\/me\/password$/],
   [404, /^\/v1\/whep-sessions\//],
   [403, /^\/v1\/devices\/[^/]+\/(codes|location)$/],
-  [401, /^\/v1\/(media-grants|devices|live\/.*|sessions\/refresh)$/],
+  [401, /^\/v1\/(media-grants|devices|live\/.*|sessions\/(basic|refresh))$/],
 ];
 
 /** Looks until something is found. */

@@ -7,6 +7,10 @@ use crate::storage::model::ConsentEvent;
 /// What the first link follows.
 pub const START: [u8; 32] = [0; 32];
 
+/// Purpose of the link that follows the last one of a backup that was put back: the links after it are
+/// lost, and numbers go on above theirs.
+pub const RESTORED: &str = "chain.restored";
+
 /// The chain does not hold at this event.
 #[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
 #[error("the consent chain is broken at event {0}")]
@@ -38,7 +42,8 @@ pub fn link(event: &ConsentEvent) -> [u8; 32] {
 pub fn verify(from: (u64, Vec<u8>), events: &[ConsentEvent]) -> Result<(u64, Vec<u8>), Broken> {
     let (mut seq, mut hash) = from;
     for event in events {
-        let follows = event.seq == seq + 1 && event.prev_hash == hash;
+        let in_turn = event.seq == seq + 1 || (event.purpose == RESTORED && event.seq > seq);
+        let follows = in_turn && event.prev_hash == hash;
         if !follows || event.hash != link(event) {
             return Err(Broken(seq + 1));
         }

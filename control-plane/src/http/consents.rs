@@ -17,11 +17,11 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = (NO_PURPOSE, "The purposes for which personal data is processed");
     table.get("/v1/purposes", Rule::Public, about, purposes);
     let about = ("account", "What the account decided, purpose by purpose");
-    table.get("/v1/consents", Rule::Login, about, list);
+    table.get("/v1/consents", Rule::BasicLogin, about, list);
     let about = ("account", "Consent to a purpose");
-    table.post("/v1/consents", Rule::Login, about, grant).may::<ConsentError>();
+    table.post("/v1/consents", Rule::BasicLogin, about, grant).may::<ConsentError>();
     let about = ("account", "Withdraw a consent; what stands on it ends");
-    table.delete("/v1/consents/{purpose}", Rule::Login, about, withdraw).may::<ConsentError>();
+    table.delete("/v1/consents/{purpose}", Rule::BasicLogin, about, withdraw).may::<ConsentError>();
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use sightline_operation::{Refusals, Refused, refused};
 
+use super::account_problems::CONSENT_REQUIRED;
 use super::problem::Problem;
 use crate::bind_token::{BindTokenError, PresentError};
 use crate::device::DeviceError;
@@ -16,7 +17,7 @@ impl From<FactError> for Problem {
     fn from(error: FactError) -> Self {
         let (status, name) = match error {
             FactError::NotBound => (StatusCode::NOT_FOUND, "device-not-bound"),
-            FactError::ConsentRequired(_) => (StatusCode::FORBIDDEN, "consent-required"),
+            FactError::ConsentRequired(purpose) => return Self::consent_required(purpose, error),
             FactError::Bad(_) => (StatusCode::UNPROCESSABLE_ENTITY, "value-invalid"),
             FactError::Nothing => (StatusCode::NOT_FOUND, "nothing-kept"),
             FactError::Limited(wait) => return Self::limited(wait.0, error),
@@ -56,7 +57,9 @@ impl From<CodeError> for Problem {
 impl From<BindTokenError> for Problem {
     fn from(error: BindTokenError) -> Self {
         let (status, name) = match error {
-            BindTokenError::ConsentRequired(_) => (StatusCode::FORBIDDEN, "consent-required"),
+            BindTokenError::ConsentRequired(purpose) => {
+                return Self::consent_required(purpose, error);
+            }
             BindTokenError::BadSerial => (StatusCode::UNPROCESSABLE_ENTITY, "value-invalid"),
             BindTokenError::Full => (StatusCode::CONFLICT, "bind-tokens-full"),
             BindTokenError::Unknown => (StatusCode::NOT_FOUND, "bind-token-unknown"),
@@ -89,7 +92,7 @@ impl Refusals for FactError {
     fn refusals() -> Vec<Refused> {
         let own = [
             refused(404, "device-not-bound", "No such device on this account, or none at all"),
-            refused(403, "consent-required", "Consent to the purpose first"),
+            CONSENT_REQUIRED,
             refused(422, "value-invalid", "A value is none, or too long; the detail says which"),
             refused(404, "nothing-kept", "Nothing of this is kept for the device"),
             refused(429, "rate-limited", "Too many changes; wait as Retry-After says"),

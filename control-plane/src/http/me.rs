@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
 use crate::ids::{AccountId, TerminalId};
+use crate::terminal::{Permissions, TerminalFacts};
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     table.get("/v1/me", Rule::Login, ("account", "The account"), show);
@@ -49,6 +50,14 @@ pub(super) struct TerminalJson {
     last_seen: u64,
     /// Whether it is the one that asks.
     current: bool,
+    /// Network that it was in last.
+    network: Option<String>,
+    /// What it said about itself.
+    facts: Option<TerminalFacts>,
+    /// What its system lets the client do.
+    permissions: Option<Permissions>,
+    /// When it said so, Unix seconds.
+    permissions_at: Option<u64>,
 }
 
 /// The account.
@@ -84,6 +93,10 @@ pub(super) async fn terminals(
             first_seen: terminal.first_seen,
             last_seen: terminal.last_seen,
             current: terminal.current,
+            network: terminal.network,
+            facts: terminal.facts,
+            permissions_at: terminal.permissions.as_ref().map(|(_, at)| *at),
+            permissions: terminal.permissions.map(|(permissions, _)| permissions),
         };
         (key, shown)
     });

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sightline_operation::{Refused, RefusedAs};
 
 use crate::binding::BindError;
-use crate::consent::ConsentError;
+use crate::consent::{ConsentError, MEDIA_VIEW};
 use crate::device::DeviceError;
 use crate::error::Inner;
 use crate::gate::Refusal;
@@ -28,12 +28,32 @@ pub struct Problem {
     pub detail: String,
     /// Seconds to wait.
     pub retry_after: Option<u64>,
+    /// What the client must get first, by name.
+    pub needs: Option<Needs>,
+}
+
+/// Members that some problems have besides those of RFC 9457.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Needs {
+    /// `consent-required`.
+    Purpose {
+        /// Purpose to agree to.
+        purpose: &'static str,
+    },
+    /// `attestation-required`.
+    Attestation {
+        /// Kind of attestation.
+        attestation: &'static str,
+        /// What it is to be about.
+        object: String,
+    },
 }
 
 impl Problem {
     /// A problem.
     pub fn new(status: StatusCode, name: &'static str, detail: impl ToString) -> Self {
-        Self { status, name, detail: detail.to_string(), retry_after: None }
+        Self { status, name, detail: detail.to_string(), retry_after: None, needs: None }
     }
 
     pub(super) fn login_required() -> Self {
@@ -56,6 +76,8 @@ struct Document {
     title: String,
     status: u16,
     detail: String,
+    #[serde(flatten)]
+    needs: Option<Needs>,
 }
 
 impl From<Refused> for Problem {
@@ -72,6 +94,7 @@ impl IntoResponse for Problem {
             title: self.name.replace('-', " "),
             status: self.status.as_u16(),
             detail: self.detail,
+            needs: self.needs,
         };
         let mut response = (self.status, Json(document)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
@@ -122,6 +145,7 @@ impl From<ConsentError> for Problem {
             }
             ConsentError::OtherVersion => Self::new(StatusCode::CONFLICT, "purpose-changed", error),
             ConsentError::NotGranted => Self::new(StatusCode::NOT_FOUND, "not-granted", error),
+            ConsentError::PolicyRequired => Self::policy_required(),
             ConsentError::Inner(inner) => inner.into(),
         }
     }
@@ -157,9 +181,7 @@ impl From<BindError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "device-key-required", error)
             }
             BindError::Taken => Self::new(StatusCode::CONFLICT, "device-taken", error),
-            BindError::ConsentRequired(_) => {
-                Self::new(StatusCode::FORBIDDEN, "consent-required", error)
-            }
+            BindError::ConsentRequired(purpose) => Self::consent_required(purpose, error),
             BindError::Limited(wait) => Self::limited(wait.0, error),
             BindError::Inner(inner) => inner.into(),
         }
@@ -201,7 +223,7 @@ impl From<Refusal> for Problem {
             Refusal::ScopeRequired => (StatusCode::FORBIDDEN, "scope-required"),
             Refusal::KeyProofRequired => (StatusCode::FORBIDDEN, "device-key-required"),
             Refusal::SmsRequired => (StatusCode::FORBIDDEN, "sms-required"),
-            Refusal::ConsentRequired => (StatusCode::FORBIDDEN, "consent-required"),
+            Refusal::ConsentRequired => return Self::consent_required(MEDIA_VIEW.id, error),
             Refusal::Unavailable(inner) => return inner.into(),
         };
         Self::new(status, name, error)

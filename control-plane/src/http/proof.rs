@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRef, FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use sightline_grant::{PublicKey, Redacted, Thumbprint, dpop};
-use sightline_operation::{Credential, Draft, Part, Refused, refused};
+use sightline_operation::{Credential, Declared, Draft, Part, Refused, Rule, refused};
 
+use super::account_problems::CONSENT_REQUIRED;
 use super::problem::Problem;
 use crate::ControlPlane;
 use crate::replay::ProofRefused;
@@ -38,6 +39,13 @@ pub struct WithToken {
     pub token: Redacted<String>,
 }
 
+/// The request carried a login, or a session without an account, and proved its key.
+#[derive(Clone, Copy, Debug)]
+pub struct MayBrowse {
+    /// It is a login whose holder agreed to the policy.
+    pub full: bool,
+}
+
 /// Address of the client, for limits.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientIp(pub IpAddr);
@@ -56,6 +64,7 @@ const KEY_REFUSALS: &[Refused] = &[PROOF_INVALID, PROOF_REPLAYED, UNAVAILABLE];
 pub(super) const LOGIN_REFUSALS: &[Refused] = &[
     refused(401, "login-required", "No login, or it has ended; sign in"),
     refused(401, "wrong-terminal", "The login belongs to another terminal's key"),
+    CONSENT_REQUIRED,
     PROOF_INVALID,
     PROOF_REPLAYED,
     UNAVAILABLE,
@@ -77,6 +86,7 @@ shows! {
     ProvenKey: Key, KEY_REFUSALS;
     LoggedIn: Login, LOGIN_REFUSALS;
     WithToken: Login, LOGIN_REFUSALS;
+    MayBrowse: Login, LOGIN_REFUSALS;
 }
 
 impl Part for ClientIp {
@@ -136,18 +146,49 @@ where
             return Ok(caller.clone());
         }
         let control_plane = ControlPlane::from_ref(state);
-        let token = single(&parts.headers, &header::AUTHORIZATION)
-            .and_then(|value| value.strip_prefix("DPoP "))
-            .map(|token| Redacted::new(token.trim().to_owned()))
-            .ok_or_else(Problem::login_required)?;
+        let token = token(parts).ok_or_else(Problem::login_required)?;
         let proof = verify(&control_plane, parts, Some(&token))?;
-        let session = control_plane.session(&token).await?.ok_or_else(Problem::login_required)?;
+        let Some(session) = control_plane.session(&token).await? else {
+            let basic = control_plane.is_basic(&token, proof.key.thumbprint());
+            return Err(if basic { Problem::policy_required() } else { Problem::login_required() });
+        };
         if session.jkt != proof.key.thumbprint() {
             let detail = "the login belongs to another terminal";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong-terminal", detail));
         }
         control_plane.take_proof(&proof, true)?;
+        let rule = parts.extensions.get::<Declared>().map(|declared| declared.rule);
+        if rule != Some(Rule::BasicLogin) && control_plane.in_basic_mode(&session).await? {
+            return Err(Problem::policy_required());
+        }
+        if parts.method != Method::GET && parts.method != Method::HEAD {
+            control_plane.acts(&session).await?;
+        }
         Ok(Self { session, token })
+    }
+}
+
+impl<S> FromRequestParts<S> for MayBrowse
+where
+    S: Send + Sync,
+    ControlPlane: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let control_plane = ControlPlane::from_ref(state);
+        if let Some(token) = token(parts)
+            && control_plane.session(&token).await?.is_none()
+        {
+            let proof = verify(&control_plane, parts, Some(&token))?;
+            if !control_plane.is_basic(&token, proof.key.thumbprint()) {
+                return Err(Problem::login_required());
+            }
+            control_plane.take_proof(&proof, false)?;
+            return Ok(Self { full: false });
+        }
+        let LoggedIn(session) = LoggedIn::from_request_parts(parts, state).await?;
+        Ok(Self { full: !control_plane.in_basic_mode(&session).await? })
     }
 }
 
@@ -177,6 +218,12 @@ impl ControlPlane {
             }
         })
     }
+}
+
+/// The token that a request shows.
+fn token(parts: &Parts) -> Option<Redacted<String>> {
+    let value = single(&parts.headers, &header::AUTHORIZATION)?.strip_prefix("DPoP ")?;
+    Some(Redacted::new(value.trim().to_owned()))
 }
 
 fn verify(

@@ -2,6 +2,7 @@
 
 use sightline_operation::{Refusals, Refused, refused};
 
+use super::account_problems::CONSENT_REQUIRED;
 use crate::binding::BindError;
 use crate::consent::ConsentError;
 use crate::credential::PasswordError;
@@ -25,7 +26,6 @@ const KEY_REQUIRED: Refused = refused(
 const KEY_MISSING: Refused =
     refused(409, "device-key-missing", "The camera has not stored its key yet; wait for it");
 const OPEN: Refused = refused(409, "device-open", "The device does not seal");
-const CONSENT: Refused = refused(403, "consent-required", "Consent to the purpose first");
 const LIMITED: Refused =
     refused(429, "rate-limited", "Too many requests or tries; wait as Retry-After says");
 
@@ -58,6 +58,7 @@ refusals! {
         refused(404, "purpose-unknown", "No such purpose to decide on"),
         refused(409, "purpose-changed", "The purpose has another version; read its text first"),
         refused(404, "not-granted", "There is no consent to withdraw"),
+        CONSENT_REQUIRED,
     ] + [Inner];
     SignInError: [
         refused(400, "bad-terminal", "A terminal has a name and a known kind of client"),
@@ -70,7 +71,7 @@ refusals! {
         refused(403, "binding-refused", "Serial and code do not match"),
         KEY_REQUIRED,
         refused(409, "device-taken", "The device has an owner, who must unbind it first"),
-        CONSENT,
+        CONSENT_REQUIRED,
         LIMITED,
     ] + [Inner];
     KeyError: [
@@ -92,7 +93,7 @@ refusals! {
         refused(403, "scope-required", "The owner has not shared this with the account"),
         KEY_REQUIRED,
         refused(403, "sms-required", "Open the viewing window with a code first"),
-        CONSENT,
+        CONSENT_REQUIRED,
     ] + [Inner];
     ListError: [
         NOT_BOUND,

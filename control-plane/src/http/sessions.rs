@@ -24,7 +24,7 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Trade a refresh token for new tokens");
     table.post("/v1/sessions/refresh", Rule::Key, about, refresh).may::<RefreshError>();
     let about = ("account", "Sign out; streams of this terminal end");
-    table.delete("/v1/sessions/current", Rule::Login, about, end);
+    table.delete("/v1/sessions/current", Rule::BasicLogin, about, end);
 }
 
 #[derive(Deserialize, ToSchema)]

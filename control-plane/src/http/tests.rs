@@ -1,4 +1,5 @@
 mod credentials;
+mod account;
 mod devices;
 mod enc_mode;
 mod introduction;
@@ -86,15 +87,22 @@ impl<'a> Client<'a> {
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let mut request = request.body(Body::from(body.unwrap_or_default())).unwrap();
+        let request = request.body(Body::from(body.unwrap_or_default())).unwrap();
+        let (answer, bytes) = self.exchange(request).await;
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Answer { body, ..answer }
+    }
+
+    /// Any request; the body of the answer as it came.
+    async fn exchange(&self, mut request: Request<Body>) -> (Answer, Vec<u8>) {
         let peer: SocketAddr = "192.0.2.7:5000".parse().unwrap();
         request.extensions_mut().insert(ConnectInfo(peer));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         assert_eq!(parts.headers[header::CACHE_CONTROL], "no-store");
         let bytes = to_bytes(body, 1 << 20).await.unwrap();
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status: parts.status, headers: parts.headers, body }
+        let answer = Answer { status: parts.status, headers: parts.headers, body: Value::Null };
+        (answer, bytes.into())
     }
 
     async fn sign_in(&mut self, number: &str) -> Answer {

@@ -167,7 +167,8 @@ impl ControlPlane {
     ) -> Result<(), GenerationError> {
         let serial = Serial::parse(serial).ok_or(GenerationError::NotBound)?;
         let wrap = Wrap::read(wrap).map_err(GenerationError::BadWrap)?;
-        let added = self.store().wrap_add(&session.account, &serial, number, &wrap).await;
+        let (account, now) = (&session.account, self.now());
+        let added = self.store().wrap_add(account, &serial, number, &wrap, now).await;
         match added.map_err(Inner::from)? {
             WrapAdded::Added => Ok(()),
             WrapAdded::NotOwner => Err(GenerationError::NotBound),

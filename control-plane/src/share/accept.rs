@@ -96,6 +96,7 @@ impl ControlPlane {
             ConsentError::Inner(inner) => AcceptError::Inner(inner),
             ConsentError::UnknownPurpose
             | ConsentError::OtherVersion
+            | ConsentError::PolicyRequired
             | ConsentError::NotGranted => AcceptError::ConsentRequired,
         })?;
         let acceptance = Acceptance {

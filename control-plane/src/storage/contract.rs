@@ -4,6 +4,7 @@ mod credential;
 mod device_facts;
 mod handover;
 mod idempotency;
+mod account;
 mod mailbox;
 mod proofs;
 mod sealing;
@@ -27,6 +28,12 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(a_device_has_one_owner_at_a_time(store)),
     |store| Box::pin(a_message_is_delivered_once(store)),
     |store| Box::pin(a_key_challenge_is_taken_once_by_its_session(store)),
+    |store| Box::pin(account::what_is_personal_is_stored_under_a_consent_only(store)),
+    |store| Box::pin(account::facts_of_a_terminal_go_in_time_and_with_the_account(store)),
+    |store| Box::pin(account::the_log_is_read_in_pages_and_ends_with_its_time(store)),
+    |store| Box::pin(account::an_attestation_is_found_by_what_it_is_about(store)),
+    |store| Box::pin(account::the_policy_is_withdrawn_with_all_that_stood_on_it(store)),
+    |store| Box::pin(account::versions_are_replaced(store)),
     |store| Box::pin(credential::an_identifier_is_one_accounts_alone(store)),
     |store| Box::pin(credential::the_last_identifier_stays(store)),
     |store| Box::pin(credential::a_new_password_ends_the_other_logins(store)),

@@ -5,6 +5,7 @@ mod credential;
 mod device_facts;
 mod handover;
 mod idempotency;
+mod account;
 mod introduction;
 mod mailbox;
 mod share;
@@ -15,6 +16,10 @@ use sightline_grant::Thumbprint;
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
 
 pub use abnormal::{Alert, LoginSeen, Noticed};
+pub use account::{
+    AppVersionRow, Attestation, FactsPut, NewAttestation, OplogFilter, OplogLine, ProfileEdit,
+    ProfileRow, TerminalDetail,
+};
 pub use credential::{
     Entry, Guess, GuessKind, Identifier, IdentifierChange, IdentifierKind, IdentifierPut,
     IdentifierRemoved, NewIdentifier, NewNotice, NewPassword, Notice, PasswordPut, SecureWindow,

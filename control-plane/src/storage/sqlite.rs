@@ -4,6 +4,7 @@
 mod abnormal;
 mod account;
 mod carrier;
+mod attestation;
 mod consent;
 mod credential;
 mod device;
@@ -16,17 +17,22 @@ mod introduction;
 mod key;
 mod mailbox;
 pub mod migrate;
+mod oplog;
 mod otp;
 mod outbox;
 mod per_device;
 pub(crate) mod private;
+mod profile;
 mod proof;
+pub(crate) mod restore;
 mod row;
 mod sealing;
 mod session;
 mod share;
 mod sms;
+mod terminal;
 pub mod upkeep;
+mod version;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -102,6 +108,7 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {}
+impl super::account::PersonalStore for SqliteStore {}
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {

@@ -2,7 +2,8 @@ use sightline_grant::{Redacted, requirement};
 
 use super::rig::{ANNA, BEN, Rig, device, terminal};
 use crate::DATABASE_FILE;
-use crate::admin::{AdminError, SUBJECT_KEYS_FILE, restore};
+use crate::admin::{AdminError, SUBJECT_KEYS_FILE};
+use crate::restore::{Restore, restore};
 use crate::storage::AccountStore;
 use crate::storage::sqlite::SqliteStore;
 
@@ -105,12 +106,13 @@ async fn a_deleted_account_is_gone_and_a_backup_cannot_bring_it_back() {
 
     let restored = rig.folder.path().join("restored");
     let (old, keys) = (before.join(DATABASE_FILE), after.join(SUBJECT_KEYS_FILE));
-    restore(&old, &keys, &restored).await.unwrap();
+    let what = Restore { database: old, subject_keys: keys, erasures: None, unchanged: true };
+    assert_eq!(restore(&what, &restored).await.unwrap().erased, 1, "its key is gone");
     let store = SqliteStore::open(&restored.join(DATABASE_FILE)).await.unwrap();
     let accounts = store.accounts().await.unwrap();
     assert_eq!(accounts.len(), 1, "the old database with the newest keys");
     assert_eq!(accounts[0].id, ben.session.account);
-    let again = restore(&old, &keys, &restored).await;
+    let again = restore(&what, &restored).await;
     assert!(matches!(again, Err(AdminError::File(..))), "a database is never overwritten");
 
     // The number is free again and gets a new account.

@@ -60,7 +60,9 @@ async fn an_idle_window_closes_and_a_used_one_stays_open() {
     }
     tokens = rig.cp.refresh(&tokens.refresh, terminal(1)).await.unwrap();
     let admit = async |rig: &Rig, access: &Redacted<String>| {
-        rig.cp.admit(access, terminal(1), "CAM-1", 0, Action::Live).await
+        let verdict = rig.cp.admit(access, terminal(1), "CAM-1", 0, Action::Live).await;
+        rig.cp.touches_written().await;
+        verdict
     };
     assert!(admit(&rig, &tokens.access).await.is_ok(), "a running stream keeps it open");
     rig.clock.advance(VIEW_IDLE_SECS);

@@ -1,7 +1,7 @@
 //! A control plane in a temporary folder, with captured messages and terminals made of seeds.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -104,6 +104,34 @@ pub(crate) struct User {
     pub(crate) session: Session,
 }
 
+fn plane(
+    data: &Path,
+    limits: Limits,
+    store: Arc<SqliteStore>,
+    clock: Arc<ManualClock>,
+    (sms, mail): (Arc<CapturedSms>, Arc<CapturedMail>),
+) -> ControlPlane {
+    let config = Config {
+        data_dir: data.to_owned(),
+        master_key: None,
+        server_name: "test.example".into(),
+        page_host: "test.example".into(),
+        limits,
+        passwords: PasswordConfig { cost: HashCost::cheap(), ..PasswordConfig::default() },
+    };
+    // Another server has another random source, too.
+    let seed = 7 + u64::from(data.ends_with("restored"));
+    ControlPlane::from_parts(Parts {
+        config,
+        store,
+        clock,
+        random: Arc::new(SeededRandom::new(seed)),
+        sms,
+        mail,
+        master: MasterKey::from_bytes([5; 32]),
+    })
+}
+
 pub(crate) fn key(seed: u8) -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap()
 }
@@ -127,24 +155,20 @@ impl Rig {
         let store = SqliteStore::open(&folder.path().join(DATABASE_FILE)).await.unwrap();
         let (clock, sms) = (Arc::new(ManualClock::new(START)), Arc::new(CapturedSms::default()));
         let (store, mail) = (Arc::new(store), Arc::new(CapturedMail::default()));
-        let config = Config {
-            data_dir: folder.path().to_owned(),
-            master_key: None,
-            server_name: "test.example".into(),
-            page_host: "test.example".into(),
-            limits,
-            passwords: PasswordConfig { cost: HashCost::cheap(), ..PasswordConfig::default() },
-        };
-        let cp = ControlPlane::from_parts(Parts {
-            config,
-            store: store.clone(),
-            clock: clock.clone(),
-            random: Arc::new(SeededRandom::new(7)),
-            sms: sms.clone(),
-            mail: mail.clone(),
-            master: MasterKey::from_bytes([5; 32]),
-        });
+        let senders = (sms.clone(), mail.clone());
+        let cp = plane(folder.path(), limits, store.clone(), clock.clone(), senders);
         Self { cp, clock, sms, mail, store, folder }
+    }
+
+    /// The same server on another data folder, with the same clock and master key.
+    pub(crate) async fn on(self, data: &Path) -> Self {
+        self.store.close().await;
+        let store = Arc::new(SqliteStore::open(&data.join(DATABASE_FILE)).await.unwrap());
+        // The code of a challenge must not be that of one from before.
+        self.clock.advance(3600);
+        let senders = (self.sms.clone(), self.mail.clone());
+        let cp = plane(data, Limits::default(), store.clone(), self.clock.clone(), senders);
+        Self { cp, store, ..self }
     }
 
     /// The code of the newest message to this number.
@@ -244,7 +268,9 @@ impl Rig {
 
     pub(crate) async fn admit(&self, user: &User, serial: &str) -> Result<Admission, Refusal> {
         let token = &user.signed_in.tokens.access;
-        self.cp.admit(token, user.session.jkt, serial, 0, Action::Live).await
+        let verdict = self.cp.admit(token, user.session.jkt, serial, 0, Action::Live).await;
+        self.cp.touches_written().await;
+        verdict
     }
 
     pub(crate) fn clock_now(&self) -> u64 {

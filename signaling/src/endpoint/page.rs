@@ -76,11 +76,12 @@ static FILES: &[File] = files! {
         "sealed/start_worker.js", "sealed/terminal.js", "picture_code.js", "sealed/viewer.js",
         "sealed/viewer_list.js", "sealed/viewers.js", "sealed/window.js", "sealed/worker.js",
         "scan.js", "secret.js", "session.js", "shown_secret.js", "stats.js", "store.js",
-        "views/account.js", "views/add_device.js", "views/bind.js", "views/confirm.js", "views/device.js",
-        "views/devices.js", "views/dialogs.js", "views/introduce.js", "views/invitation.js", "views/key_proof.js",
-        "views/live.js", "views/password_field.js", "views/sealing.js", "views/security.js", "views/share_terms.js",
-        "views/shares.js", "views/signin.js", "views/signin_address.js", "views/signin_password.js",
-        "views/viewers.js", "whep.js";
+        "views/account.js", "views/add_device.js", "views/basic.js", "views/bind.js",
+        "views/confirm.js", "views/device.js", "views/devices.js", "views/dialogs.js",
+        "views/introduce.js", "views/invitation.js", "views/key_proof.js", "views/live.js",
+        "views/operations.js", "views/password_field.js", "views/profile.js", "views/sealing.js",
+        "views/security.js", "views/share_terms.js", "views/shares.js", "views/signin.js",
+        "views/signin_address.js", "views/signin_password.js", "views/viewers.js", "whep.js";
 };
 
 /// Entity tags, in the order of [`FILES`].

@@ -8,7 +8,9 @@ import { devicesWithKey, forgetAllDeviceKeys, forgetDeviceKey, terminalKey } fro
 import * as session from '../session.js';
 import { alertsSection } from './alerts.js';
 import { forgetConfirmation } from './confirm.js';
-import { problemLine, purposeText, showProblem } from './dialogs.js';
+import { ask, problemLine, purposeText, showProblem } from './dialogs.js';
+import { operationsCard } from './operations.js';
+import { profileOf as optionalOf } from './profile.js';
 import { securityOf } from './security.js';
 
 export function accountView(context) {
@@ -19,7 +21,11 @@ export function accountView(context) {
   const keys = h('ul', { class: 'list', testid: 'device-keys' });
   const out = h('button', { class: 'quiet', t: 'account.signOutHere', testid: 'sign-out' });
   const security = h('ul', { class: 'list', testid: 'security' });
-  const parts = { profile, security, terminals, consents, keys, error };
+  const profileCard = h('div', { testid: 'profile-form' });
+  const operations = operationsCard();
+  const basic = h('button', { class: 'quiet small', t: 'basic.withdraw', testid: 'basic-withdraw' });
+  basic.addEventListener('click', () => withdrawPolicy(context));
+  const parts = { profile, security, terminals, consents, keys, error, profileCard, operations };
   out.addEventListener('click', () => busy(out, async () => {
     await call('DELETE', '/v1/sessions/current').catch(() => {});
     await session.forget();
@@ -34,7 +40,9 @@ export function accountView(context) {
     card('security.title', 'security.lead', security),
     card('account.terminals', 'account.terminalsLead', terminals),
     alertsSection(),
-    card('account.consents', null, consents),
+    card('profile.title', 'profile.lead', profileCard),
+    card('account.consents', null, h('div', {}, consents, h('div', { class: 'row end' }, basic))),
+    card('operations.title', 'operations.lead', operations.element),
     card('account.keys', 'account.keysLead', keys));
   return { element, title: 'account.title', entered: () => load(parts) };
 }
@@ -44,7 +52,18 @@ const card = (title, lead, body) => h('div', { class: 'card' }, h('h2', { t: tit
 
 async function load(parts) {
   const fill = async (work) => work(parts).catch((problem) => showProblem(parts.error, problem));
-  await Promise.all([profileOf, securityOf, terminalsOf, consentsOf, keysOf].map(fill));
+  const log = ({ operations }) => operations.load();
+  await Promise.all([profileOf, securityOf, terminalsOf, consentsOf, keysOf, optionalOf, log].map(fill));
+}
+
+/** Withdrawing everything is asked about once more: it ends all that is running. */
+async function withdrawPolicy(context) {
+  const done = await ask({
+    title: 'basic.withdrawTitle', testid: 'basic-confirm', submitKey: 'basic.withdraw', danger: true,
+    body: [h('p', { t: 'basic.withdrawLead' })],
+    submit: () => call('DELETE', '/v1/consents/account').then(() => true),
+  });
+  if (done) await context.modeChanged();
 }
 
 async function profileOf({ profile }) {
@@ -66,7 +85,8 @@ async function terminalsOf(parts) {
     })));
     return h('li', { testid: `terminal-${item.id}`, data: { current: String(item.current) } }, icons.screen(),
       h('div', { class: 'grow' }, h('strong', {}, item.name),
-        h('p', { class: 'muted small', t: 'account.seen', tp: { when: moment(item.last_seen) } })),
+        h('p', { class: 'muted small', t: 'account.seen', tp: { when: moment(item.last_seen) } }),
+        h('p', { class: 'muted small' }, [item.client_type, item.facts?.model, item.facts?.os, item.network].filter(Boolean).join(' · '))),
       item.current ? h('span', { class: 'tag', t: 'account.current' }) : out);
   }));
 }

@@ -13,7 +13,8 @@ export const problemLine = (id) => h('p', { id, class: 'error', role: 'alert', t
 
 /** Puts a problem into a line: our text for it, else the server's. */
 export function showProblem(line, problem) {
-  const key = `problem.${problem.name}`;
+  const named = `problem.${problem.name}.${problem.body?.purpose ?? ''}`;
+  const key = has(named) ? named : `problem.${problem.name}`;
   line.dataset.problem = problem.name ?? '';
   if (has(key)) return say(line, key);
   delete line.dataset.t;

@@ -32,6 +32,7 @@ export function signInView({ server, done, ended }) {
     h('ul', { class: 'trust' },
       ...['signin.trustKey', 'signin.trustSecret', 'signin.trustCookie'].map((key) =>
         h('li', {}, icons.lock(), h('span', { t: key })))),
+    h('p', { class: 'small' }, h('a', { href: '#/browse', t: 'basic.browseLink', testid: 'browse-link' })),
   );
   const code = returnedCode();
   if (code === null) addressStep(body, 'phone', '', context);

@@ -10,6 +10,7 @@ mod child;
 mod compare;
 mod crowd;
 mod figures;
+mod gate;
 mod latency;
 mod local;
 mod machine;
@@ -46,6 +47,7 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
         Some((name, rest)) if name == "crowd" => crowd::run(rest),
         Some((name, rest)) if name == "latency" => latency::run(rest),
         Some((name, rest)) if name == "compare" => compare::run(rest),
+        Some((name, rest)) if name == "gate" => gate::run(rest),
         Some((name, rest)) if name == "sealing" => sealing::run(rest),
         _ => Err(format!("{}\n{}", options::USAGE, compare::USAGE)),
     }

@@ -34,6 +34,15 @@ pub(crate) fn build_examples() -> Result<(), String> {
     cargo(&arguments, "build-examples").map(drop)
 }
 
+/// One example, with nothing but what it needs; its program.
+pub(crate) fn build_example(package: &str, name: &str) -> Result<PathBuf, String> {
+    let only =
+        ["--package", package, "--example", name, "--message-format=json-render-diagnostics"];
+    let messages = cargo(&[&["build", "--release", "--locked"], &only[..]].concat(), name)?;
+    let program = messages.lines().filter_map(|line| string(line, "executable")).next_back();
+    program.map(PathBuf::from).ok_or_else(|| format!("cargo named no program of {name}"))
+}
+
 /// The workspace, then the test programs of the same profile.
 pub(crate) fn build() -> Result<Vec<TestBinary>, String> {
     build_workspace()?;

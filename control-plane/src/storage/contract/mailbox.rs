@@ -126,7 +126,7 @@ pub(super) async fn the_oldest_generations_go_with_their_wraps(store: &dyn Store
     let kept = numbers(store, &page(epoch, 1, 5000)).await;
     assert_eq!(kept.len() as u64, GENERATIONS_KEPT);
     assert_eq!(kept[0], 2);
-    let gone = store.wrap_add(&owner(), &serial(), 1, &wrap(3, 3)).await.unwrap();
+    let gone = store.wrap_add(&owner(), &serial(), 1, &wrap(3, 3), NOW).await.unwrap();
     assert_eq!(gone, WrapAdded::Unknown);
     let again = store.generation_put(&generation(epoch, 1), NOW).await.unwrap();
     assert_eq!(again, GenerationPut::NotNewer(GENERATIONS_KEPT + 1));
@@ -143,7 +143,7 @@ pub(super) async fn a_wrap_goes_to_its_recipient_alone(store: &dyn Store) {
     assert_eq!(wrap_of(2).await, Some(wrap(2, 2)));
     assert_eq!(wrap_of(3).await, None);
     let add = async |account: &AccountId, number: u64, wrap: &Wrap| {
-        store.wrap_add(account, &serial(), number, wrap).await.unwrap()
+        store.wrap_add(account, &serial(), number, wrap, NOW).await.unwrap()
     };
     assert_eq!(add(&AccountId("x".into()), 10, &wrap(3, 3)).await, WrapAdded::NotOwner);
     assert_eq!(add(&owner(), 11, &wrap(3, 3)).await, WrapAdded::Unknown);

@@ -42,21 +42,21 @@ async fn number(store: &dyn Store, now: u64) -> Option<u64> {
 async fn by_terminal(store: &dyn Store, list: u64, expires: u64) -> bool {
     let by = ProofBy::Terminal { signing: TERMINAL, list, scopes: 1 };
     let proof = proof(store, by, expires).await;
-    store.key_proof_store(&owner(), &proof).await.unwrap()
+    store.key_proof_store(&owner(), &proof, NOW).await.unwrap()
 }
 
 pub(super) async fn a_later_proof_has_a_higher_number(store: &dyn Store) {
     let epoch = bound(store).await;
     assert_eq!(number(store, NOW).await, None);
     let by_secret = proof(store, ProofBy::Secret, NOW + 100).await;
-    assert!(store.key_proof_store(&owner(), &by_secret).await.unwrap());
+    assert!(store.key_proof_store(&owner(), &by_secret, NOW).await.unwrap());
     let first = number(store, NOW).await.expect("a proof");
     put(store, &listing(epoch, 1, &[(7, u64::MAX)])).await;
     assert!(by_terminal(store, 1, NOW + 100).await);
     let second = number(store, NOW).await.expect("a proof");
     assert!(second > first);
     assert_eq!(put(store, &listing(epoch, 2, &[])).await, [second]);
-    assert!(store.key_proof_store(&owner(), &by_secret).await.unwrap());
+    assert!(store.key_proof_store(&owner(), &by_secret, NOW).await.unwrap());
     assert!(number(store, NOW).await > Some(second), "not even after the highest one is gone");
 }
 
@@ -79,7 +79,7 @@ pub(super) async fn a_terminals_proof_ends_with_its_place_on_the_list(store: &dy
     let list = NewList { terminals: vec![of_another], ..listing(epoch, 3, &[]) };
     assert_eq!(put(store, &list).await, [held], "another account's terminal");
     let by_secret = proof(store, ProofBy::Secret, NOW + 100).await;
-    assert!(store.key_proof_store(&owner(), &by_secret).await.unwrap());
+    assert!(store.key_proof_store(&owner(), &by_secret, NOW).await.unwrap());
     assert!(put(store, &listing(epoch, 4, &[])).await.is_empty());
     assert!(number(store, NOW).await.is_some(), "the secret needs no list");
 }
@@ -95,6 +95,6 @@ pub(super) async fn a_terminals_proof_ends_in_time(store: &dyn Store) {
     assert_eq!(store.key_proofs_end(NOW + 50).await.unwrap(), [ended]);
     assert_eq!(store.key_proofs_end(NOW + 50).await.unwrap(), []);
     let by_secret = proof(store, ProofBy::Secret, NOW + 50).await;
-    assert!(store.key_proof_store(&owner(), &by_secret).await.unwrap());
+    assert!(store.key_proof_store(&owner(), &by_secret, NOW).await.unwrap());
     assert_eq!(store.key_proofs_end(NOW + 50).await.unwrap(), [], "of terminals only");
 }

@@ -321,8 +321,8 @@ async fn prove(store: &dyn Store, guest: &AccountId, binding_epoch: u64, version
     let proof =
         KeyProof { session: session.clone(), serial: serial(), epochs, by, expires: NOW + 900 };
     let secret = KeyProof { by: ProofBy::Secret, ..proof.clone() };
-    assert!(!store.key_proof_store(guest, &secret).await.unwrap(), "the secret is no guest's");
-    assert!(store.key_proof_store(guest, &proof).await.unwrap());
+    assert!(!store.key_proof_store(guest, &secret, NOW).await.unwrap(), "the secret is no guest's");
+    assert!(store.key_proof_store(guest, &proof, NOW).await.unwrap());
     let id = ChallengeId("view".into());
     let view = OtpChallenge { id: id.clone(), purpose: OtpPurpose::View, ..challenge("view") };
     store.otp_open(&view, &[], NOW).await.unwrap().unwrap();

@@ -1,8 +1,8 @@
 //! Accounts.
 
 use async_trait::async_trait;
-use sqlx::query;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, query};
 
 use super::SqliteStore;
 use super::device::release;
@@ -58,50 +58,60 @@ impl AccountStore for SqliteStore {
 
     async fn account_erase(&self, id: &AccountId, now: u64) -> Stored<Option<Erased>> {
         let mut tx = self.begin().await?;
-        let row = query(
-            "UPDATE account SET status = 'erased', erased_at = ?2, consent_epoch = consent_epoch + 1
-             WHERE id = ?1 AND status = 'active' RETURNING subject, consent_epoch",
-        )
-        .bind(id.as_str())
-        .bind(int(now))
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let sessions = query(
-            "UPDATE session SET revoked_at = ?2 WHERE account = ?1 AND revoked_at IS NULL
-             RETURNING id",
-        )
-        .bind(id.as_str())
-        .bind(int(now))
-        .fetch_all(&mut *tx)
-        .await?;
-        let sessions: Stored<Vec<_>> =
-            sessions.iter().map(|row| row.text("id").map(SessionId)).collect();
-        let bound = query("SELECT serial FROM binding WHERE account = ?1 AND unbound_at IS NULL")
-            .bind(id.as_str())
-            .fetch_all(&mut *tx)
-            .await?;
-        let mut devices = Vec::new();
-        for row in bound {
-            let serial = Serial(row.text("serial")?);
-            let epochs = release(&mut tx, &serial, now).await?;
-            devices.push((serial, epochs));
-        }
-        share::leave_all(&mut tx, id, now).await?;
-        log(&mut tx, id.as_str(), "account.erased", "", now).await?;
-        for statement in ERASE {
-            query(*statement).bind(id.as_str()).execute(&mut *tx).await?;
-        }
+        let Some(erased) = erase(&mut tx, id, now).await? else { return Ok(None) };
         tx.commit().await?;
         // Takes the old pages out of the log file too; a busy reader only delays it.
         query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await?;
-        Ok(Some(Erased {
-            subject: Subject(row.text("subject")?),
-            sessions: sessions?,
-            devices,
-            consent_epoch: row.num("consent_epoch")?,
-        }))
+        Ok(Some(erased))
     }
+}
+
+/// Ends an account with everything that is personal about it.
+pub(super) async fn erase(
+    connection: &mut SqliteConnection,
+    id: &AccountId,
+    now: u64,
+) -> Stored<Option<Erased>> {
+    let row = query(
+        "UPDATE account SET status = 'erased', erased_at = ?2, consent_epoch = consent_epoch + 1
+         WHERE id = ?1 AND status = 'active' RETURNING subject, consent_epoch",
+    )
+    .bind(id.as_str())
+    .bind(int(now))
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let sessions = query(
+        "UPDATE session SET revoked_at = ?2 WHERE account = ?1 AND revoked_at IS NULL
+         RETURNING id",
+    )
+    .bind(id.as_str())
+    .bind(int(now))
+    .fetch_all(&mut *connection)
+    .await?;
+    let sessions: Stored<Vec<_>> =
+        sessions.iter().map(|row| row.text("id").map(SessionId)).collect();
+    let bound = query("SELECT serial FROM binding WHERE account = ?1 AND unbound_at IS NULL")
+        .bind(id.as_str())
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut devices = Vec::new();
+    for row in bound {
+        let serial = Serial(row.text("serial")?);
+        let epochs = release(connection, &serial, now).await?;
+        devices.push((serial, epochs));
+    }
+    share::leave_all(connection, id, now).await?;
+    log(connection, id.as_str(), "account.erased", "", now).await?;
+    for statement in ERASE {
+        query(*statement).bind(id.as_str()).execute(&mut *connection).await?;
+    }
+    Ok(Some(Erased {
+        subject: Subject(row.text("subject")?),
+        sessions: sessions?,
+        devices,
+        consent_epoch: row.num("consent_epoch")?,
+    }))
 }
 
 /// What goes with a person, in the order of the references.
@@ -121,7 +131,12 @@ const ERASE: &[&str] = &[
     "DELETE FROM device_fact WHERE account = ?1",
     "DELETE FROM provisioning WHERE account = ?1",
     "DELETE FROM session WHERE account = ?1",
+    "DELETE FROM terminal_detail
+     WHERE terminal IN (SELECT id FROM terminal WHERE account = ?1)",
     "DELETE FROM terminal WHERE account = ?1",
+    "DELETE FROM profile WHERE account = ?1",
+    "DELETE FROM avatar WHERE account = ?1",
+    "DELETE FROM suspended_binding WHERE account = ?1",
     "DELETE FROM otp_challenge WHERE account = ?1",
     "DELETE FROM consent_state WHERE account = ?1",
     "DELETE FROM message WHERE account = ?1",

@@ -1,13 +1,15 @@
 //! The consent chain.
 
 use async_trait::async_trait;
-use sqlx::query;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, query};
 
 use super::SqliteStore;
+use super::profile::forget;
 use super::row::{Columns, int, log};
 use crate::consent::chain;
 use crate::ids::AccountId;
+use crate::storage::account::PolicyStore;
 use crate::storage::model::{ConsentAct, ConsentAppended, ConsentEvent, ConsentState};
 use crate::storage::{ConsentStore, StoreError, Stored};
 
@@ -15,71 +17,9 @@ use crate::storage::{ConsentStore, StoreError, Stored};
 impl ConsentStore for SqliteStore {
     async fn consent_append(&self, act: &ConsentAct, now: u64) -> Stored<ConsentAppended> {
         let mut tx = self.begin().await?;
-        let last = query("SELECT seq, hash FROM consent_event ORDER BY seq DESC LIMIT 1")
-            .fetch_optional(&mut *tx)
-            .await?;
-        let (seq, prev_hash) = match last {
-            Some(row) => (row.num("seq")? + 1, row.blob("hash")?),
-            None => (1, chain::START.to_vec()),
-        };
-        let mut event = ConsentEvent {
-            seq,
-            subject: act.subject.0.clone(),
-            purpose: act.purpose.clone(),
-            version: act.version,
-            granted: act.granted,
-            terminal: act.terminal.0.clone(),
-            at: now,
-            prev_hash,
-            hash: Vec::new(),
-        };
-        event.hash = chain::link(&event).to_vec();
-        let decision = if act.granted { "granted" } else { "withdrawn" };
-        query(
-            "INSERT INTO consent_event
-             (seq, subject, purpose, version, decision, terminal, at, prev_hash, hash)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )
-        .bind(int(event.seq))
-        .bind(&event.subject)
-        .bind(&event.purpose)
-        .bind(i64::from(event.version))
-        .bind(decision)
-        .bind(&event.terminal)
-        .bind(int(now))
-        .bind(&event.prev_hash)
-        .bind(&event.hash)
-        .execute(&mut *tx)
-        .await?;
-        query(
-            "INSERT OR REPLACE INTO consent_state (account, purpose, version, granted, seq, at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )
-        .bind(act.account.as_str())
-        .bind(&act.purpose)
-        .bind(i64::from(act.version))
-        .bind(act.granted)
-        .bind(int(seq))
-        .bind(int(now))
-        .execute(&mut *tx)
-        .await?;
-        if !act.granted {
-            super::device_facts::forget_purpose(&mut tx, &act.account, &act.purpose).await?;
-        }
-        let epoch = query(
-            "UPDATE account SET consent_epoch = consent_epoch + ?2
-             WHERE id = ?1 AND status = 'active' RETURNING consent_epoch",
-        )
-        .bind(act.account.as_str())
-        .bind(i64::from(!act.granted))
-        .fetch_optional(&mut *tx)
-        .await?
-        .ok_or(StoreError::Inconsistent("a consent without an account"))?
-        .num("consent_epoch")?;
-        let action = if act.granted { "consent.granted" } else { "consent.withdrawn" };
-        log(&mut tx, act.account.as_str(), action, &act.purpose, now).await?;
+        let appended = append(&mut tx, act, now).await?;
         tx.commit().await?;
-        Ok(ConsentAppended { seq, epoch })
+        Ok(appended)
     }
 
     async fn consents(&self, account: &AccountId) -> Stored<Vec<ConsentState>> {
@@ -122,6 +62,120 @@ impl ConsentStore for SqliteStore {
             })
             .collect()
     }
+}
+
+#[async_trait]
+impl PolicyStore for SqliteStore {
+    async fn basic_mode(&self, account: &AccountId, purpose: &'static str) -> Stored<bool> {
+        let row = query(
+            "SELECT 1 FROM consent_state WHERE account = ?1 AND purpose = ?2 AND granted = 0",
+        )
+        .bind(account.as_str())
+        .bind(purpose)
+        .fetch_optional(&self.reader)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    async fn policy_withdraw(&self, policy: &ConsentAct, now: u64) -> Stored<ConsentAppended> {
+        let mut tx = self.begin().await?;
+        let granted = query(
+            "SELECT purpose, version FROM consent_state
+             WHERE account = ?1 AND granted = 1 AND purpose <> ?2 ORDER BY purpose",
+        )
+        .bind(policy.account.as_str())
+        .bind(&policy.purpose)
+        .fetch_all(&mut *tx)
+        .await?;
+        for row in &granted {
+            let (purpose, version) = (row.text("purpose")?, version(row)?);
+            let act = ConsentAct { purpose, version, granted: false, ..policy.clone() };
+            append(&mut tx, &act, now).await?;
+        }
+        let policy = ConsentAct { granted: false, ..policy.clone() };
+        let appended = append(&mut tx, &policy, now).await?;
+        tx.commit().await?;
+        Ok(appended)
+    }
+}
+
+/// Appends one decision to the chain, with the state that follows from it.
+pub(super) async fn append(
+    connection: &mut SqliteConnection,
+    act: &ConsentAct,
+    now: u64,
+) -> Stored<ConsentAppended> {
+    let last = query("SELECT seq, hash FROM consent_event ORDER BY seq DESC LIMIT 1")
+        .fetch_optional(&mut *connection)
+        .await?;
+    let (seq, prev_hash) = match last {
+        Some(row) => (row.num("seq")? + 1, row.blob("hash")?),
+        None => (1, chain::START.to_vec()),
+    };
+    let mut event = ConsentEvent {
+        seq,
+        subject: act.subject.0.clone(),
+        purpose: act.purpose.clone(),
+        version: act.version,
+        granted: act.granted,
+        terminal: act.terminal.0.clone(),
+        at: now,
+        prev_hash,
+        hash: Vec::new(),
+    };
+    event.hash = chain::link(&event).to_vec();
+    insert(connection, &event).await?;
+    query(
+        "INSERT OR REPLACE INTO consent_state (account, purpose, version, granted, seq, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .bind(act.account.as_str())
+    .bind(&act.purpose)
+    .bind(i64::from(act.version))
+    .bind(act.granted)
+    .bind(int(seq))
+    .bind(int(now))
+    .execute(&mut *connection)
+    .await?;
+    let epoch = query(
+        "UPDATE account SET consent_epoch = consent_epoch + ?2
+         WHERE id = ?1 AND status = 'active' RETURNING consent_epoch",
+    )
+    .bind(act.account.as_str())
+    .bind(i64::from(!act.granted))
+    .fetch_optional(&mut *connection)
+    .await?
+    .ok_or(StoreError::Inconsistent("a consent without an account"))?
+    .num("consent_epoch")?;
+    let action = if act.granted { "consent.granted" } else { "consent.withdrawn" };
+    log(connection, act.account.as_str(), action, &act.purpose, now).await?;
+    if !act.granted {
+        forget(connection, &act.purpose, act.account.as_str()).await?;
+        super::device_facts::forget_purpose(connection, &act.account, &act.purpose).await?;
+    }
+    Ok(ConsentAppended { seq, epoch })
+}
+
+/// Adds a link to the chain.
+pub(super) async fn insert(connection: &mut SqliteConnection, event: &ConsentEvent) -> Stored<()> {
+    let decision = if event.granted { "granted" } else { "withdrawn" };
+    query(
+        "INSERT INTO consent_event
+         (seq, subject, purpose, version, decision, terminal, at, prev_hash, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )
+    .bind(int(event.seq))
+    .bind(&event.subject)
+    .bind(&event.purpose)
+    .bind(i64::from(event.version))
+    .bind(decision)
+    .bind(&event.terminal)
+    .bind(int(event.at))
+    .bind(&event.prev_hash)
+    .bind(&event.hash)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 fn version(row: &SqliteRow) -> Stored<u32> {

@@ -7,6 +7,7 @@ use sqlx::{SqliteConnection, query};
 
 use super::SqliteStore;
 use super::per_device;
+use super::restore;
 use super::row::{Columns, enqueue, epochs, int, log, raise};
 use super::sealing::forget_signed;
 use super::share;
@@ -218,6 +219,9 @@ pub(super) async fn claim(
             return Ok(Bound::Taken);
         }
         return Ok(Bound::Already(epochs(connection, serial.as_str()).await?));
+    }
+    if !restore::may_bind(connection, serial, account).await? {
+        return Ok(Bound::Taken);
     }
     let epochs = raise(connection, serial.as_str(), 1, 0).await?;
     query("INSERT INTO binding (serial, account, epoch, bound_at) VALUES (?1, ?2, ?3, ?4)")

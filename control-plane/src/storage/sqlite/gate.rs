@@ -94,18 +94,11 @@ impl GateStore for SqliteStore {
         }))
     }
 
-    async fn step_up_touch(&self, session: &SessionId, serial: &Serial, now: u64) -> Stored<()> {
-        query(
-            "UPDATE step_up SET idle_expires = min(max_expires, ?3 + ?4)
-             WHERE session = ?1 AND serial = ?2 AND idle_expires > ?3",
-        )
-        .bind(session.as_str())
-        .bind(serial.as_str())
-        .bind(int(now))
-        .bind(int(VIEW_IDLE_SECS))
-        .execute(&self.writer)
-        .await?;
-        Ok(())
+    async fn step_ups_touch(&self, used: &[(SessionId, Serial)], now: u64) -> Stored<()> {
+        let pairs = used
+            .iter()
+            .map(|(session, serial)| serde_json::json!([session.as_str(), serial.as_str()]));
+        touch(self, pairs.collect(), now).await
     }
 
     async fn leases_live(&self, leases: &[LeaseFacts], now: u64) -> Stored<Vec<bool>> {
@@ -150,28 +143,19 @@ impl GateStore for SqliteStore {
         .fetch_all(&self.reader)
         .await?;
         let mut live = vec![false; leases.len()];
-        let mut touch = Vec::new();
+        let mut touched = Vec::new();
         for row in &rows {
             let at = usize::try_from(row.num("position")?).unwrap_or(usize::MAX);
             if let Some(live) = live.get_mut(at) {
                 *live = true;
             }
             if row.num("touch")? == 1 {
-                touch.push(serde_json::json!([row.text("session_id")?, row.text("serial")?]));
+                touched.push(serde_json::json!([row.text("session_id")?, row.text("serial")?]));
             }
         }
-        if !touch.is_empty() {
+        if !touched.is_empty() {
             // A running stream keeps its viewing window from idling out.
-            query(
-                "UPDATE step_up SET idle_expires = min(max_expires, ?2 + ?3)
-                 WHERE (session, serial) IN
-                     (SELECT j.value ->> 0, j.value ->> 1 FROM json_each(?1) j)",
-            )
-            .bind(serde_json::Value::from(touch).to_string())
-            .bind(int(now))
-            .bind(int(VIEW_IDLE_SECS))
-            .execute(&self.writer)
-            .await?;
+            touch(self, touched, now).await?;
         }
         Ok(live)
     }
@@ -207,6 +191,21 @@ impl GateStore for SqliteStore {
         query("SELECT 1").execute(&self.reader).await?;
         Ok(())
     }
+}
+
+/// Moves on the idle end of windows, given as pairs of session and serial, in one commit.
+async fn touch(store: &SqliteStore, pairs: Vec<serde_json::Value>, now: u64) -> Stored<()> {
+    query(
+        "UPDATE step_up SET idle_expires = min(max_expires, ?2 + ?3)
+         WHERE (session, serial) IN
+             (SELECT j.value ->> 0, j.value ->> 1 FROM json_each(?1) j)",
+    )
+    .bind(serde_json::Value::from(pairs).to_string())
+    .bind(int(now))
+    .bind(int(VIEW_IDLE_SECS))
+    .execute(&store.writer)
+    .await?;
+    Ok(())
 }
 
 /// Bits of a viewer list; none without a proof.

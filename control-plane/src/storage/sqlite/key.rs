@@ -161,7 +161,12 @@ impl KeyStore for SqliteStore {
         Ok(if full { Err(RetryAfter(locked - now)) } else { Ok(()) })
     }
 
-    async fn key_proof_store(&self, account: &AccountId, proof: &KeyProof) -> Stored<bool> {
+    async fn key_proof_store(
+        &self,
+        account: &AccountId,
+        proof: &KeyProof,
+        now: u64,
+    ) -> Stored<bool> {
         let mut tx = self.begin().await?;
         let may = query(
             "SELECT 1 FROM binding b JOIN session s ON s.id = ?3 AND s.revoked_at IS NULL
@@ -187,6 +192,7 @@ impl KeyStore for SqliteStore {
             .bind(account.as_str())
             .execute(&mut *tx)
             .await?;
+        log(&mut tx, account.as_str(), "device.key_proven", proof.serial.as_str(), now).await?;
         tx.commit().await?;
         Ok(true)
     }

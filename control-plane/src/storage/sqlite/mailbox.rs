@@ -168,6 +168,7 @@ impl MailboxStore for SqliteStore {
         serial: &Serial,
         number: u64,
         wrap: &Wrap,
+        now: u64,
     ) -> Stored<WrapAdded> {
         let mut tx = self.begin().await?;
         let row = query(
@@ -196,6 +197,7 @@ impl MailboxStore for SqliteStore {
             None if row.num("wraps")? >= MAX_WRAPS as u64 => return Ok(WrapAdded::Full),
             _ => insert_wrap(&mut tx, serial.as_str(), number, wrap, true).await?,
         }
+        log(&mut tx, account.as_str(), "device.wrap_added", serial.as_str(), now).await?;
         tx.commit().await?;
         Ok(WrapAdded::Added)
     }

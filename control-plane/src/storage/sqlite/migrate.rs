@@ -17,6 +17,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0008_sms.sql"),
     include_str!("../../../migrations/0009_shares.sql"),
     include_str!("../../../migrations/0010_devices.sql"),
+    include_str!("../../../migrations/0011_account.sql"),
 ];
 
 /// Why a database is not opened.
@@ -70,6 +71,12 @@ pub fn copy_path(path: &Path, version: usize) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".before-migration-{version}"));
     PathBuf::from(name)
+}
+
+/// The copies that were made of a database.
+pub fn copies_of(path: &Path) -> Vec<PathBuf> {
+    let versions = 1..=MIGRATIONS.len();
+    versions.map(|version| copy_path(path, version)).filter(|copy| copy.exists()).collect()
 }
 
 async fn version(pool: &SqlitePool) -> Result<usize, sqlx::Error> {

@@ -40,6 +40,7 @@ pub(super) const PER_DEVICE: &[(&str, Fate)] = &[
     ("share", Erased),
     ("share_attestation", Kept("append-only record of who said what, under pseudonyms")),
     ("step_up", Erased),
+    ("suspended_binding", Erased),
     ("viewer_list", Erased),
 ];
 

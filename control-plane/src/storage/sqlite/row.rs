@@ -59,7 +59,7 @@ pub(super) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Appends to the operation log.
+/// Appends to the operation log. Who acted stands in the scope of the act.
 pub(super) async fn log(
     connection: &mut SqliteConnection,
     account: &str,
@@ -67,17 +67,7 @@ pub(super) async fn log(
     object: &str,
     now: u64,
 ) -> Stored<()> {
-    query(
-        "INSERT INTO oplog (subject, action, object, at)
-         SELECT subject, ?2, ?3, ?4 FROM account WHERE id = ?1",
-    )
-    .bind(account)
-    .bind(action)
-    .bind(object)
-    .bind(int(now))
-    .execute(connection)
-    .await?;
-    Ok(())
+    super::oplog::append(connection, account, action, object, "done", now).await
 }
 
 /// Puts a message into the outbox.
@@ -117,7 +107,7 @@ pub(super) async fn epochs(
     })
 }
 
-/// Raises epochs.
+/// Raises epochs. After a restore they go on above its time: see `crate::restore`.
 pub(super) async fn raise(
     connection: &mut SqliteConnection,
     serial: &str,
@@ -125,9 +115,14 @@ pub(super) async fn raise(
     key: u64,
 ) -> Stored<DeviceEpochs> {
     let row = query(
-        "INSERT INTO device_epoch (serial, binding_epoch, key_epoch) VALUES (?1, ?2, ?3)
+        "WITH floor AS (SELECT coalesce(max(at), 0) AS at FROM restored)
+         INSERT INTO device_epoch (serial, binding_epoch, key_epoch)
+         SELECT ?1, iif(?2 > 0, max(?2, at), 0), iif(?3 > 0, max(?3, at), 0) FROM floor WHERE true
          ON CONFLICT (serial) DO UPDATE SET
-             binding_epoch = binding_epoch + ?2, key_epoch = key_epoch + ?3
+             binding_epoch = iif(?2 > 0, max(binding_epoch + ?2,
+                 (SELECT coalesce(max(at), 0) FROM restored)), binding_epoch),
+             key_epoch = iif(?3 > 0, max(key_epoch + ?3,
+                 (SELECT coalesce(max(at), 0) FROM restored)), key_epoch)
          RETURNING binding_epoch, key_epoch",
     )
     .bind(serial)

@@ -16,6 +16,11 @@ fn and_then(step: &'static str) -> &'static [&'static str] {
 }
 
 impl SqliteStore {
+    /// To look at rows that no method reads.
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.reader
+    }
+
     /// Changes rows as somebody with the file could: past the triggers.
     pub(crate) async fn tamper(&self, sql: &'static str) {
         raw_sql("DROP TRIGGER consent_event_no_update").execute(&self.writer).await.unwrap();
@@ -63,6 +68,11 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
         .execute(&store.writer)
         .await
         .unwrap();
+    query("INSERT INTO attestation VALUES (1, 's', 'others', 'o', 1, x'00', 't', 1)")
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    query("INSERT INTO restored VALUES (1)").execute(&store.writer).await.unwrap();
     query("INSERT INTO share_attestation VALUES (1, 's', 'D', 'owner', 'p', 't', 1, x'00', 1)")
         .execute(&store.writer)
         .await
@@ -78,6 +88,11 @@ async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
         "DELETE FROM generation_last",
         "UPDATE enc_mode_event SET at = 0",
         "DELETE FROM enc_mode_event",
+        "UPDATE attestation SET at = 0",
+        "DELETE FROM attestation",
+        "UPDATE oplog_floor SET at = at - 1",
+        "DELETE FROM oplog_floor",
+        "DELETE FROM restored",
         "UPDATE share_number SET last = last",
         "DELETE FROM share_number",
         "UPDATE share_attestation SET at = 0",

@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, query};
 
 use super::row::{Columns, int};
-use super::{SqliteStore, abnormal, private, sms};
+use super::{SqliteStore, abnormal, oplog, private, sms};
 use crate::ids::AccountId;
 use crate::limits::LEDGER_KEEP_SECS;
 use crate::storage::model::OplogEntry;
@@ -15,6 +15,8 @@ use crate::storage::{StoreError, Stored, UpkeepStore};
 
 /// Each takes the present time and the time before which ledgers go.
 const PURGE: &[&str] = &[
+    "UPDATE terminal_detail SET facts_enc = NULL, facts_expire = NULL
+     WHERE facts_expire <= ?1 AND ?2 = ?2",
     "DELETE FROM access_token WHERE expires <= ?1 AND ?2 = ?2",
     "DELETE FROM otp_challenge WHERE expires_at <= ?1 AND ?2 = ?2",
     "DELETE FROM otp_ledger WHERE at <= ?2 AND ?1 = ?1",
@@ -56,7 +58,8 @@ impl UpkeepStore for SqliteStore {
             rows += done.rows_affected();
         }
         rows += sms::purge(&self.writer, now).await?;
-        Ok(rows + abnormal::purge(&self.writer, now).await?)
+        rows += abnormal::purge(&self.writer, now).await?;
+        Ok(rows + oplog::purge(self, now).await?)
     }
 
     async fn backup(&self, database: &Path, subject_keys: &Path) -> Stored<()> {
@@ -81,6 +84,7 @@ impl UpkeepStore for SqliteStore {
         ] {
             query(statement).execute(&mut copy).await?;
         }
+        check(&mut copy).await?;
         copy.close().await?;
         for path in [database, subject_keys] {
             let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
@@ -116,10 +120,7 @@ impl UpkeepStore for SqliteStore {
 /// When a file cannot be read or fails SQLite's integrity check.
 pub async fn join_backup(database: &Path, subject_keys: &Path) -> Stored<()> {
     let mut copy = open(database, false).await?;
-    let verdict: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut copy).await?;
-    if verdict != "ok" {
-        return Err(StoreError::Inconsistent("the backup fails its integrity check"));
-    }
+    check(&mut copy).await?;
     query("ATTACH ?1 AS keys")
         .bind(subject_keys.to_string_lossy().into_owned())
         .execute(&mut copy)
@@ -133,6 +134,15 @@ pub async fn join_backup(database: &Path, subject_keys: &Path) -> Stored<()> {
     .await?;
     copy.close().await?;
     Ok(())
+}
+
+/// Reads a whole copy.
+async fn check(copy: &mut SqliteConnection) -> Stored<()> {
+    let verdict: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(copy).await?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    Err(StoreError::Inconsistent("the backup fails its integrity check"))
 }
 
 /// `create` holds for attached files too.

@@ -17,7 +17,7 @@ flags:
                        card without UDP segmentation; without paths whose viewers read
   --bare               only the bare loops, without the server
 
-other benches: cargo xtask bench memory, crowd, latency, sealing
+other benches: cargo xtask bench memory, crowd, latency, sealing, gate
 ";
 
 /// Most viewers of one case: their ports must fit behind the first.

@@ -83,8 +83,13 @@ mod tests {
     #[test]
     fn the_committed_page_has_the_marks_of_every_bench() {
         let page = fs::read_to_string(in_benches("RESULTS.md")).unwrap();
-        let own =
-            [bench::memory::NAME, bench::crowd::NAME, bench::latency::NAME, bench::sealing::NAME];
+        let own = [
+            bench::memory::NAME,
+            bench::crowd::NAME,
+            bench::latency::NAME,
+            bench::sealing::NAME,
+            bench::gate::NAME,
+        ];
         for name in own.into_iter().chain(["floor", "compare"]) {
             assert!(replace(&page, name, "x").is_ok(), "{name}");
         }
