@@ -109,7 +109,9 @@ fn what_is_no_schedule_is_refused_with_the_reason() {
     ] {
         assert_eq!(bad.check(), Err(why), "{bad:?}");
     }
-    for fits in [schedule(840, &[good.clone()]), schedule(-720, &vec![good; MAX_WINDOWS])] {
+    for fits in
+        [schedule(840, std::slice::from_ref(&good)), schedule(-720, &vec![good; MAX_WINDOWS])]
+    {
         assert_eq!(fits.check(), Ok(()));
     }
 }
