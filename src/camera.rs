@@ -1,7 +1,10 @@
 //! `sightline camera`: the agent. It has its own identity, pushes one source by RTP over QUIC, and
 //! keeps the device secret, which it makes itself and shows on its own terminal only.
 
+mod adding;
 mod display;
+mod inventory;
+mod lan;
 mod outlet;
 mod returned;
 mod sealing;
@@ -59,6 +62,10 @@ pub(crate) struct CameraArgs {
     /// Make a new device secret now: every viewer must prove the new one
     #[arg(long)]
     new_secret: bool,
+    #[command(flatten)]
+    adding: adding::AddingArgs,
+    #[command(flatten)]
+    nearby: lan::LanArgs,
     /// What leaves the camera: `sealed` frames, which only its owner and whom he lets in can open, or
     /// `open` ones. The server must have been told the same
     #[arg(long, default_value = "sealed", value_parser = ["sealed", "open"])]
@@ -112,12 +119,14 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     let roots = args.ca.as_deref().map(read_roots).transpose()?;
     let api = Api::for_device(&args.server, roots.as_ref(), identity.clone())
         .map_err(|error| error.to_string())?;
+    args.adding.run(&args.serial, &args.folder, &api).await?;
     let roots = roots.ok_or("--ca is needed: RTP over QUIC always checks the server")?;
     let stop = CancellationToken::new();
     let (keyframes, wanted) = watch::channel(0);
     let source = source::open(&args.source, &args.serial, wanted, stop.clone()).await?;
     let tracks: Vec<TrackInfo> = source.tracks().to_vec();
     let mode = if args.mode == "sealed" { Mode::Sealed } else { Mode::Open };
+    let nearby = args.nearby.start(args, &api, &keyframes, &stop).await?;
     let (mut periods, keyframes, news) = match mode {
         Mode::Open => (outlet::only(mode, source, &stop), keyframes, None),
         Mode::Sealed => {
@@ -128,14 +137,17 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
                 channel: Channel(args.channel),
                 folder: args.folder.clone(),
                 keyframes,
+                lan: nearby,
             };
             let sealed = sealing.start(source, stop.clone());
             (sealed.periods, sealed.wanted, Some(sealed.news))
         }
     };
     let (returned, asked) = Returned::new();
+    let inventory = inventory::Inventory::load(&args.folder, &args.mode);
     let keeper =
         secret::Keeper::load(&args.folder, &args.serial, api.clone(), args.new_secret, news)?;
+    let keeper = keeper.telling(inventory);
     let keeping = tokio::spawn(keeper.run(asked, stop.clone()));
     let ending = tokio::spawn(end_of_life(args.until_stdin_ends, stop.clone()));
     tracing::info!(serial = args.serial, mode = args.mode, "the camera runs");

@@ -23,3 +23,6 @@ pub(crate) fn print() -> Result<(), String> {
     let text = serde_json::to_string_pretty(&document).expect("a description is JSON");
     writeln!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,8 @@ use crate::error::Inner;
 use crate::ids::{ChallengeId, Serial};
 use crate::limits::BINDS_PER_SERIAL;
 use crate::storage::model::{
-    Bound, Charge, DeviceEpochs, DeviceKind, DeviceState, RetryAfter, Session,
+    Bound, Charge, CodeKind, CodeUse, CodeUsed, DeviceEpochs, DeviceKind, DeviceState, RetryAfter,
+    Session,
 };
 use crate::vault;
 
@@ -37,6 +38,9 @@ pub enum BindError {
     /// The code was right, but someone owns the device.
     #[error("the device is bound to another account; its owner must unbind it first")]
     Taken,
+    /// The account took back the consent that adding devices stands on.
+    #[error("consent to {0} was withdrawn, so no camera can be added; give it again first")]
+    ConsentRequired(&'static str),
     /// Too many.
     #[error("too many tries; try again later")]
     Limited(RetryAfter),
@@ -56,6 +60,7 @@ impl ControlPlane {
         request: &BindRequest,
         ip: IpAddr,
     ) -> Result<DeviceEpochs, BindError> {
+        self.may_bind(session).await?;
         let limits = self.config().limits.clone();
         let charge = |dimension, key, windows| Charge { dimension, key, windows };
         let serial_key = self.vault().lookup("bind-serial", &request.serial);
@@ -68,17 +73,23 @@ impl ControlPlane {
         let charged = self.store().charge(&charges, self.now()).await.map_err(Inner::from)?;
         charged.map_err(BindError::Limited)?;
 
-        let device = self.device_with_code(&request.serial, &request.code).await?;
+        let (device, code) = self.device_with_code(&request.serial, &request.code).await?;
         let device = device.ok_or(BindError::NoMatch)?;
         if let DeviceKind::Credential(_) = device.device.kind {
-            let (challenge, signature) =
-                request.proof.as_ref().ok_or(BindError::KeyProofRequired)?;
-            if !self.signed_by_device(session, &device, challenge, signature).await? {
-                return Err(BindError::KeyProofRequired);
-            }
+            self.prove_credential(session, &device, request).await?;
         }
         let serial = &device.device.serial;
-        let bound = self.store().bind(serial, &session.account, self.now()).await;
+        let bound = match code {
+            CodeBy::Print => self.store().bind(serial, &session.account, self.now()).await,
+            CodeBy::Operator(hash) => {
+                let (serial, account) = (serial.clone(), session.account.clone());
+                let using = CodeUse { serial, hash, account };
+                match self.store().bind_by_code(&using, self.now()).await.map_err(Inner::from)? {
+                    CodeUsed::Unknown => return Err(BindError::NoMatch),
+                    CodeUsed::Right(bound) => Ok(bound),
+                }
+            }
+        };
         match bound.map_err(Inner::from)? {
             Bound::Taken => Err(BindError::Taken),
             Bound::Already(epochs) => Ok(epochs),
@@ -114,17 +125,43 @@ impl ControlPlane {
         self.device_changed(serial);
     }
 
-    /// The device, if the code is its own. An unknown serial costs the same work.
+    /// Refuses unless the request proves the publishing credential of an open device.
+    pub(crate) async fn prove_credential(
+        &self,
+        session: &Session,
+        device: &DeviceState,
+        request: &BindRequest,
+    ) -> Result<(), BindError> {
+        let (challenge, signature) = request.proof.as_ref().ok_or(BindError::KeyProofRequired)?;
+        if self.signed_by_device(session, device, challenge, signature).await? {
+            return Ok(());
+        }
+        Err(BindError::KeyProofRequired)
+    }
+
+    /// The device, if the code is its printed one or one that the operator issued. An unknown serial
+    /// costs the same work.
     async fn device_with_code(
         &self,
         serial: &str,
         code: &str,
-    ) -> Result<Option<DeviceState>, Inner> {
+    ) -> Result<(Option<DeviceState>, CodeBy), Inner> {
         let serial = Serial::parse(serial).unwrap_or_else(|| Serial("-".into()));
         let device = self.store().device(&serial).await?;
         let given = self.vault().printed_code(serial.as_str(), &base32::canonical(code));
         let stored = device.as_ref().map_or(&[0; 32][..], |device| device.device.code.as_slice());
-        let right = vault::same(&given, stored);
-        Ok(device.filter(|_| right))
+        let printed = vault::same(&given, stored);
+        let hash = self.code_hash(&serial, CodeKind::Bind, code);
+        let issued = self.store().code_holds(&serial, CodeKind::Bind, &hash, self.now()).await?;
+        let by = if printed { CodeBy::Print } else { CodeBy::Operator(hash) };
+        Ok((device.filter(|_| printed || issued), by))
     }
+}
+
+/// Where a code that binds comes from.
+enum CodeBy {
+    /// It is printed on the device.
+    Print,
+    /// The operator issued it; its keyed hash.
+    Operator(Vec<u8>),
 }

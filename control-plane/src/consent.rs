@@ -1,11 +1,16 @@
 //! Purposes, and what people decided about them.
 
 pub mod chain;
+mod devices;
 
 use crate::ControlPlane;
 use crate::error::Inner;
 use crate::storage::model::{ConsentAct, ConsentState, Session};
 use sightline_grant::Revocation;
+
+pub use devices::{
+    DEVICE_BIND, DEVICE_HARDWARE, DEVICE_LOCATION, DEVICE_PROVISION, DEVICE_PROVISION_BLE,
+};
 
 /// A purpose for which personal data is processed.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +70,16 @@ pub const ACCOUNT: Purpose = Purpose {
 };
 
 /// The catalogue.
-pub const PURPOSES: &[Purpose] = &[ACCOUNT, MEDIA_VIEW, DEVICE_SHARED];
+pub const PURPOSES: &[Purpose] = &[
+    ACCOUNT,
+    MEDIA_VIEW,
+    DEVICE_SHARED,
+    DEVICE_BIND,
+    DEVICE_PROVISION,
+    DEVICE_PROVISION_BLE,
+    DEVICE_LOCATION,
+    DEVICE_HARDWARE,
+];
 
 /// Why a decision is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +134,9 @@ impl ControlPlane {
         }
         let act = act(session, purpose.id, version, true);
         let appended = self.store().consent_append(&act, self.now()).await.map_err(Inner::from)?;
+        if purpose.id == DEVICE_HARDWARE.id {
+            self.ask_for_inventories(&session.account).await?;
+        }
         Ok(appended.seq)
     }
 

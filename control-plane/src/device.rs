@@ -37,6 +37,8 @@ pub struct DeviceStanding {
     pub enc_mode: EncMode,
     /// The order that says so; without one a device seals.
     pub enc_order: Option<StoredOrder>,
+    /// Its owner agrees that it tells what it is made of, and it has not yet.
+    pub inventory_wanted: bool,
 }
 
 impl DeviceStanding {
@@ -55,6 +57,8 @@ pub struct DeviceKnown {
     pub list_version: u64,
     /// Number of the sealing order; `None` of a device that does not ask for orders.
     pub enc_sequence: Option<u64>,
+    /// The device tells what it is made of when that is wanted.
+    pub tells_inventory: bool,
 }
 
 impl From<&DeviceState> for DeviceStanding {
@@ -67,6 +71,7 @@ impl From<&DeviceState> for DeviceStanding {
             list_version: state.list_version,
             enc_mode: state.enc_mode(),
             enc_order: state.order.clone(),
+            inventory_wanted: false,
         }
     }
 }
@@ -110,11 +115,11 @@ impl ControlPlane {
         // Subscribed before the first look, so that no change falls between look and wait.
         let mut changes = self.0.device_changes.subscribe();
         let first = self.device_of(identity).await?;
-        let standing = DeviceStanding::from(&first);
+        let standing = self.standing(&first, known).await?;
         let news = standing.epochs != known.epochs
             || standing.list_version != known.list_version
             || known.enc_sequence.is_some_and(|known| known != standing.enc_sequence());
-        if news || standing.key_wanted {
+        if news || standing.key_wanted || standing.inventory_wanted {
             return Ok(standing);
         }
         let serial = first.device.serial;
@@ -128,7 +133,19 @@ impl ControlPlane {
         };
         // Time over is an answer like any other.
         let _ = timeout(Duration::from_secs(POLL_HOLD_SECS), changed).await;
-        Ok(DeviceStanding::from(&self.device_of(identity).await?))
+        self.standing(&self.device_of(identity).await?, known).await
+    }
+
+    async fn standing(
+        &self,
+        state: &DeviceState,
+        known: DeviceKnown,
+    ) -> Result<DeviceStanding, DeviceError> {
+        let mut standing = DeviceStanding::from(state);
+        if known.tells_inventory {
+            standing.inventory_wanted = self.inventory_wanted(&state.device.serial).await?;
+        }
+        Ok(standing)
     }
 
     /// Stores the verifier of the device secret for the present binding; another one for the same

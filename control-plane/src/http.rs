@@ -10,10 +10,13 @@
 //!
 //! Tests of this crate fail on an answer that its operation does not declare.
 
+mod bind_tokens;
 mod bindings;
 mod body;
 mod consents;
 mod device;
+mod device_details;
+mod device_facts;
 mod devices;
 mod enc_modes;
 mod generations;
@@ -23,12 +26,16 @@ mod me;
 mod messages;
 mod otp;
 pub mod page;
+mod picture;
+mod places;
 pub mod problem;
 pub mod proof;
+mod provisionings;
 mod refusals;
 mod sessions;
 mod shares;
 mod step_ups;
+mod transfers;
 mod viewer_lists;
 
 use axum::Router;
@@ -71,6 +78,11 @@ pub fn operations() -> Table<ControlPlane> {
         step_ups::operations,
         messages::operations,
         device::operations,
+        bind_tokens::operations,
+        transfers::operations,
+        device_details::operations,
+        places::operations,
+        provisionings::operations,
     ] {
         operations(&mut table);
     }

@@ -55,6 +55,14 @@ id! {
     /// Device serial.
     Serial
 }
+id! {
+    /// User token that a device presents; 32 hex digits, not the token itself.
+    BindTokenId
+}
+id! {
+    /// Provisioning of a device; 32 hex digits.
+    ProvisioningId
+}
 
 /// Longest serial, characters.
 pub const MAX_SERIAL_LEN: usize = 64;

@@ -5,23 +5,31 @@
 //! ([`ControlPlane::renew`]) and the feed of revocations ([`ControlPlane::revocations`]) are for
 //! signaling and relay.
 
+pub mod add_code;
 pub mod admin;
 pub mod base32;
+pub mod bind_client;
+pub mod bind_token;
 pub mod binding;
 pub mod clock;
 pub mod consent;
 pub mod device;
+pub mod device_facts;
 pub mod error;
 pub mod gate;
 pub mod http;
 pub mod ids;
 pub mod introduction;
+pub mod inventory;
 pub mod key;
 pub mod limits;
 pub mod mailbox;
 pub mod message;
+pub mod names;
 pub mod otp;
 pub mod phone;
+pub mod place;
+pub mod provision;
 pub mod publisher;
 pub mod random;
 pub mod replay;
@@ -31,6 +39,7 @@ pub mod share;
 pub mod sms;
 pub mod step_up;
 pub mod storage;
+pub mod transfer;
 pub mod vault;
 
 use std::fs::DirBuilder;

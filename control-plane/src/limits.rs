@@ -1,6 +1,10 @@
 //! Every limit of the control plane, with its unit.
 
+mod devices;
+
 use crate::storage::model::Window;
+
+pub use devices::*;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;

@@ -120,6 +120,15 @@ fn text(kind: &str) -> (&'static str, &'static str) {
              password.",
             "一台摄像机已从您的账号解绑。如其使用密码推流，请更换该密码。",
         ),
+        "device_given" => (
+            "A camera was taken over by the account that you gave its transfer code to.",
+            "一台摄像机已由使用您转移码的账号接管。",
+        ),
+        "device_reset" => (
+            "A camera was reset on the spot and is no longer yours. If this was not you, somebody \
+             has had it in his hands.",
+            "一台摄像机已在现场被重置，不再归您所有。如非本人操作，说明有人接触过该设备。",
+        ),
         "key_ready" => ("A camera has made its device key.", "一台摄像机已生成设备密钥。"),
         "key_rotated" => (
             "The key of a camera was changed; every viewer must prove the new one.",

@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 mod contract;
+mod device_facts;
+mod handover;
 pub mod model;
 mod share;
 pub mod sqlite;
@@ -17,6 +19,9 @@ use crate::ids::{AccountId, ChallengeId, Serial, SessionId, TerminalId};
 use crate::sealed::generation::Wrap;
 use model::*;
 pub use share::ShareStore;
+
+pub use device_facts::DeviceFactStore;
+pub use handover::HandoverStore;
 
 /// Why the store does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -316,6 +321,8 @@ pub trait Store:
     + OtpStore
     + SessionStore
     + DeviceStore
+    + HandoverStore
+    + DeviceFactStore
     + KeyStore
     + MailboxStore
     + SealingStore

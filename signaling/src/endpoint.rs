@@ -1,6 +1,7 @@
 //! The endpoints, one file each.
 
 pub(crate) mod health;
+pub(crate) mod lan_grants;
 pub(crate) mod live;
 pub(crate) mod media_grants;
 pub(crate) mod page;

@@ -409,8 +409,8 @@ pub trait MediaPlane: Send + Sync + 'static {
         channel: u16,
         offer: RoqOffer,
     ) -> Result<RoqSessionJson, MediaRefusal>;
-    /// Whether a stream of this device is live now.
-    async fn live(&self, serial: &str) -> bool;
+    /// Whether a channel of this device is live now.
+    async fn live(&self, serial: &str, channel: u16) -> bool;
 }
 
 /// Where a request came from, as far as rate limits care.

@@ -11,8 +11,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::edge::{bounded, edge};
 use crate::endpoint::{
-    health, live, media_grants, page, roq_publish, roq_sessions, rtsp_handles, server, session,
-    websocket_sessions, websockets, webtransport_sessions, whep, whip,
+    health, lan_grants, live, media_grants, page, roq_publish, roq_sessions, rtsp_handles, server,
+    session, websocket_sessions, websockets, webtransport_sessions, whep, whip,
 };
 use crate::problem::Problem;
 use crate::refusals;
@@ -59,6 +59,7 @@ pub fn operations() -> Table<Arc<Signaling>> {
         websockets::operations,
         roq_publish::operations,
         live::operations,
+        lan_grants::operations,
         server::operations,
         health::operations,
         page::operations,

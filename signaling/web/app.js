@@ -7,6 +7,8 @@ import * as icons from './icons.js';
 import { forgetAllDeviceKeys, terminalKey } from './keys.js';
 import * as session from './session.js';
 import { accountView } from './views/account.js';
+import { addDeviceView } from './views/add_device.js';
+import { deviceView } from './views/device.js';
 import { devicesView } from './views/devices.js';
 import { introduceView } from './views/introduce.js';
 import { invitationView, meetView } from './views/invitation.js';
@@ -88,6 +90,8 @@ function route(name, [serial, channel = '0']) {
   if (name === 'shares' && serial) return sharesView(context, serial);
   if (name === 'share') return invitationView(context, serial);
   if (name === 'meet' && serial) return meetView(context, serial);
+  if (name === 'device' && serial) return deviceView(context, serial);
+  if (name === 'add') return addDeviceView(context);
   if (name === 'introduce') return introduceView();
   if (name === 'account') return accountView(context);
   return devicesView(context);

@@ -12,6 +12,7 @@ use sightline_client::keys::{
     Binding, CameraKeys, ExchangePublic, ListNotTaken, ListRefused, Moment, NewGeneration,
     OrderNotTaken, OrderRefused, Reason, SigningPublic,
 };
+use sightline_client::lan::LanHub;
 use sightline_client::retry::Backoff;
 use sightline_client::sealed::{
     FrameInfo, FrameSealer, MAX_SWITCH_WAIT, OVERHEAD, SealFrameError, Switch,
@@ -72,6 +73,8 @@ pub(crate) struct Sealing {
     pub(crate) folder: PathBuf,
     /// Asks the source for keyframes.
     pub(crate) keyframes: watch::Sender<u64>,
+    /// Viewers in the camera's own network.
+    pub(crate) lan: Option<LanHub>,
 }
 
 /// What leaves, and where news of keys and requests for keyframes go.
@@ -264,6 +267,7 @@ impl Worker {
             Some(keys) if is_same(&keys) => keys,
             other => {
                 // A former owner's viewers see nothing from here on.
+                self.camera.lan.iter().for_each(LanHub::end);
                 (self.sealer, self.upload, self.unstored) = (None, None, None);
                 let suite = Suite::default();
                 match other {
@@ -326,6 +330,9 @@ impl Worker {
         let Some(Upload { mut new, .. }) = self.upload.take() else { return };
         let Ok(keys) = new.keys.channel(self.camera.channel) else { return };
         let (generation, reason) = (keys.generation().number(), new.reason);
+        if let (Some(lan), Some(keys)) = (&self.camera.lan, &self.keys) {
+            lan.generation(keys.lists().binding().epoch, new.blob.to_bytes());
+        }
         match &mut self.sealer {
             Some(sealer) => {
                 if let Err(error) = sealer.switch(keys, Switch::AtKeyframe, Instant::now()) {
@@ -349,19 +356,22 @@ impl Worker {
         let is_sound = info.codec.kind() == MediaKind::Audio;
         let frame = Frame { keyframe: frame.keyframe || is_sound, ..frame };
         let mode = self.mode();
-        if self.broken[at] && !frame.keyframe || !self.outlet.is(mode) {
+        let queued = !self.broken[at] || frame.keyframe;
+        // Who watches within the network is served while the server takes nothing, too.
+        let nearby = mode.is_sealed() && self.camera.lan.as_ref().is_some_and(LanHub::is_watched);
+        if !(queued || nearby) || !self.outlet.is(mode) {
             return;
         }
         let sent = match mode {
             Mode::Open => self.outlet.send(frame),
             Mode::Sealed if self.sealer.is_none() => return,
-            Mode::Sealed => self.seal(at, frame),
+            Mode::Sealed => self.seal(at, frame, queued),
         };
         self.broken[at] = !sent && !is_sound;
     }
 
-    /// Seals a frame and queues it; whether it is on its way.
-    fn seal(&mut self, at: usize, frame: Frame) -> bool {
+    /// Seals a frame, shows it to who is near, and queues it if it is to be; whether it is on its way.
+    fn seal(&mut self, at: usize, frame: Frame, queued: bool) -> bool {
         let (Some(info), Some(sealer)) = (self.tracks.get(at), &mut self.sealer) else {
             return false;
         };
@@ -378,8 +388,15 @@ impl Worker {
         let mut unit = Vec::with_capacity(OVERHEAD + frame.unit.len());
         let sealed = sealer.seal(&said, &frame.unit, Instant::now(), &mut unit);
         match sealed {
-            Ok(()) => self.outlet.send(Frame { unit: unit.into(), ..frame }),
+            Ok(()) => {
+                let frame = Frame { unit: unit.into(), ..frame };
+                if let Some(lan) = &self.camera.lan {
+                    lan.send(&frame, info.codec.kind() == MediaKind::Video);
+                }
+                queued && self.outlet.send(frame)
+            }
             Err(error) => {
+                self.camera.lan.iter().for_each(LanHub::skip);
                 self.refused(error, self.broken[at]);
                 false
             }

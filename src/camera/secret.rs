@@ -16,12 +16,13 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::display;
+use super::inventory::Inventory;
 use super::returned::Done;
 use super::sealing::News;
 use crate::data_dir::write_private;
 
 /// File with the secret and the epochs it belongs to, 0600.
-const SECRET_FILE: &str = "secret.txt";
+pub(crate) const SECRET_FILE: &str = "secret.txt";
 /// Shortest time between two polls, in case the server answers at once for ever.
 const POLL_PAUSE: Duration = Duration::from_millis(200);
 
@@ -39,6 +40,8 @@ pub(crate) struct Keeper {
     announced: bool,
     /// Whoever seals with it.
     news: Option<mpsc::Sender<News>>,
+    /// What the camera is made of, told to the server when its owner agrees.
+    inventory: Option<Inventory>,
 }
 
 /// What others may know of a device secret.
@@ -77,8 +80,16 @@ impl Keeper {
         let known = DeviceKnown { enc_sequence, ..parse(&text).unwrap_or_default() };
         let secret = text.lines().next().and_then(|line| DeviceSecret::parse(line).ok());
         let publics = secret.and_then(|secret| Publics::of(&secret).ok());
-        let announced = false;
-        Ok(Self { path, serial: serial.to_owned(), api, known, publics, rotate, announced, news })
+        let (announced, inventory) = (false, None);
+        let serial = serial.to_owned();
+        Ok(Self { path, serial, api, known, publics, rotate, announced, news, inventory })
+    }
+
+    /// Tells what the camera is made of, too.
+    pub(crate) fn telling(mut self, inventory: Inventory) -> Self {
+        self.inventory = Some(inventory);
+        self.known.tells_inventory = true;
+        self
     }
 
     /// Polls until `stop`; makes a secret when a new owner has bound the device. Who is heard on
@@ -144,6 +155,9 @@ impl Keeper {
     }
 
     async fn act(&mut self, state: DeviceState) -> Result<(), String> {
+        if let Some(inventory) = &mut self.inventory {
+            inventory.tell(&self.api, &state).await;
+        }
         let new_owner = state.bound && state.binding_epoch != self.known.binding_epoch;
         if state.bound && (state.key_wanted || new_owner || self.rotate) {
             self.make(state.binding_epoch).await?;
@@ -170,6 +184,7 @@ impl Keeper {
             key_epoch: state.key_epoch,
             list_version: state.list_version,
             enc_sequence: self.news.as_ref().map(|_| state.enc_sequence),
+            ..self.known
         };
         Ok(())
     }
@@ -209,7 +224,8 @@ impl Keeper {
         let key_epoch = stored.map_err(|error| text(&error))?.key_epoch;
         // No list and no order is of the new secret yet.
         let enc_sequence = self.known.enc_sequence.map(|_| 0);
-        self.known = DeviceKnown { binding_epoch, key_epoch, list_version: 0, enc_sequence };
+        self.known =
+            DeviceKnown { binding_epoch, key_epoch, list_version: 0, enc_sequence, ..self.known };
         let camera_key = self.camera_key();
         let lines = Zeroizing::new(format!(
             "{}\n{binding_epoch} {key_epoch}\n{camera_key}\n",

@@ -157,9 +157,9 @@ impl MediaPlane for RelayPlane {
         session.map(roq_json).map_err(media_refusal)
     }
 
-    async fn live(&self, serial: &str) -> bool {
+    async fn live(&self, serial: &str, channel: u16) -> bool {
         match DeviceId::new(serial) {
-            Ok(device) => self.relay.live(&StreamKey::up(device, Channel(0))),
+            Ok(device) => self.relay.live(&StreamKey::up(device, Channel(channel))),
             Err(_) => false,
         }
     }

@@ -19,6 +19,7 @@ const EXPECTED = [
   [429, /^\/v1\/otp$/],
   [403, /^\/v1\/devices\/[^/]+\/key-proof$/],
   [404, /^\/v1\/whep-sessions\//],
+  [403, /^\/v1\/devices\/[^/]+\/(codes|location)$/],
   [401, /^\/v1\/(media-grants|devices|live\/.*|sessions\/refresh)$/],
 ];
 
@@ -49,6 +50,12 @@ function codes({ sms_file: file, phone }) {
 
 /** The code of the message after the first `seen` ones. */
 const nextCode = (request, seen) => until(`SMS number ${seen + 1}`, () => codes(request)[seen]);
+
+/** Reads the code of the next message to the number, once it was asked for. */
+export function nextCodeOf(request) {
+  const seen = codes(request).length;
+  return () => nextCode(request, seen);
+}
 
 /** A page of a terminal of its own, whose complaints are kept. */
 export async function terminal(browser, errors, options = {}) {

@@ -88,7 +88,7 @@ pub enum GrantError {
 
 /// Signs grants.
 pub struct GrantSigner {
-    key: Ed25519KeyPair,
+    pub(crate) key: Ed25519KeyPair,
 }
 
 impl GrantSigner {
@@ -114,13 +114,18 @@ impl GrantSigner {
 /// Verifies grants.
 #[derive(Clone)]
 pub struct GrantVerifier {
-    public: Vec<u8>,
+    pub(crate) public: Vec<u8>,
 }
 
 impl GrantVerifier {
     /// From the 32-byte public key.
     pub fn new(public: &[u8]) -> Self {
         Self { public: public.to_vec() }
+    }
+
+    /// The 32-byte public key.
+    pub fn public(&self) -> &[u8] {
+        &self.public
     }
 
     /// Checks signature and time. Single use, terminal and epochs are the relay's to check.

@@ -7,11 +7,13 @@ pub mod dpop;
 pub mod epoch;
 pub mod grant;
 pub mod jwk;
+pub mod lan;
 pub mod secret;
 
 pub use epoch::{Epochs, Revocation};
 pub use grant::{Action, Grant, GrantError, GrantId, GrantSigner, GrantVerifier, Role};
 pub use jwk::{PublicKey, Thumbprint};
+pub use lan::LanGrant;
 pub use secret::Redacted;
 
 /// States in a test's output that it proves a requirement of the product, by the requirement's id.

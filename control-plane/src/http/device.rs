@@ -41,6 +41,9 @@ pub(super) struct DevicePoll {
     #[serde(default)]
     list_version: u64,
     enc_sequence: Option<u64>,
+    /// The device tells what it is made of, when that is wanted.
+    #[serde(default)]
+    tells_inventory: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -55,6 +58,8 @@ pub(super) struct Standing {
     enc_sequence: u64,
     /// The owner's signed order, base64url.
     enc_order: Option<String>,
+    /// Whether the device is to tell what it is made of.
+    inventory_wanted: bool,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -85,7 +90,8 @@ pub(super) async fn poll(
 ) -> Result<Json<Standing>, Problem> {
     let epochs = DeviceEpochs { binding: body.binding_epoch, key: body.key_epoch };
     let (list_version, enc_sequence) = (body.list_version, body.enc_sequence);
-    let known = DeviceKnown { epochs, list_version, enc_sequence };
+    let tells_inventory = body.tells_inventory;
+    let known = DeviceKnown { epochs, list_version, enc_sequence, tells_inventory };
     let standing = control_plane.poll_device(identity, known).await?;
     Ok(Json(Standing {
         bound: standing.bound,
@@ -95,6 +101,7 @@ pub(super) async fn poll(
         list_version: standing.list_version,
         enc_mode: standing.enc_mode,
         enc_sequence: standing.enc_sequence(),
+        inventory_wanted: standing.inventory_wanted,
         enc_order: standing.enc_order.map(|order| B64.encode(order.signed)),
     }))
 }

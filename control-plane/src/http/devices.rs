@@ -1,7 +1,5 @@
 //! `GET /v1/devices`
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::State;
 use base64::Engine;
@@ -16,7 +14,8 @@ use super::proof::LoggedIn;
 use super::shares::GuestsShareJson;
 use crate::ControlPlane;
 use crate::ids::Serial;
-use crate::storage::model::DeviceState;
+use crate::inventory::AccessMode;
+use crate::names::{DeviceDetail, Sharing, ValueAdded};
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Devices of the account, and those that are shared with it");
@@ -41,17 +40,22 @@ pub(super) struct DeviceJson {
     model: String,
     /// `owner` or `guest`.
     role: &'static str,
-    /// Guests with whom its owner shares it; 0 for a guest.
-    guests: u64,
     /// For a guest: what is shared.
     share: Option<GuestsShareJson>,
     binding_epoch: u64,
     key_epoch: u64,
     channels: u16,
+    /// How it reaches the network, as it told.
+    network_access_mode: Option<AccessMode>,
+    /// Value-added services that it uses.
+    value_added: Vec<ValueAdded>,
+    sharing: Sharing,
 }
 
-impl From<DeviceState> for DeviceJson {
-    fn from(state: DeviceState) -> Self {
+impl From<DeviceDetail> for DeviceJson {
+    fn from(detail: DeviceDetail) -> Self {
+        let network_access_mode = detail.access_mode();
+        let DeviceDetail { state, value_added, sharing, .. } = detail;
         let mode_label = if state.sealed() {
             "sealed: only you and whom you let in can see its video"
         } else if state.can_seal() {
@@ -70,11 +74,13 @@ impl From<DeviceState> for DeviceJson {
             name: state.device.name,
             model: state.device.model,
             role: "owner",
-            guests: 0,
             share: None,
             binding_epoch: state.epochs.binding,
             key_epoch: state.epochs.key,
             channels: state.device.channels,
+            network_access_mode,
+            value_added,
+            sharing,
         }
     }
 }
@@ -84,17 +90,12 @@ pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
 ) -> Result<Json<Page<DeviceJson>>, Problem> {
-    let devices = control_plane.my_devices(&session).await?;
-    let mut guests: BTreeMap<_, _> =
-        control_plane.share_counts(&session).await?.into_iter().collect();
-    let own = devices.into_iter().map(|state| {
-        let guests = guests.remove(&state.device.serial).unwrap_or(0);
-        DeviceJson { guests, ..DeviceJson::from(state) }
-    });
+    let own = control_plane.device_details(&session).await?.into_iter().map(DeviceJson::from);
     let shared = control_plane.shares_as_guest(&session).await?;
     let as_guest = shared.into_iter().map(|shared| DeviceJson {
         role: "guest",
-        ..DeviceJson { share: Some(shared.clone().into()), ..DeviceJson::from(shared.device) }
+        share: Some(shared.clone().into()),
+        ..DeviceJson::from(DeviceDetail::for_guest(shared.device))
     });
     Ok(Json(own.chain(as_guest).collect()))
 }

@@ -142,6 +142,9 @@ impl From<BindError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "device-key-required", error)
             }
             BindError::Taken => Self::new(StatusCode::CONFLICT, "device-taken", error),
+            BindError::ConsentRequired(_) => {
+                Self::new(StatusCode::FORBIDDEN, "consent-required", error)
+            }
             BindError::Limited(wait) => Self::limited(wait.0, error),
             BindError::Inner(inner) => inner.into(),
         }
@@ -247,6 +250,7 @@ impl From<OrderError> for Problem {
     fn from(error: OrderError) -> Self {
         let (status, name) = match error {
             OrderError::Refused(refusal) => return refusal.into(),
+            OrderError::Control(error) => return error.into(),
             OrderError::Device(error) => return error.into(),
             OrderError::NeverSealed => (StatusCode::CONFLICT, "device-open"),
             OrderError::OtherBinding => (StatusCode::CONFLICT, "order-other-binding"),

@@ -5,6 +5,7 @@ use sightline_operation::{Refusals, Refused, refused};
 use crate::binding::BindError;
 use crate::consent::ConsentError;
 use crate::device::DeviceError;
+use crate::device_facts::FactError;
 use crate::error::Inner;
 use crate::gate::Refusal;
 use crate::introduction::IntroductionError;
@@ -23,6 +24,7 @@ const KEY_REQUIRED: Refused = refused(
 const KEY_MISSING: Refused =
     refused(409, "device-key-missing", "The camera has not stored its key yet; wait for it");
 const OPEN: Refused = refused(409, "device-open", "The device does not seal");
+const CONSENT: Refused = refused(403, "consent-required", "Consent to the purpose first");
 pub(super) const LIMITED: Refused =
     refused(429, "rate-limited", "Too many requests or tries; wait as Retry-After says");
 
@@ -63,6 +65,7 @@ refusals! {
         refused(403, "binding-refused", "Serial and code do not match"),
         KEY_REQUIRED,
         refused(409, "device-taken", "The device has an owner, who must unbind it first"),
+        CONSENT,
         LIMITED,
     ] + [Inner];
     KeyError: [
@@ -84,7 +87,7 @@ refusals! {
         refused(403, "scope-required", "The owner has not shared this with the account"),
         KEY_REQUIRED,
         refused(403, "sms-required", "Open the viewing window with a code first"),
-        refused(403, "consent-required", "Consent to the purpose first"),
+        CONSENT,
     ] + [Inner];
     ListError: [
         NOT_BOUND,
@@ -118,5 +121,5 @@ refusals! {
         refused(409, "order-not-newer", "An order that is as new is in force"),
         refused(422, "order-invalid", "Not an order, or not signed with the device key"),
         LIMITED,
-    ] + [Refusal, ListError];
+    ] + [Refusal, ListError, FactError];
 }

@@ -1,3 +1,4 @@
+mod devices;
 mod enc_mode;
 mod introduction;
 mod mailbox;

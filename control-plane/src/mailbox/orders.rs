@@ -5,6 +5,7 @@ use sightline_grant::Redacted;
 use super::ListError;
 use crate::ControlPlane;
 use crate::device::EncMode;
+use crate::device_facts::FactError;
 use crate::error::Inner;
 use crate::gate::Refusal;
 use crate::limits::{ORDERS_PER_DEVICE, PAGE};
@@ -55,6 +56,9 @@ pub enum OrderError {
     /// Not signed with the device secret of this binding.
     #[error("the sealing order is not signed with this device's secret")]
     Signature,
+    /// The owner does not let the device be controlled from afar.
+    #[error(transparent)]
+    Control(#[from] FactError),
     /// Too many.
     #[error("too many sealing orders; try again later")]
     Limited(RetryAfter),
@@ -65,7 +69,8 @@ pub enum OrderError {
 
 impl ControlPlane {
     /// Stores an owner's order, tells the camera, and tells who may watch. Switching sealing off
-    /// needs the key proof and the viewing window of this login on top of the signature.
+    /// needs the key proof and the viewing window of this login on top of the signature, and is
+    /// control from afar ([`ControlPlane::may_control`]); switching it on never is refused for that.
     ///
     /// # Errors
     /// See [`OrderError`].
@@ -80,6 +85,7 @@ impl ControlPlane {
         let device = self.owned_sealing(session, serial).await?;
         if mode == EncMode::Open {
             self.confirmed(token, session.jkt, serial).await?;
+            self.may_control(&session.account, serial).await?;
         }
         let order = checked(&device, mode, signed)?;
         let serial = &device.device.serial;

@@ -1,5 +1,7 @@
 //! What every store must do, whatever engine it stands on. Each check gets an empty store.
 
+mod device_facts;
+mod handover;
 mod mailbox;
 mod proofs;
 mod sealing;
@@ -22,6 +24,14 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(a_device_has_one_owner_at_a_time(store)),
     |store| Box::pin(a_message_is_delivered_once(store)),
     |store| Box::pin(a_key_challenge_is_taken_once_by_its_session(store)),
+    |store| Box::pin(handover::a_token_binds_one_device_once(store)),
+    |store| Box::pin(handover::a_token_for_one_device_is_no_other_devices(store)),
+    |store| Box::pin(handover::codes_end_with_time_use_binding_and_a_newer_one(store)),
+    |store| Box::pin(handover::a_transfer_moves_the_device_wholly(store)),
+    |store| Box::pin(handover::a_reset_ends_the_binding_that_it_names(store)),
+    |store| Box::pin(device_facts::facts_are_the_present_owners(store)),
+    |store| Box::pin(device_facts::a_withdrawn_consent_takes_what_stood_on_it(store)),
+    |store| Box::pin(device_facts::what_is_sealed_to_a_device_goes_out_once(store)),
     |store| Box::pin(mailbox::a_list_is_replaced_by_a_newer_one_only(store)),
     |store| Box::pin(mailbox::a_new_key_ends_the_list_that_the_old_one_signed(store)),
     |store| Box::pin(mailbox::generations_rise_and_come_in_either_order(store)),

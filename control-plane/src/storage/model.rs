@@ -1,5 +1,7 @@
 //! The rows and outcomes that the storage traits speak of.
 
+mod device_facts;
+mod handover;
 mod introduction;
 mod mailbox;
 mod share;
@@ -8,6 +10,8 @@ use sightline_grant::Thumbprint;
 
 use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
 
+pub use device_facts::{Fact, FactKind, NewFact, NewProvisioning};
+pub use handover::{BindTokenState, CodeKind, CodeUse, CodeUsed, NewBindToken, NewDeviceCode};
 pub use introduction::{Introduction, IntroductionPut, NewIntroduction, Party};
 pub use mailbox::{
     EncModeEvent, EndedProof, GenerationPage, GenerationPut, ListPut, ListedTerminal,

@@ -4,13 +4,16 @@
 mod account;
 mod consent;
 mod device;
+mod device_facts;
 mod gate;
+mod handover;
 mod introduction;
 mod key;
 mod mailbox;
 pub mod migrate;
 mod otp;
 mod outbox;
+mod per_device;
 pub(crate) mod private;
 mod proof;
 mod row;

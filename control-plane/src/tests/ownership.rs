@@ -150,6 +150,7 @@ async fn a_device_learns_of_its_owner_and_a_new_key_ends_old_proofs() {
         list_version: 0,
         enc_mode: EncMode::Sealed,
         enc_order: None,
+        inventory_wanted: false,
     };
     assert_eq!(standing, expected);
 

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::admin::{NewDevice, OneTimeTexts};
 use crate::base32;
 use crate::binding::BindRequest;
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::consent::MEDIA_VIEW;
 use crate::gate::{Admission, Refusal};
 use crate::ids::ChallengeId;
@@ -195,6 +195,10 @@ impl Rig {
     pub(crate) async fn admit(&self, user: &User, serial: &str) -> Result<Admission, Refusal> {
         let token = &user.signed_in.tokens.access;
         self.cp.admit(token, user.session.jkt, serial, 0, Action::Live).await
+    }
+
+    pub(crate) fn clock_now(&self) -> u64 {
+        self.clock.now()
     }
 
     pub(crate) fn files(&self) -> Vec<PathBuf> {

@@ -1,5 +1,6 @@
 //! The HTTP API: typed calls of terminals and devices.
 
+mod devices;
 mod mailbox;
 mod shares;
 mod terminals;
@@ -19,6 +20,7 @@ use sightline_grant::Redacted;
 use sightline_relay_proto::frame::Mode;
 use url::{Host, Url};
 
+pub use self::devices::*;
 pub use self::mailbox::*;
 pub use self::shares::*;
 pub use self::terminals::*;

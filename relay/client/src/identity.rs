@@ -137,11 +137,22 @@ impl Identity {
     ) -> Result<String, IdentityError> {
         let mut id = [0; 16];
         rand::fill(&mut id).map_err(|_| IdentityError::Crypto)?;
+        self.proof_as(method, path, token, origin, &B64.encode(id))
+    }
+
+    /// The same with a name that the other side chose.
+    pub(crate) fn proof_as(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        origin: &str,
+        jti: &str,
+    ) -> Result<String, IdentityError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let request = dpop::Request { method, path, token };
         let mut failure = None;
-        let jti = B64.encode(id);
-        let proof = dpop::create(&self.public, request, origin, now, &jti, |message| {
+        let proof = dpop::create(&self.public, request, origin, now, jti, |message| {
             self.sign(message).unwrap_or_else(|error| {
                 failure = Some(error);
                 Vec::new()

@@ -9,6 +9,7 @@ pub mod api;
 pub mod file;
 pub mod identity;
 pub mod keys;
+pub mod lan;
 mod private_file;
 pub mod publish;
 pub mod pull;

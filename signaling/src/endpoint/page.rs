@@ -64,7 +64,7 @@ static FILES: &[File] = files! {
     "text/css; charset=utf-8": "style.css", "docs.css";
     "image/svg+xml": "icon.svg";
     "text/javascript; charset=utf-8":
-        "api.js", "app.js", "base32.js", "docs.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
+        "add_code.js", "api.js", "app.js", "base32.js", "docs.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
         "keys.js", "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
         "sealed/codec.js", "sealed/connection.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",
         "sealed/generation.js", "sealed/gop_stream.js", "sealed/hpke.js", "sealed/introduction.js",
@@ -72,12 +72,13 @@ static FILES: &[File] = files! {
         "sealed/order.js", "sealed/owners_word.js", "sealed/padlock.js", "sealed/player.js",
         "sealed/playout.js", "sealed/screen.js", "sealed/session_keys.js",
         "sealed/sframe.js", "sealed/socket.js", "sealed/sound.js", "sealed/speaker.js", "sealed/speaker_worklet.js",
-        "sealed/start_worker.js", "sealed/terminal.js", "sealed/viewer.js",
+        "sealed/start_worker.js", "sealed/terminal.js", "picture_code.js", "sealed/viewer.js",
         "sealed/viewer_list.js", "sealed/viewers.js", "sealed/window.js", "sealed/worker.js",
         "scan.js", "secret.js", "session.js", "shown_secret.js", "stats.js", "store.js",
-        "views/account.js", "views/bind.js", "views/dialogs.js", "views/devices.js",
-        "views/introduce.js", "views/invitation.js", "views/key_proof.js", "views/live.js", "views/sealing.js", "views/share_terms.js", "views/shares.js",
-        "views/signin.js", "views/viewers.js", "whep.js";
+        "views/account.js", "views/add_device.js", "views/bind.js", "views/device.js",
+        "views/devices.js", "views/dialogs.js", "views/introduce.js", "views/invitation.js",
+        "views/key_proof.js", "views/live.js", "views/sealing.js", "views/share_terms.js",
+        "views/shares.js", "views/signin.js", "views/viewers.js", "whep.js";
 };
 
 /// Entity tags, in the order of [`FILES`].

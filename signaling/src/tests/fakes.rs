@@ -216,8 +216,8 @@ impl MediaPlane for Relay {
         self.0.note(format!("roq publish {} {channel} {mode}", publisher.serial))?;
         Ok(roq_session(offer))
     }
-    async fn live(&self, serial: &str) -> bool {
-        serial == "CAM-1"
+    async fn live(&self, serial: &str, channel: u16) -> bool {
+        serial == "CAM-1" && channel != 2
     }
 }
 

@@ -1,8 +1,11 @@
 //! The gate and the proofs in front of it.
 
 use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_grant::dpop::PROOF_SKEW_SECS;
-use sightline_grant::{Action, Epochs, Role};
+use sightline_grant::lan::LAN_GRANT_TTL_SECS;
+use sightline_grant::{Action, Epochs, GrantVerifier, Role, requirement};
 use std::sync::atomic::Ordering;
 
 use super::fakes::*;
@@ -183,4 +186,54 @@ async fn presence_is_told_to_those_who_may_see_the_device_and_to_nobody_else() {
     assert_eq!(door.send(ask("CAM.1")).await.problem(), (404, "device-not-bound".into()));
     let stranger = plain("GET", "/v1/live/CAM-1").body(Body::empty()).unwrap();
     assert_eq!(door.send(stranger).await.problem(), (401, "login-required".into()));
+}
+
+#[tokio::test]
+async fn each_channel_of_a_hub_has_a_presence_of_its_own() {
+    let door = Door::new();
+    let client = Client::new(1);
+    let ask = |path: &str| {
+        let request = client.request("GET", path, Some(TOKEN));
+        let request = request.header("authorization", format!("DPoP {TOKEN}"));
+        request.body(Body::empty()).unwrap()
+    };
+    assert_eq!(door.send(ask("/v1/live/CAM-1/1")).await.json()["live"], true);
+    assert_eq!(door.send(ask("/v1/live/CAM-1/2")).await.json()["live"], false);
+    for path in ["/v1/live/CAM-1/x", "/v1/live/CAM-1/65536"] {
+        assert_eq!(door.send(ask(path)).await.problem(), (404, "device-not-bound".into()));
+    }
+    requirement!("B18");
+}
+
+#[tokio::test]
+async fn a_lan_grant_passes_the_whole_gate_and_verifies_with_the_key_that_the_server_tells() {
+    let door = Door::new();
+    let client = Client::new(1);
+    let path = "/v1/lan-grants/CAM-1/3";
+    let ask = |path: &str| {
+        let request = client.request("POST", path, Some(TOKEN));
+        let request = request.header("authorization", format!("DPoP {TOKEN}"));
+        request.body(Body::empty()).unwrap()
+    };
+    for (refusal, problem) in [
+        (GateRefusal::NotBound, (404, "device-not-bound")),
+        (GateRefusal::KeyProofRequired, (403, "device-key-required")),
+        (GateRefusal::SmsRequired, (403, "sms-required")),
+        (GateRefusal::ConsentRequired, (403, "consent-required")),
+    ] {
+        *door.script.refusal.lock().unwrap() = Some(refusal);
+        let told = door.send(ask(path)).await.problem();
+        assert_eq!((told.0, told.1.as_str()), problem);
+    }
+    *door.script.refusal.lock().unwrap() = None;
+    let granted = door.send(ask(path)).await;
+    assert_eq!(granted.status, 201);
+    let key = door.send(plain("GET", "/v1/server").body(Body::empty()).unwrap()).await;
+    let key = B64.decode(key.json()["grant_key"].as_str().unwrap()).unwrap();
+    let text = granted.json()["grant"].as_str().unwrap().to_owned();
+    let grant = GrantVerifier::new(&key).verify_lan(&text, NOW).unwrap();
+    assert_eq!((grant.serial.as_str(), grant.channel, grant.binding_epoch), ("CAM-1", 3, 1));
+    assert_eq!((grant.terminal, grant.role), (client.thumbprint(), Role::Guest));
+    assert_eq!(granted.json()["expires_at"], NOW + LAN_GRANT_TTL_SECS);
+    requirement!("B16");
 }

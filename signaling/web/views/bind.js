@@ -1,19 +1,14 @@
 // Adding a device by what is printed on it.
 
+import { isAddText, parseAddText } from '../add_code.js';
 import { call } from '../api.js';
-import { h } from '../dom.js';
+import { h, say } from '../dom.js';
 import { keepDeviceKey, terminalKey } from '../keys.js';
+import { canScan, scanner } from '../scan.js';
 import { answer, authKey, parse } from '../secret.js';
 import { ask, secretField } from './dialogs.js';
 
 const SERIAL = /^[A-Za-z0-9_-]{1,64}$/;
-const BIND_TEXT = /SL1:([A-Za-z0-9_-]{1,64}):([A-Za-z0-9-]{4,32})/;
-
-/** Serial and code of a bind text, or null. */
-export function parseBindText(text) {
-  const match = BIND_TEXT.exec(text.trim());
-  return match && { serial: match[1], code: match[2] };
-}
 
 /** Resolves to true when a device was added. */
 export async function bindDialog(server) {
@@ -23,24 +18,38 @@ export async function bindDialog(server) {
   const proof = h('details', { testid: 'bind-open' }, h('summary', { t: 'bind.secret' }),
     h('p', { class: 'hint', t: 'bind.secretHint' }), secret.row);
   secret.input.dataset.tLabel = 'bind.secret';
-  for (const field of [serial, code]) {
-    field.addEventListener('input', () => {
-      const found = parseBindText(field.value);
-      if (!found) return;
-      serial.value = found.serial;
-      code.value = found.code;
-    });
-  }
+  const kind = h('p', { class: 'hint', role: 'status', testid: 'bind-kind' });
+  // What a picture code said, for as long as the fields say the same.
+  let read = null;
+  const take = async (text) => {
+    if (!isAddText(text)) return;
+    try {
+      read = await parseAddText(text);
+    } catch (problem) {
+      say(kind, problem.key);
+      return;
+    }
+    if (!read) return;
+    serial.value = read.serial;
+    code.value = read.code;
+    if (read.transfer) say(kind, 'bind.transfer');
+    else kind.replaceChildren();
+  };
+  for (const field of [serial, code]) field.addEventListener('input', () => take(field.value));
+  const scan = canScan() ? scanner({ testid: 'bind-scan', wanted: isAddText, found: take }) : null;
   const done = await ask({
     title: 'bind.title', testid: 'bind', submitKey: 'bind.submit',
     body: [
       h('p', { class: 'hint', t: 'bind.lead' }),
       h('label', { for: 'bind-serial', t: 'bind.serial' }), serial,
       h('label', { for: 'bind-code', t: 'bind.code' }), code,
-      h('p', { class: 'hint', t: 'bind.paste' }), proof,
+      h('p', { class: 'hint', t: 'bind.paste' }), kind, scan?.button, scan?.video, proof,
+      h('p', { class: 'hint' }, h('a', { href: '#/add', t: 'bind.otherWays', testid: 'bind-other' })),
     ],
     submit: async () => {
-      const wanted = { serial: serial.value.trim(), code: code.value.trim() };
+      const typed = { serial: serial.value.trim(), code: code.value.trim() };
+      const same = read?.serial === typed.serial && read?.code === typed.code;
+      const wanted = { ...typed, transfer: same && read.transfer, payload: same ? read.payload : null };
       if (!SERIAL.test(wanted.serial)) throw { key: 'bind.badSerial' };
       if (!wanted.code) throw { key: 'bind.badCode' };
       try {
@@ -54,24 +63,26 @@ export async function bindDialog(server) {
       }
     },
     leave: () => {
+      scan?.stop();
       secret.input.value = '';
     },
   });
   return Boolean(done);
 }
 
-async function bind(server, wanted, text) {
-  if (!text.trim()) return call('POST', '/v1/bindings', wanted);
+async function bind(server, { serial, code, transfer, payload }, text) {
+  const to = transfer ? '/v1/transfers' : '/v1/bindings';
+  const wanted = payload ? { payload } : { serial, code };
+  if (!text.trim()) return call('POST', to, wanted);
   const secret = parse(text);
   if (!secret) throw { key: 'bind.badSecret' };
   const key = await authKey(secret);
-  const path = `/v1/devices/${encodeURIComponent(wanted.serial)}/key-challenge`;
+  const path = `/v1/devices/${encodeURIComponent(serial)}/key-challenge`;
   const challenge = await call('POST', path, { channel: 0 });
   const expected = {
-    serverName: server.server_name, terminal: (await terminalKey()).thumbprint,
-    serial: wanted.serial, channel: 0,
+    serverName: server.server_name, terminal: (await terminalKey()).thumbprint, serial, channel: 0,
   };
   const signature = await answer(key, challenge.message, expected);
-  await call('POST', '/v1/bindings', { ...wanted, challenge_id: challenge.challenge_id, signature });
-  await keepDeviceKey(wanted.serial, key);
+  await call('POST', to, { ...wanted, challenge_id: challenge.challenge_id, signature });
+  await keepDeviceKey(serial, key);
 }

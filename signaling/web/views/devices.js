@@ -86,7 +86,8 @@ function card(device, presence, context, reload) {
   });
   return h('article', { class: 'card device', testid: `device-${serial}` },
     h('div', { class: 'row spread' }, h('span', { class: 'device-icon' }, icons.camera()), dot),
-    h('h2', {}, name || serial),
+    h('h2', {}, role === 'guest' ? name || serial
+      : h('a', { href: `#/device/${encodeURIComponent(serial)}`, testid: `detail-${serial}` }, name || serial)),
     h('p', { class: 'muted mono small' }, [serial, model].filter(Boolean).join(' · ')),
     h('div', { class: 'row wrap' }, modeLabel(sealed),
       guest ? h('span', { class: 'tag', t: 'devices.guest' }) : null),
@@ -99,7 +100,7 @@ function card(device, presence, context, reload) {
         t: 'viewers.title', testid: `viewers-${serial}`,
       }), guest ? null : h('a', {
         class: 'button quiet small', href: `#/shares/${encodeURIComponent(serial)}`, testid: `shares-${serial}`,
-        ...(device.guests ? { t: 'share.guests', tp: { guests: device.guests } } : { t: 'share.title' }),
+        ...(device.sharing?.shares ? { t: 'share.guests', tp: { guests: device.sharing.shares } } : { t: 'share.title' }),
       }), sealingButton(device, context, reload), remove));
 }
 

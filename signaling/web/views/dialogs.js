@@ -103,16 +103,19 @@ export function purposeText({ text = {}, fields = [] }) {
   ];
 }
 
-/** Asks for consent to a purpose. Never pre-ticked. Resolves to true when it was given. */
-export async function consentDialog(id) {
+/**
+ * Asks for consent to a purpose, in the words under `words`. Never pre-ticked. Resolves to true when it
+ * was given.
+ */
+export async function consentDialog(id, words = 'consent') {
   const { items } = await call('GET', '/v1/purposes');
   const purpose = items.find((item) => item.id === id) ?? { id, version: 1, fields: [], text: {} };
   const box = h('input', { type: 'checkbox', id: 'consent-box', testid: 'consent-box' });
   const done = await ask({
-    title: 'consent.title', testid: 'consent', submitKey: 'consent.submit',
+    title: `${words}.title`, testid: 'consent', submitKey: 'consent.submit',
     body: [
       ...purposeText(purpose),
-      h('p', { class: 'hint', t: 'consent.lead' }),
+      h('p', { class: 'hint', t: `${words}.lead` }),
       h('label', { class: 'check', for: 'consent-box' }, box, h('span', { t: 'consent.agree' })),
     ],
     submit: async () => {

@@ -35,6 +35,7 @@ impl Stage {
             channel: Channel(0),
             folder: folder.path().to_owned(),
             keyframes: watch::channel(0).0,
+            lan: None,
         };
         let tracks = vec![TrackInfo::video(Codec::H264)];
         let (outlet, mut periods) =

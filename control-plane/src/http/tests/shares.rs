@@ -78,9 +78,9 @@ async fn an_owner_invites_a_guest_accepts_and_both_see_the_share() {
     let text = anna.call("GET", SHARES, None).await.body.to_string();
     assert!(!text.contains(code.as_str().unwrap()), "the code is shown once");
     let owners = anna.call("GET", "/v1/devices", None).await.body["items"][0].clone();
-    assert_eq!((&owners["role"], &owners["guests"]), (&json!("owner"), &json!(1)));
+    assert_eq!((&owners["role"], &owners["sharing"]["shares"]), (&json!("owner"), &json!(1)));
     let guests = ben.call("GET", "/v1/devices", None).await.body["items"][0].clone();
-    assert_eq!((&guests["role"], &guests["guests"]), (&json!("guest"), &json!(0)));
+    assert_eq!((&guests["role"], &guests["sharing"]["shares"]), (&json!("guest"), &json!(0)));
     assert_eq!(guests["share"]["scopes"], json!(["view", "talk"]));
     let mine = ben.call("GET", "/v1/shares", None).await.body["items"][0].clone();
     assert_eq!(mine["id"], guests["share"]["id"]);

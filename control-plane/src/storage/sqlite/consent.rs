@@ -63,6 +63,9 @@ impl ConsentStore for SqliteStore {
         .bind(int(now))
         .execute(&mut *tx)
         .await?;
+        if !act.granted {
+            super::device_facts::forget_purpose(&mut tx, &act.account, &act.purpose).await?;
+        }
         let epoch = query(
             "UPDATE account SET consent_epoch = consent_epoch + ?2
              WHERE id = ?1 AND status = 'active' RETURNING consent_epoch",

@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, query};
 
 use super::SqliteStore;
+use super::per_device;
 use super::row::{Columns, enqueue, epochs, int, log, raise};
 use super::sealing::forget_signed;
 use super::share;
@@ -151,29 +152,9 @@ impl DeviceStore for SqliteStore {
 
     async fn bind(&self, serial: &Serial, account: &AccountId, now: u64) -> Stored<Bound> {
         let mut tx = self.begin().await?;
-        let owner = query("SELECT account FROM binding WHERE serial = ?1 AND unbound_at IS NULL")
-            .bind(serial.as_str())
-            .fetch_optional(&mut *tx)
-            .await?;
-        if let Some(row) = owner {
-            if row.text("account")? != account.as_str() {
-                return Ok(Bound::Taken);
-            }
-            return Ok(Bound::Already(epochs(&mut tx, serial.as_str()).await?));
-        }
-        let epochs = raise(&mut tx, serial.as_str(), 1, 0).await?;
-        query("INSERT INTO binding (serial, account, epoch, bound_at) VALUES (?1, ?2, ?3, ?4)")
-            .bind(serial.as_str())
-            .bind(account.as_str())
-            .bind(int(epochs.binding))
-            .bind(int(now))
-            .execute(&mut *tx)
-            .await?;
-        log(&mut tx, account.as_str(), "device.bound", serial.as_str(), now).await?;
-        let owner = Some(account.as_str());
-        enqueue(&mut tx, "in_app", "device_bound", serial.as_str(), owner, now).await?;
+        let bound = claim(&mut tx, serial, account, now).await?;
         tx.commit().await?;
-        Ok(Bound::Newly(epochs))
+        Ok(bound)
     }
 
     async fn unbind(
@@ -199,10 +180,78 @@ impl DeviceStore for SqliteStore {
     }
 }
 
+/// Why a binding ends.
+#[derive(Clone, Copy)]
+pub(super) enum Ending {
+    /// Its owner or the operator ended it, or the owner's account is gone.
+    Unbound,
+    /// Its owner gave it to somebody.
+    Given,
+    /// Somebody reset the device.
+    Reset,
+}
+
+impl Ending {
+    /// Act in the operation log, and kind of the message.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Unbound => ("device.unbound", "device_unbound"),
+            Self::Given => ("device.given", "device_given"),
+            Self::Reset => ("device.reset", "device_reset"),
+        }
+    }
+}
+
+/// Binds a device that nobody owns.
+pub(super) async fn claim(
+    connection: &mut SqliteConnection,
+    serial: &Serial,
+    account: &AccountId,
+    now: u64,
+) -> Stored<Bound> {
+    let owner = query("SELECT account FROM binding WHERE serial = ?1 AND unbound_at IS NULL")
+        .bind(serial.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    if let Some(row) = owner {
+        if row.text("account")? != account.as_str() {
+            return Ok(Bound::Taken);
+        }
+        return Ok(Bound::Already(epochs(connection, serial.as_str()).await?));
+    }
+    let epochs = raise(connection, serial.as_str(), 1, 0).await?;
+    query("INSERT INTO binding (serial, account, epoch, bound_at) VALUES (?1, ?2, ?3, ?4)")
+        .bind(serial.as_str())
+        .bind(account.as_str())
+        .bind(int(epochs.binding))
+        .bind(int(now))
+        .execute(&mut *connection)
+        .await?;
+    // A code for the device that was free is not one for the device that is bound.
+    query("DELETE FROM device_code WHERE serial = ?1")
+        .bind(serial.as_str())
+        .execute(&mut *connection)
+        .await?;
+    log(connection, account.as_str(), "device.bound", serial.as_str(), now).await?;
+    let owner = Some(account.as_str());
+    enqueue(connection, "in_app", "device_bound", serial.as_str(), owner, now).await?;
+    Ok(Bound::Newly(epochs))
+}
+
 /// Ends the binding of a serial, if any, with everything that hangs off it, and raises its epochs.
 pub(super) async fn release(
     connection: &mut SqliteConnection,
     serial: &Serial,
+    now: u64,
+) -> Stored<DeviceEpochs> {
+    release_as(connection, serial, Ending::Unbound, now).await
+}
+
+/// The same, and says why.
+pub(super) async fn release_as(
+    connection: &mut SqliteConnection,
+    serial: &Serial,
+    ending: Ending,
     now: u64,
 ) -> Stored<DeviceEpochs> {
     let ended = query(
@@ -214,24 +263,12 @@ pub(super) async fn release(
     .fetch_optional(&mut *connection)
     .await?;
     share::end_of_device(connection, serial, now).await?;
-    for statement in [
-        "DELETE FROM key_verifier WHERE serial = ?1",
-        "DELETE FROM key_proof WHERE serial = ?1",
-        "DELETE FROM key_challenge WHERE serial = ?1",
-        "DELETE FROM key_lock WHERE serial = ?1",
-        "DELETE FROM step_up WHERE serial = ?1",
-        "DELETE FROM otp_challenge WHERE serial = ?1",
-        "DELETE FROM viewer_list WHERE serial = ?1",
-        "DELETE FROM generation WHERE serial = ?1",
-        "DELETE FROM sealing_order WHERE serial = ?1",
-    ] {
-        query(statement).bind(serial.as_str()).execute(&mut *connection).await?;
-    }
+    per_device::erase(connection, serial).await?;
     if let Some(row) = ended {
         let account = row.text("account")?;
-        log(connection, &account, "device.unbound", serial.as_str(), now).await?;
-        let owner = Some(account.as_str());
-        enqueue(connection, "in_app", "device_unbound", serial.as_str(), owner, now).await?;
+        let (action, kind) = ending.names();
+        log(connection, &account, action, serial.as_str(), now).await?;
+        enqueue(connection, "in_app", kind, serial.as_str(), Some(account.as_str()), now).await?;
     }
     raise(connection, serial.as_str(), 1, 1).await
 }

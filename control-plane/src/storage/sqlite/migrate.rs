@@ -13,6 +13,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0004_seals.sql"),
     include_str!("../../../migrations/0005_guests.sql"),
     include_str!("../../../migrations/0009_shares.sql"),
+    include_str!("../../../migrations/0010_devices.sql"),
 ];
 
 /// Why a database is not opened.

@@ -10,9 +10,9 @@ const BROKEN: &str =
     "CREATE TABLE half (a INTEGER); DELETE FROM otp_ledger; CREATE TABLE nonsense;";
 const GROWN: &str = "CREATE TABLE more (a INTEGER) STRICT;";
 
-/// All steps, and one more.
-fn with(step: &'static str) -> &'static [&'static str] {
-    Box::leak([MIGRATIONS, &[step]].concat().into_boxed_slice())
+/// The steps of this build, and one more.
+fn and(step: &'static str) -> &'static [&'static str] {
+    MIGRATIONS.iter().copied().chain([step]).collect::<Vec<_>>().leak()
 }
 
 impl SqliteStore {
@@ -135,7 +135,7 @@ async fn a_failed_migration_changes_nothing_and_leaves_the_copy() {
     let (store, folder) = store().await;
     let path = folder.path().join("a.db");
     query("INSERT INTO otp_ledger VALUES ('x', x'00', 1)").execute(&store.writer).await.unwrap();
-    assert!(migrate::run(&store.writer, &path, with(BROKEN)).await.is_err());
+    assert!(migrate::run(&store.writer, &path, and(BROKEN)).await.is_err());
     let rows: i64 =
         query_scalar("SELECT count(*) FROM otp_ledger").fetch_one(&store.writer).await.unwrap();
     assert_eq!(rows, 1, "the step was rolled back");
@@ -146,6 +146,6 @@ async fn a_failed_migration_changes_nothing_and_leaves_the_copy() {
         query_scalar("SELECT count(*) FROM otp_ledger").fetch_one(&copy.writer).await.unwrap();
     assert_eq!(rows, 1);
     let store = SqliteStore::open(&path).await.unwrap();
-    migrate::run(&store.writer, &path, with(GROWN)).await.unwrap();
+    migrate::run(&store.writer, &path, and(GROWN)).await.unwrap();
     query("INSERT INTO more VALUES (1)").execute(&store.writer).await.unwrap();
 }

@@ -22,6 +22,12 @@ const PURGE: &[&str] = &[
     "DELETE FROM key_challenge WHERE expires_at < ?1 AND ?2 = ?2",
     "DELETE FROM introduction WHERE expires <= ?1 AND ?2 = ?2",
     "DELETE FROM share WHERE guest IS NULL AND invite_expires <= ?1 AND ?2 = ?2",
+    "DELETE FROM bind_token WHERE expires_at <= ?1 AND ?2 = ?2",
+    "DELETE FROM device_code WHERE expires_at <= ?1 AND ?2 = ?2",
+    "DELETE FROM device_fact WHERE expires_at <= ?1 AND ?2 = ?2",
+    "DELETE FROM provisioning WHERE expires_at <= ?1 AND ?2 = ?2",
+    "UPDATE provisioning SET sealed = NULL
+     WHERE sealed IS NOT NULL AND sealed_until <= ?1 AND ?2 = ?2",
     // Proofs of terminals end with word to the relay; these were left behind.
     "DELETE FROM key_proof WHERE expires <= iif(terminal IS NULL, ?1, ?2)",
     "DELETE FROM refresh_token WHERE ?1 = ?1 AND family IN (SELECT id FROM session

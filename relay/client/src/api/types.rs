@@ -46,6 +46,9 @@ pub struct ServerInfo {
     /// SHA-256 of the certificates of WebTransport, base64url: the one in use and the next one.
     #[serde(default)]
     pub webtransport_hashes: Vec<String>,
+    /// Key that verifies the server's LAN grants, base64url; a camera keeps it.
+    #[serde(default)]
+    pub grant_key: Option<String>,
     /// A development server: codes go to the operator's terminal.
     #[serde(default)]
     pub development: bool,
@@ -296,6 +299,9 @@ pub struct DeviceKnown {
     /// refused, 0 before the first. `None`: the poll does not return for orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enc_sequence: Option<u64>,
+    /// The poll returns when the device is to tell what it is made of.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tells_inventory: bool,
 }
 
 /// What the server knows of a device.
@@ -318,6 +324,9 @@ pub struct DeviceState {
     /// The signed order, not checked. A camera obeys its signature, never the server.
     #[serde(default, deserialize_with = "super::mailbox::optional_bytes")]
     pub enc_order: Option<Vec<u8>>,
+    /// Its owner agrees that it tells what it is made of, and it has not under this binding.
+    #[serde(default)]
+    pub inventory_wanted: bool,
 }
 
 /// Answer to a key verifier.
