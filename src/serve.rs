@@ -328,6 +328,7 @@ fn render(metrics: &PrometheusHandle, relay: &RelayHandle) -> String {
         ("sightline_relay_frames_lost_total", stats.frames_lost),
         ("sightline_relay_frames_out_total", stats.frames_out),
         ("sightline_relay_skips_total", stats.skips),
+        ("sightline_relay_needless_frames_left_out_total", stats.needless_left_out),
         ("sightline_relay_viewers_lowered_total", stats.lowered),
         ("sightline_relay_viewers_raised_total", stats.raised),
         ("sightline_relay_turns_total", stats.turns),

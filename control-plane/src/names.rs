@@ -1,7 +1,5 @@
 //! Names that owners give, and the detail of a device.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,7 +16,14 @@ use crate::storage::model::{DeviceState, FactKind, Session};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Sharing {
     /// Accounts that it is shared with.
-    pub shares: u32,
+    pub shares: u64,
+}
+
+impl Sharing {
+    fn of(counts: &[(Serial, u64)], serial: &Serial) -> Self {
+        let count = counts.iter().find(|(shared, _)| shared == serial);
+        Self { shares: count.map_or(0, |(_, shares)| *shares) }
+    }
 }
 
 /// A value-added service that a device uses.
@@ -61,30 +66,9 @@ pub struct DeviceDetail {
 }
 
 impl DeviceDetail {
-    /// What a guest may know of a device: how it stands, and its owner's name for it.
-    pub(crate) fn for_guest(state: DeviceState) -> Self {
-        Self {
-            state,
-            hardware: None,
-            added_with: None,
-            has_place: false,
-            channels: Vec::new(),
-            transfer_until: None,
-            value_added: Vec::new(),
-            sharing: Sharing::default(),
-        }
-    }
-
     /// How it is connected, as it told.
     pub fn access_mode(&self) -> Option<AccessMode> {
         self.hardware.as_ref().map(|(hardware, _)| hardware.access_mode)
-    }
-}
-
-impl Sharing {
-    /// With so many accounts.
-    fn with(shares: u64) -> Self {
-        Self { shares: u32::try_from(shares).unwrap_or(u32::MAX) }
     }
 }
 
@@ -104,14 +88,11 @@ impl ControlPlane {
     /// When the database does not answer or a value does not open.
     pub async fn device_details(&self, session: &Session) -> Result<Vec<DeviceDetail>, Inner> {
         let facts = self.kept_facts(session, None).await?;
-        let guests: BTreeMap<_, _> = self.share_counts(session).await?.into_iter().collect();
+        let shares = self.share_counts(session).await?;
         let mut details = Vec::new();
         for state in self.store().devices_of(&session.account).await? {
-            let shares = guests.get(&state.device.serial).copied().unwrap_or(0);
-            details.push(DeviceDetail {
-                sharing: Sharing::with(shares),
-                ..self.detail_of(state, &facts, None)?
-            });
+            let sharing = Sharing::of(&shares, &state.device.serial);
+            details.push(DeviceDetail { sharing, ..self.detail_of(state, &facts, None)? });
         }
         Ok(details)
     }
@@ -129,11 +110,8 @@ impl ControlPlane {
         let serial = state.device.serial.clone();
         let facts = self.kept_facts(session, Some(&serial)).await?;
         let until = self.transfer_until(&serial).await?;
-        let guests = self.share_counts(session).await?;
-        let shares =
-            guests.into_iter().find(|(of, _)| *of == serial).map_or(0, |(_, shares)| shares);
-        let detail = self.detail_of(state, &facts, until)?;
-        Ok(DeviceDetail { sharing: Sharing::with(shares), ..detail })
+        let sharing = Sharing::of(&self.share_counts(session).await?, &serial);
+        Ok(DeviceDetail { sharing, ..self.detail_of(state, &facts, until)? })
     }
 
     /// Gives a device or its channels new names.

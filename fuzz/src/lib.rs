@@ -24,6 +24,7 @@ use sightline_relay_proto::codec::Codec;
 use sightline_relay_proto::limits::MAX_CANONICAL_PAYLOAD;
 use sightline_relay_proto::wire::nal::{NalFormat, NalPayload};
 use sightline_relay_proto::wire::packetize::packetize;
+use sightline_relay_proto::wire::references::References;
 use sightline_relay_proto::wire::{self, aac as aac_format, annexb, av1 as av1_format};
 
 /// A target by its name.
@@ -126,8 +127,9 @@ fn nal_format(format: NalFormat, codec: Codec, data: &[u8]) {
     let nals: Vec<Bytes> = annexb::slices(&data).collect();
     for nal in &nals {
         assert!(!nal.is_empty());
-        let _ = (format.class(nal), format.parameter_set_id(nal));
+        let _ = (format.class(nal), format.parameter_set_id(nal), format.top_sub_layer(nal));
     }
+    let _ = References::new(codec).is_needless(&data);
     check(&packetize(codec, &data));
 }
 

@@ -96,6 +96,8 @@ pub struct RelayStats {
     pub frames_out: u64,
     /// Times a slow viewer skipped to a keyframe.
     pub skips: u64,
+    /// Frames that no other refers to, left out for a viewer that was late.
+    pub needless_left_out: u64,
     /// Times a viewer was given less, since its way carried less than its stream.
     pub lowered: u64,
     /// Times a viewer was given more again.
@@ -309,6 +311,7 @@ impl RelayHandle {
             frames_lost: sum(|stats| &stats.frames_lost),
             frames_out: sum(|stats| &stats.frames_out),
             skips: sum(|stats| &stats.skips),
+            needless_left_out: sum(|stats| &stats.needless_left_out),
             lowered: sum(|stats| &stats.lowered),
             raised: sum(|stats| &stats.raised),
             cached_bytes: sum(|stats| &stats.cached_bytes),

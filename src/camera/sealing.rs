@@ -22,6 +22,7 @@ use sightline_client::source::{Frame, MediaSource};
 use sightline_relay_proto::codec::{MediaKind, TrackInfo};
 use sightline_relay_proto::frame::{CaptureTime, Mode};
 use sightline_relay_proto::ids::{Channel, DeviceId};
+use sightline_relay_proto::wire::references::References;
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -108,6 +109,8 @@ struct Worker {
     upload: Option<Upload>,
     /// The owner's order that could not be stored yet, and so is not in force.
     unstored: Option<Vec<u8>>,
+    /// Which frames of each track no later one refers to.
+    references: Vec<References>,
     /// Tracks of which a frame was dropped: they go on at a keyframe.
     broken: Vec<bool>,
     outlet: Outlet,
@@ -126,6 +129,7 @@ impl Worker {
     fn new(camera: Sealing, tracks: Vec<TrackInfo>, outlet: Outlet) -> Self {
         Self {
             broken: vec![false; tracks.len()],
+            references: tracks.iter().map(|track| References::new(track.codec)).collect(),
             tracks,
             camera,
             keys: None,
@@ -381,7 +385,7 @@ impl Worker {
             tier: info.tier,
             codec: info.codec,
             keyframe: frame.keyframe,
-            discardable: false,
+            discardable: self.references[at].is_needless(&frame.unit),
             discontinuity: false,
             capture: CaptureTime(u64::try_from(capture.as_micros()).unwrap_or_default()),
         };

@@ -16,6 +16,7 @@ use crate::ControlPlane;
 use crate::ids::Serial;
 use crate::inventory::AccessMode;
 use crate::names::{DeviceDetail, Sharing, ValueAdded};
+use crate::storage::model::DeviceState;
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Devices of the account, and those that are shared with it");
@@ -56,6 +57,13 @@ impl From<DeviceDetail> for DeviceJson {
     fn from(detail: DeviceDetail) -> Self {
         let network_access_mode = detail.access_mode();
         let DeviceDetail { state, value_added, sharing, .. } = detail;
+        Self { network_access_mode, value_added, sharing, ..Self::from(state) }
+    }
+}
+
+impl From<DeviceState> for DeviceJson {
+    /// What a guest may know, too.
+    fn from(state: DeviceState) -> Self {
         let mode_label = if state.sealed() {
             "sealed: only you and whom you let in can see its video"
         } else if state.can_seal() {
@@ -78,9 +86,9 @@ impl From<DeviceDetail> for DeviceJson {
             binding_epoch: state.epochs.binding,
             key_epoch: state.epochs.key,
             channels: state.device.channels,
-            network_access_mode,
-            value_added,
-            sharing,
+            network_access_mode: None,
+            value_added: Vec::new(),
+            sharing: Sharing::default(),
         }
     }
 }
@@ -94,8 +102,7 @@ pub(super) async fn list(
     let shared = control_plane.shares_as_guest(&session).await?;
     let as_guest = shared.into_iter().map(|shared| DeviceJson {
         role: "guest",
-        share: Some(shared.clone().into()),
-        ..DeviceJson::from(DeviceDetail::for_guest(shared.device))
+        ..DeviceJson { share: Some(shared.clone().into()), ..DeviceJson::from(shared.device) }
     });
     Ok(Json(own.chain(as_guest).collect()))
 }

@@ -94,7 +94,7 @@ pub struct Descriptor {
     pub codec: Codec,
     /// Decoding can start here. Every audio frame is one.
     pub keyframe: bool,
-    /// No later frame refers to it.
+    /// No later frame refers to it: see [`Self::is_needless`].
     pub discardable: bool,
     /// Frames were lost before this one, so that decoders may show errors until a keyframe.
     pub discontinuity: bool,
@@ -106,6 +106,14 @@ pub struct Descriptor {
     pub capture: Option<CaptureTime>,
     /// Arrival of the frame's first packet here.
     pub arrival: ArrivalTime,
+}
+
+impl Descriptor {
+    /// Whether a viewer that is given less does without it first. A keyframe may be referred to by
+    /// none, and still is where decoders start.
+    pub fn is_needless(&self) -> bool {
+        self.discardable && !self.keyframe
+    }
 }
 
 /// One encoded picture or audio frame.

@@ -252,6 +252,8 @@ pub struct HubStats {
     pub frames_lost: u64,
     /// Times a slow subscriber skipped to a keyframe.
     pub skips: u64,
+    /// Frames that no other refers to, left out for a viewer that was late.
+    pub needless_left_out: u64,
     /// Times a viewer was given less, since its way carried less than its stream.
     pub lowered: u64,
     /// Times a viewer was given more again.
@@ -511,7 +513,7 @@ impl Hub {
         }
         let entry = self.subscribers.get_mut(subscriber.0)?;
         let stream = self.streams.get_mut(entry.stream)?;
-        let Some(frame) = entry.head(stream) else {
+        let Some(frame) = entry.next(now, stream, &mut self.counters.needless_left_out) else {
             self.schedule.set(subscriber, &mut entry.place, Place::Idle);
             stream.enter_idle(entry.mask, subscriber);
             return None;
@@ -549,7 +551,8 @@ impl Hub {
 
     /// What a subscriber's way carries, bits per second, as its feedback or its transport tells;
     /// `None`: no limit is known. Told again at least every [`BUDGET_LIFE`] while it stands. A viewer
-    /// whose budget stays too low gets the lower tier, or keyframes, until there is plenty again.
+    /// whose budget stays too low does without frames that no other refers to, or gets the lower
+    /// tier, or keyframes, until there is plenty again.
     pub fn set_budget(&mut self, now: Instant, subscriber: SubscriberId, bits: Option<u64>) {
         let Some(entry) = self.subscribers.get_mut(subscriber.0) else { return };
         let Some(stream) = self.streams.get(entry.stream) else { return };

@@ -31,6 +31,12 @@ pub const MAX_RING_BYTES: usize = 32 * 1024 * 1024;
 pub const MAX_CACHE_BYTES: usize = 1024 * 1024 * 1024;
 /// Media time that a viewer may lag behind the newest frame before it skips to a keyframe.
 pub const MAX_LAG: Duration = Duration::from_millis(1500);
+/// The same before it does without the late frames that no other refers to.
+pub const MAX_WHOLE_LAG: Duration = Duration::from_millis(500);
+const _: () = assert!(
+    MAX_WHOLE_LAG.as_millis() < MAX_LAG.as_millis(),
+    "what is needless is left out before a viewer skips"
+);
 /// Longest time a catch-up from the cached keyframe to the live edge takes.
 pub const MAX_CATCH_UP: Duration = Duration::from_millis(2400);
 /// How long ingest waits for a missing packet of an unordered transport.

@@ -10,6 +10,7 @@ pub mod h264;
 pub mod h265;
 pub mod nal;
 pub mod packetize;
+pub mod references;
 pub mod remb;
 pub mod rtcp;
 pub mod rtp;

@@ -13,6 +13,8 @@ mod keyframes;
 mod late_viewer;
 #[path = "sim/link.rs"]
 mod link;
+#[path = "sim/needless.rs"]
+mod needless;
 #[path = "sim/pacing.rs"]
 mod pacing;
 #[path = "sim/publishers.rs"]

@@ -1,10 +1,11 @@
-//! What leaves a camera that was away while its viewers changed.
+//! What leaves a camera that seals, above all when it was away while its viewers changed.
 
 use sightline_client::DeviceSecret;
 use sightline_client::keys::{Scopes, TerminalKeys, Viewer, ViewerList};
 use sightline_client::secret::AuthKey;
 use sightline_relay_proto::codec::Codec;
 use sightline_relay_proto::ids::TrackIndex;
+use sightline_relay_proto::wire::sealed::Head;
 
 use super::super::outlet::Period;
 use super::*;
@@ -72,13 +73,18 @@ impl Stage {
 
     /// Gives the camera a frame; whether it leaves.
     fn sends(&mut self, keyframe: bool) -> bool {
+        self.sent(keyframe, &[1; 100]).is_some()
+    }
+
+    /// Gives the camera an access unit; what leaves of it.
+    fn sent(&mut self, keyframe: bool, unit: &'static [u8]) -> Option<Frame> {
         let MediaSource::Encoder { frames, .. } = &mut self.first.source else {
             panic!("what is sealed comes from a queue");
         };
         let (captured, ready) = (SystemTime::now(), Instant::now());
-        let (track, unit) = (TrackIndex(0), vec![1; 100].into());
+        let (track, unit) = (TrackIndex(0), unit.into());
         self.worker.pass_on(Frame { track, timestamp: 0, captured, ready, keyframe, unit });
-        frames.try_recv().is_ok()
+        frames.try_recv().ok()
     }
 
     fn until(&self) -> Option<Instant> {
@@ -151,4 +157,15 @@ async fn a_second_list_gives_the_old_generation_no_more_time() {
     stage.worker.keys.as_mut().unwrap().used_up();
     stage.worker.look();
     assert_eq!(stage.until(), until, "whatever it is made for");
+}
+
+#[tokio::test]
+async fn a_sealed_frame_says_in_the_clear_whether_others_refer_to_it() {
+    let mut stage = Stage::new().await;
+    let units: [(&[u8], bool); 2] =
+        [(&[0, 0, 0, 1, 0x41, 0x9a], false), (&[0, 0, 0, 1, 1, 0x9a], true)];
+    for (unit, discardable) in units {
+        let sent = stage.sent(false, unit).unwrap();
+        assert_eq!(Head::parse(&sent.unit).unwrap().descriptor.discardable, discardable);
+    }
 }

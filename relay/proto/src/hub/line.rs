@@ -1,13 +1,19 @@
 //! One selected track of a subscriber: its numbers and its time line, whatever track feeds it.
 
 use super::catch_up::CatchUp;
+use super::subscriber::RESEND_WINDOW;
 use super::track::Track;
 use crate::frame::{Frame, MediaTime};
 use crate::ids::TrackIndex;
 use crate::wire::rtp::extend_seq;
 
-/// Earlier numberings kept per track.
-const KEPT_NUMBERINGS: usize = 3;
+/// Earlier numberings kept per track: at 60 pictures a second, every other one of them passed over,
+/// what was sent within [`RESEND_WINDOW`] has one each.
+const KEPT_NUMBERINGS: usize = 32;
+const _: () = assert!(
+    KEPT_NUMBERINGS as u128 >= RESEND_WINDOW.as_millis() * 30 / 1000,
+    "a packet that may be sent again has a numbering"
+);
 
 /// One selected track of a subscriber.
 #[derive(Debug)]
@@ -89,6 +95,11 @@ impl SubTrack {
         self.earlier.push(self.numbering);
         let offset = canonical.wrapping_sub(next);
         self.numbering = Numbering { from: next, offset, ..self.numbering };
+    }
+
+    /// A frame is passed over.
+    pub(super) fn pass(&mut self) {
+        self.renumber = true;
     }
 
     /// The track that frames come from.

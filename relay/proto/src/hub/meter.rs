@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::frame::Frame;
 use crate::wire::rtp;
 
 /// Shortest time that a rate is measured over; the longest is twice that while frames come.
@@ -12,6 +13,8 @@ const WINDOW: Duration = Duration::from_secs(1);
 struct Load {
     bytes: u64,
     packets: u64,
+    /// Bytes of frames that no other refers to.
+    needless: u64,
 }
 
 /// Rates of one track over the last one to two windows.
@@ -28,7 +31,12 @@ pub(super) struct Meter {
 
 impl Meter {
     /// A frame has come.
-    pub(super) fn observe(&mut self, at: Instant, bytes: usize, packets: usize) {
+    pub(super) fn observe(&mut self, frame: &Frame) {
+        let needless = frame.descriptor.is_needless();
+        self.add(frame.descriptor.arrival.0, frame.bytes(), frame.payloads.len(), needless);
+    }
+
+    fn add(&mut self, at: Instant, bytes: usize, packets: usize, needless: bool) {
         let since = *self.since.get_or_insert(at);
         let passed = at.saturating_duration_since(since);
         if passed >= WINDOW {
@@ -37,21 +45,24 @@ impl Meter {
             self.since = Some(at);
             self.running = Load::default();
         }
-        self.running.bytes += (bytes + packets * rtp::HEADER_LEN) as u64;
+        let bytes = (bytes + packets * rtp::HEADER_LEN) as u64;
+        self.running.bytes += bytes;
+        self.running.needless += if needless { bytes } else { 0 };
         self.running.packets += packets as u64;
     }
 
     /// The rate over the last whole window and the one before it.
     fn per_second(&self, before: Option<(Load, Duration)>) -> Load {
         let both = self.whole.iter().chain(before.as_ref());
-        let (mut bytes, mut packets, mut nanos) = (0, 0, 0);
+        let (mut bytes, mut packets, mut needless, mut nanos) = (0, 0, 0, 0);
         for (load, passed) in both {
             bytes += u128::from(load.bytes);
+            needless += u128::from(load.needless);
             packets += u128::from(load.packets);
             nanos += passed.as_nanos();
         }
         let per = |count: u128| (count * 1_000_000_000 / nanos.max(1)) as u64;
-        Load { bytes: per(bytes), packets: per(packets) }
+        Load { bytes: per(bytes), packets: per(packets), needless: per(needless) }
     }
 
     /// Packets a second; 0 until the first window is over.
@@ -64,10 +75,15 @@ impl Meter {
         self.rate.map_or(0, |rate| rate.bytes * 8)
     }
 
+    /// Of these, bits of frames that no other refers to.
+    pub(super) fn needless_bits_per_second(&self) -> u64 {
+        self.rate.map_or(0, |rate| rate.needless * 8)
+    }
+
     /// A meter of a track that sends this many packets a second.
     #[cfg(test)]
     pub(super) fn steady(packets: u64) -> Self {
-        Self { rate: Some(Load { bytes: packets * 1200, packets }), ..Self::default() }
+        Self { rate: Some(Load { bytes: packets * 1200, packets, needless: 0 }), ..Self::default() }
     }
 }
 
@@ -81,11 +97,12 @@ mod tests {
         let now = start();
         let mut meter = Meter::default();
         for frame in 0..25 {
-            meter.observe(now + frame * WINDOW / 25, 988, 1);
+            meter.add(now + frame * WINDOW / 25, 988, 1, frame % 5 == 0);
             assert_eq!(meter.packets_per_second(), 0);
         }
-        meter.observe(now + WINDOW, 988, 1);
+        meter.add(now + WINDOW, 988, 1, false);
         assert_eq!((meter.packets_per_second(), meter.bits_per_second()), (25, 200_000));
+        assert_eq!(meter.needless_bits_per_second(), 40_000);
     }
 
     #[test]
@@ -95,7 +112,7 @@ mod tests {
         let mut at = now;
         let mut second = |meter: &mut Meter, first: usize| {
             for frame in 0..10 {
-                meter.observe(at, 1000, if frame == 0 { first } else { 1 });
+                meter.add(at, 1000, if frame == 0 { first } else { 1 }, false);
                 at += WINDOW / 10;
             }
         };
@@ -106,7 +123,7 @@ mod tests {
         assert_eq!(meter.packets_per_second(), 55);
         second(&mut meter, 1);
         assert_eq!(meter.packets_per_second(), 10);
-        meter.observe(now + WINDOW * 24, 1000, 1);
+        meter.add(now + WINDOW * 24, 1000, 1, false);
         assert_eq!(meter.packets_per_second(), 0, "ten packets in twenty seconds");
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! One level down when the budget has stayed under what the viewer is sent for [`SHORTAGE`], one
 //! level up when it has stayed [`HEADROOM_PERCENT`] of the next level for [`PLENTY`], or when there
-//! is no limit any more. A rise that does not last [`RELAPSE`] doubles the wait for the next one, up
+//! is no limit any more. Frames that no other refers to go first, where the rest fits the budget:
+//! the picture stays, with fewer frames, and either way of the change needs no keyframe. A rise that does not last [`RELAPSE`] doubles the wait for the next one, up
 //! to [`MAX_PLENTY`]. There is no level under keyframes, so pictures never stop.
 
 use std::time::{Duration, Instant};
 
+use crate::frame::Descriptor;
 use crate::ids::TrackIndex;
 
 /// Time under which a budget that is too low changes nothing.
@@ -25,22 +27,43 @@ pub const BUDGET_LIFE: Duration = Duration::from_secs(30);
 pub const KEYFRAME_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much a viewer gets, the most first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Level {
     /// All that it selected.
     Full,
+    /// Of that, frames that others refer to.
+    Needed,
     /// The lower tier in place of its picture.
     Lower,
+    /// Of that, frames that others refer to.
+    LowerNeeded,
     /// Keyframes, of the lower tier if there is one.
     Keyframes,
 }
 
-/// What the levels carry now, bits per second.
+/// Which of its pictures a viewer gets, the most first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Pictures {
+    All,
+    /// Those that others refer to.
+    Needed,
+    Keyframes,
+}
+
+/// What tracks carry now, bits per second.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Carried {
+    pub(super) all: u64,
+    /// Without frames that no other refers to.
+    pub(super) needed: u64,
+}
+
+/// What the levels carry now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Rates {
-    pub(super) full: u64,
+    pub(super) full: Carried,
     /// `None`: the stream has no lower tier of the same kind.
-    pub(super) lower: Option<u64>,
+    pub(super) lower: Option<Carried>,
 }
 
 /// The state of a viewer whose way was limited lately.
@@ -54,7 +77,8 @@ pub(super) struct Quality {
     /// Track of the lower tier.
     pub(super) lower: Option<TrackIndex>,
     short_since: Option<Instant>,
-    plenty_since: Option<Instant>,
+    /// Since when there is plenty, and the highest level that it was enough for all the time.
+    plenty: Option<(Instant, Level)>,
     /// How long there must be plenty.
     patience: Duration,
     raised_at: Option<Instant>,
@@ -70,7 +94,7 @@ impl Quality {
             applied: Level::Full,
             lower,
             short_since: None,
-            plenty_since: None,
+            plenty: None,
             patience: PLENTY,
             raised_at: None,
             keyframe_at: now,
@@ -98,36 +122,30 @@ impl Quality {
     pub(super) fn assess(&mut self, now: Instant, rates: Rates) -> bool {
         let budget = self.known(now);
         let carried = rates.of(self.level);
-        let short = budget.is_some_and(|budget| carried.is_some_and(|rate| budget < rate));
-        let above = rates.above(self.level).filter(|(_, rate)| {
-            !short
-                && budget.is_none_or(|budget| {
-                    u128::from(budget) * 100 >= u128::from(*rate) * u128::from(HEADROOM_PERCENT)
-                })
+        let short = budget.filter(|budget| carried.is_some_and(|rate| *budget < rate));
+        let above = rates.above(self.level, budget).filter(|_| short.is_none());
+        let lasts = |since: Instant, time| now.saturating_duration_since(since) >= time;
+        self.short_since = short.map(|_| self.short_since.unwrap_or(now));
+        self.plenty = above.map(|above| match self.plenty {
+            Some((since, level)) => (since, level.max(above)),
+            None => (now, above),
         });
-        let lasts = |since: &mut Option<Instant>, holds: bool, time: Duration| {
-            *since = since.or(Some(now)).filter(|_| holds);
-            since.is_some_and(|since| now.saturating_duration_since(since) >= time)
-        };
-        let down = lasts(&mut self.short_since, short, SHORTAGE);
-        let up = lasts(&mut self.plenty_since, above.is_some(), self.patience);
-        if down {
-            self.lower_level(now, rates);
-        } else if let (true, Some((level, _))) = (up, above) {
+        let down = short.filter(|_| self.short_since.is_some_and(|at| lasts(at, SHORTAGE)));
+        let up = self.plenty.filter(|(since, _)| lasts(*since, self.patience));
+        if let Some(budget) = down {
+            self.lower_level(now, rates.below(self.level, budget));
+        } else if let Some((_, level)) = up {
             self.level = level;
             self.raised_at = Some(now);
+        } else {
+            return false;
         }
-        if down || up {
-            (self.short_since, self.plenty_since) = (None, None);
-        }
-        down || up
+        (self.short_since, self.plenty) = (None, None);
+        true
     }
 
-    fn lower_level(&mut self, now: Instant, rates: Rates) {
-        self.level = match self.level {
-            Level::Full if rates.lower.is_some() => Level::Lower,
-            _ => Level::Keyframes,
-        };
+    fn lower_level(&mut self, now: Instant, level: Level) {
+        self.level = level;
         if let Some(raised) = self.raised_at.take() {
             let relapsed = now.saturating_duration_since(raised) < RELAPSE;
             self.patience = if relapsed { (self.patience * 2).min(MAX_PLENTY) } else { PLENTY };
@@ -149,19 +167,86 @@ impl Rates {
     /// What a level carries; keyframes are never too much.
     fn of(self, level: Level) -> Option<u64> {
         match level {
-            Level::Full => Some(self.full),
-            Level::Lower => self.lower,
+            Level::Full => Some(self.full.all),
+            Level::Needed => Some(self.full.needed),
+            Level::Lower => self.lower.map(|lower| lower.all),
+            Level::LowerNeeded => self.lower.map(|lower| lower.needed),
             Level::Keyframes => None,
         }
     }
 
-    /// The next level and its rate.
-    fn above(self, level: Level) -> Option<(Level, u64)> {
-        match (level, self.lower) {
-            (Level::Full, _) => None,
-            (Level::Keyframes, Some(lower)) => Some((Level::Lower, lower)),
-            (Level::Keyframes, None) | (Level::Lower, _) => Some((Level::Full, self.full)),
+    /// The level to go down to with this budget.
+    fn below(self, level: Level, budget: u64) -> Level {
+        let lower = self.lower.is_some();
+        match level {
+            Level::Full if self.full.fits_needed(budget) => Level::Needed,
+            Level::Full | Level::Needed if lower => Level::Lower,
+            Level::Lower if self.lower.is_some_and(|lower| lower.fits_needed(budget)) => {
+                Level::LowerNeeded
+            }
+            _ => Level::Keyframes,
         }
+    }
+
+    /// The level to go up to with this budget, if it is enough for one. Leaving out what is needless
+    /// may make the next tier possible.
+    fn above(self, level: Level, budget: Option<u64>) -> Option<Level> {
+        let levels: &[Level] = match level {
+            Level::Full => &[],
+            Level::Needed => &[Level::Full],
+            Level::LowerNeeded => &[Level::Lower],
+            Level::Keyframes if self.lower.is_some() => &[Level::Lower, Level::LowerNeeded],
+            Level::Lower | Level::Keyframes => &[Level::Full, Level::Needed],
+        };
+        let enough = |rate: u64| {
+            budget.is_none_or(|budget| {
+                u128::from(budget) * 100 >= u128::from(rate) * u128::from(HEADROOM_PERCENT)
+            })
+        };
+        levels.iter().copied().find(|level| self.of(*level).is_some_and(enough))
+    }
+}
+
+impl Level {
+    /// Which pictures of its tier it has.
+    pub(super) fn pictures(self) -> Pictures {
+        match self {
+            Self::Full | Self::Lower => Pictures::All,
+            Self::Needed | Self::LowerNeeded => Pictures::Needed,
+            Self::Keyframes => Pictures::Keyframes,
+        }
+    }
+
+    /// Whether its pictures come from the lower tier, where there is one.
+    pub(super) fn is_lower(self) -> bool {
+        self >= Self::Lower
+    }
+}
+
+impl Pictures {
+    /// Whether a picture is one of them.
+    pub(super) fn include(self, descriptor: &Descriptor) -> bool {
+        match self {
+            Self::All => true,
+            Self::Needed => !descriptor.is_needless(),
+            Self::Keyframes => descriptor.keyframe,
+        }
+    }
+}
+
+impl Carried {
+    /// Whether leaving out what is needless is enough for this budget.
+    fn fits_needed(self, budget: u64) -> bool {
+        self.needed < self.all && self.needed <= budget
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self { all: self.all + other.all, needed: self.needed + other.needed }
+    }
+
+    /// Without one of the tracks that it is the sum of.
+    pub(super) fn minus(self, part: Self) -> Self {
+        Self { all: self.all - part.all, needed: self.needed - part.needed }
     }
 }
 
@@ -170,9 +255,19 @@ mod tests {
     use super::*;
     use crate::hub::testing::start;
 
-    const RATES: Rates = Rates { full: 4_000_000, lower: Some(500_000) };
+    const RATES: Rates = Rates { full: plain(4_000_000), lower: Some(plain(500_000)) };
     const ONE_TIER: Rates = Rates { lower: None, ..RATES };
+    /// Half of the bits are frames that no other refers to.
+    const NEEDLESS: Rates = Rates {
+        full: Carried { needed: 2_000_000, ..RATES.full },
+        lower: Some(Carried { needed: 250_000, all: 500_000 }),
+    };
     const STEP: Duration = Duration::from_millis(100);
+
+    /// Every frame is referred to.
+    const fn plain(bits: u64) -> Carried {
+        Carried { all: bits, needed: bits }
+    }
 
     struct Bench {
         now: Instant,
@@ -213,10 +308,68 @@ mod tests {
     }
 
     #[test]
+    fn what_no_frame_refers_to_goes_first_where_that_is_enough() {
+        let one_tier = Rates { lower: None, ..NEEDLESS };
+        for (rates, budget, levels) in [
+            (NEEDLESS, 2_000_000, vec![Level::Needed]),
+            (NEEDLESS, 1_999_999, vec![Level::Lower]),
+            (NEEDLESS, 499_999, vec![Level::Lower, Level::LowerNeeded]),
+            (NEEDLESS, 250_000, vec![Level::Lower, Level::LowerNeeded]),
+            (NEEDLESS, 249_999, vec![Level::Lower, Level::Keyframes]),
+            (one_tier, 2_000_000, vec![Level::Needed]),
+            (one_tier, 1_999_999, vec![Level::Keyframes]),
+        ] {
+            let mut bench = Bench::new();
+            for level in levels {
+                assert_eq!(bench.until_change(rates, Some(budget)), Some(SHORTAGE));
+                assert_eq!(bench.quality.level, level, "{budget}");
+            }
+            assert_eq!(bench.until_change(rates, Some(budget)), None, "{budget}");
+        }
+    }
+
+    #[test]
+    fn a_shortage_that_grows_lowers_whoever_does_without_the_needless_already() {
+        for (rates, level) in
+            [(NEEDLESS, Level::Lower), (Rates { lower: None, ..NEEDLESS }, Level::Keyframes)]
+        {
+            let mut bench = Bench::new();
+            bench.until_change(rates, Some(2_000_000));
+            assert_eq!(bench.until_change(rates, Some(1_999_999)), Some(SHORTAGE));
+            assert_eq!(bench.quality.level, level);
+        }
+    }
+
+    #[test]
+    fn a_rise_goes_to_the_highest_level_that_there_was_plenty_for_all_the_time() {
+        for (from, budget, to) in [
+            (2_000_000, 4_999_999, None),
+            (2_000_000, 5_000_000, Some(Level::Full)),
+            (600_000, 2_499_999, None),
+            (600_000, 2_500_000, Some(Level::Needed)),
+            (600_000, 5_000_000, Some(Level::Full)),
+        ] {
+            let mut bench = Bench::new();
+            bench.until_change(NEEDLESS, Some(from));
+            assert_eq!(bench.until_change(NEEDLESS, Some(budget)), to.map(|_| PLENTY), "{budget}");
+            assert!(to.is_none_or(|to| bench.quality.level == to), "{budget}");
+        }
+        let mut bench = Bench::new();
+        bench.until_change(NEEDLESS, Some(600_000));
+        for step in 0..=50 {
+            let budget = if step == 10 { 2_500_000 } else { 9_000_000 };
+            bench.quality.set_budget(bench.now, Some(budget));
+            assert_eq!(bench.quality.assess(bench.now, NEEDLESS), step == 50);
+            bench.now += STEP;
+        }
+        assert_eq!(bench.quality.level, Level::Needed);
+    }
+
+    #[test]
     fn a_budget_of_just_the_rate_is_no_shortage() {
         let mut bench = Bench::new();
-        assert_eq!(bench.until_change(RATES, Some(RATES.full)), None);
-        assert_eq!(bench.until_change(RATES, Some(RATES.full - 1)), Some(SHORTAGE));
+        assert_eq!(bench.until_change(RATES, Some(RATES.full.all)), None);
+        assert_eq!(bench.until_change(RATES, Some(RATES.full.all - 1)), Some(SHORTAGE));
     }
 
     #[test]
@@ -233,7 +386,8 @@ mod tests {
         let mut bench = Bench::new();
         for step in 0..1000_u64 {
             // Under the rate for 1.9 s, then at it for a moment.
-            let budget = if step % 20 == 0 { RATES.full } else { RATES.full / 2 };
+            let full = RATES.full.all;
+            let budget = if step % 20 == 0 { full } else { full / 2 };
             bench.quality.set_budget(bench.now, Some(budget));
             assert!(!bench.quality.assess(bench.now, RATES));
             bench.now += STEP;

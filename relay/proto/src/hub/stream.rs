@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ceiling::RateCeiling;
+use super::quality::Carried;
 use super::ring::Ring;
 use super::track::Track;
 use super::{PublisherId, SenderInfo, SubscriberId};
@@ -147,9 +148,12 @@ impl Stream {
         Some(TrackIndex(index))
     }
 
-    /// Bits per second that a track carries.
-    pub(super) fn rate(&self, track: TrackIndex) -> u64 {
-        self.track(track).map_or(0, |track| track.meter.bits_per_second())
+    /// What a track carries.
+    pub(super) fn carried(&self, track: TrackIndex) -> Carried {
+        self.track(track).map_or(Carried::default(), |track| {
+            let all = track.meter.bits_per_second();
+            Carried { all, needed: all - track.meter.needless_bits_per_second() }
+        })
     }
 
     /// Stores a frame and returns its index. Frames that nobody can need any more go.

@@ -9,14 +9,14 @@ use super::catch_up::CatchUp;
 use super::clock::ticks;
 use super::line::SubTrack;
 use super::pace::Pace;
-use super::quality::Quality;
+use super::quality::{Pictures, Quality};
 use super::schedule::Place;
 use super::stream::Stream;
 use super::track::{Keyframe, Track};
 use super::{Delivery, Resend, Selection};
 use crate::frame::{Frame, MediaTime};
 use crate::ids::TrackIndex;
-use crate::limits::MAX_LAG;
+use crate::limits::{MAX_LAG, MAX_WHOLE_LAG};
 
 /// Age up to which a sent packet is sent again.
 pub(super) const RESEND_WINDOW: Duration = Duration::from_millis(1000);
@@ -35,8 +35,8 @@ pub(super) struct Subscriber {
     pub(super) cursor: u64,
     pub(super) tracks: SmallVec<[SubTrack; 2]>,
     pub(super) quality: Option<Box<Quality>>,
-    /// Pictures only as far as they are keyframes.
-    pub(super) keyframes_only: bool,
+    /// Which of its pictures it gets.
+    pub(super) pictures: Pictures,
     /// The track that its picture comes from, from that track's next keyframe on.
     pub(super) switches_to: Option<TrackIndex>,
     plan: Option<CatchUp>,
@@ -85,7 +85,7 @@ impl Subscriber {
             cursor: stream.ring.end(),
             tracks,
             quality: None,
-            keyframes_only: false,
+            pictures: Pictures::All,
             switches_to: None,
             plan: None,
             pace: Pace::new(selection.pacing),
@@ -116,7 +116,7 @@ impl Subscriber {
             return self.switches_to == Some(descriptor.track) && descriptor.keyframe;
         };
         if track.video {
-            descriptor.keyframe || !(track.awaiting || self.keyframes_only)
+            descriptor.keyframe || !track.awaiting && self.pictures.include(descriptor)
         } else {
             !track.awaiting || self.audio_from.is_none_or(|from| descriptor.arrival.0 >= from)
         }
@@ -135,6 +135,30 @@ impl Subscriber {
             self.cursor += 1;
         }
         None
+    }
+
+    /// The next wanted frame that is worth sending: late ones that no other refers to are passed over,
+    /// and counted.
+    pub(super) fn next<'a>(
+        &mut self,
+        now: Instant,
+        stream: &'a Stream,
+        passed_over: &mut u64,
+    ) -> Option<&'a Arc<Frame>> {
+        loop {
+            let frame = self.head(stream)?;
+            let begun = self.pace.sent() > 0;
+            if begun
+                || !frame.descriptor.is_needless()
+                || !self.is_late(now, stream, frame, MAX_WHOLE_LAG)
+            {
+                return Some(frame);
+            }
+            let source = frame.descriptor.track;
+            self.tracks.iter_mut().filter(|sub| sub.source() == source).for_each(SubTrack::pass);
+            self.cursor += 1;
+            *passed_over += 1;
+        }
     }
 
     /// When the next packets of a frame are due: `None` is at once.
@@ -168,7 +192,8 @@ impl Subscriber {
         }
         let track = self.tracks.iter_mut().find(|sub| sub.source() == source)?;
         track.awaiting = false;
-        track.renumber |= self.keyframes_only && track.video && packets.start == 0;
+        let sparse = self.pictures != Pictures::All;
+        track.renumber |= sparse && track.video && packets.start == 0;
         let seq = track.number(frame);
         let place = track.place(frame.descriptor.media_time);
         let timestamp = track.timestamp(plan.as_ref(), place);
@@ -198,19 +223,28 @@ impl Subscriber {
             return false;
         }
         let Some(head) = self.head(stream) else { return false };
-        if let Some(due) = self.planned_due(head) {
-            // Within a planned catch-up lag is lateness, and worth a skip only if that gains time.
-            let newer = self.anchor(stream).and_then(|(_, track)| track.newest_keyframe());
-            return now.saturating_duration_since(due) > MAX_LAG
-                && newer.is_some_and(|keyframe| keyframe.index > self.cursor);
+        if !self.is_late(now, stream, head, MAX_LAG) {
+            return false;
         }
-        let descriptor = &head.descriptor;
+        // Within a planned catch-up it is worth a skip only if that gains time.
+        let newer = self.anchor(stream).and_then(|(_, track)| track.newest_keyframe());
+        self.planned_due(head).is_none()
+            || newer.is_some_and(|keyframe| keyframe.index > self.cursor)
+    }
+
+    /// Whether a frame that is to be sent now is later than this: behind its time in a planned
+    /// catch-up, else behind the newest one.
+    fn is_late(&self, now: Instant, stream: &Stream, frame: &Frame, bound: Duration) -> bool {
+        if let Some(due) = self.planned_due(frame) {
+            return now.saturating_duration_since(due) > bound;
+        }
+        let descriptor = &frame.descriptor;
         let Some(track) = stream.track(descriptor.track) else { return false };
         // Both clocks: a publisher that sends a backlog in one burst makes no viewer slow.
         track.newest.is_some_and(|newest| {
             let behind = newest.media.0.saturating_sub(descriptor.media_time.0);
-            behind > ticks(MAX_LAG, track.rate())
-                && newest.arrival.saturating_duration_since(descriptor.arrival.0) > MAX_LAG
+            behind > ticks(bound, track.rate())
+                && newest.arrival.saturating_duration_since(descriptor.arrival.0) > bound
         })
     }
 

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use super::line::SubTrack;
-use super::quality::{Level, Quality, Rates};
+use super::quality::{Carried, Level, Pictures, Quality, Rates};
 use super::stream::Stream;
 use super::subscriber::Subscriber;
 use crate::frame::Frame;
@@ -47,10 +47,11 @@ impl Subscriber {
         let changed = quality.assess(now, rates);
         let (level, lower) = (quality.level, quality.lower);
         let lacks = quality.lacks_keyframe(now);
-        let raised = changed && (before == Level::Keyframes || level == Level::Full);
+        let raised = level < before;
         let from = self.tracks.iter().find(|track| track.video)?;
         let to = source(from.track, lower, level);
-        let waits = lacks || changed && (raised || to != from.source());
+        let starts = before == Level::Keyframes || to != from.source();
+        let waits = lacks || changed && starts;
         Some(Assessed { lowered: changed && !raised, raised, wants_keyframe: waits.then_some(to) })
     }
 
@@ -61,23 +62,25 @@ impl Subscriber {
         }
         let Some(quality) = self.quality.as_deref_mut() else { return };
         let (level, lower) = (quality.level, quality.lower);
-        if std::mem::replace(&mut quality.applied, level) == level {
+        let before = std::mem::replace(&mut quality.applied, level);
+        if before == level {
             return;
         }
         let tier =
             self.only_picture().map(|only| (source(only.track, lower, level), only.source()));
         self.switches_to = tier.filter(|(to, from)| to != from).map(|(to, _)| to);
-        if level == Level::Keyframes {
-            self.keyframes_only = true;
-        } else if self.switches_to.is_none() {
-            self.all_pictures();
+        if self.switches_to.is_none() {
+            self.show(level.pictures());
+        } else if level > before {
+            // Until the other tier begins it does with less of this one.
+            self.show(level.pictures().max(self.pictures));
         }
         self.look();
     }
 
     /// The tier that the viewer waits for begins with this frame.
     pub(super) fn switch(&mut self, now: Instant, stream: &Stream, frame: &Frame) {
-        let keyframes = self.quality.as_ref().is_some_and(|q| q.applied == Level::Keyframes);
+        let applied = self.quality.as_ref().map_or(Level::Full, |quality| quality.applied);
         self.switches_to = None;
         let Some(track) = self.tracks.iter_mut().find(|track| track.video) else { return };
         let edge = |track| Some(stream.track(track)?.edge(now)?.0);
@@ -88,17 +91,19 @@ impl Subscriber {
             _ => 0,
         };
         track.take_source(frame, shift);
-        self.keyframes_only = keyframes;
+        self.pictures = applied.pictures();
         self.look();
     }
 
-    /// From the next keyframe on every picture is sent.
-    fn all_pictures(&mut self) {
-        if std::mem::take(&mut self.keyframes_only) {
-            for track in self.tracks.iter_mut().filter(|track| track.video) {
-                track.awaiting = true;
-                track.renumber = true;
-            }
+    /// From now on these pictures are sent; from the next keyframe on if it were keyframes alone.
+    fn show(&mut self, pictures: Pictures) {
+        let before = std::mem::replace(&mut self.pictures, pictures);
+        if before == pictures {
+            return;
+        }
+        for track in self.tracks.iter_mut().filter(|track| track.video) {
+            track.awaiting |= before == Pictures::Keyframes;
+            track.renumber = true;
         }
     }
 
@@ -115,13 +120,15 @@ impl Subscriber {
     }
 
     fn rates(&self, stream: &Stream, lower: Option<TrackIndex>) -> Rates {
-        let full = self.selected().map(|track| stream.rate(track)).sum();
-        let picture = self.only_picture().map_or(0, |only| stream.rate(only.track));
-        Rates { full, lower: lower.map(|lower| full - picture + stream.rate(lower)) }
+        let tracks = self.selected().map(|track| stream.carried(track));
+        let full = tracks.fold(Carried::default(), Carried::plus);
+        let picture = self.only_picture().map(|only| stream.carried(only.track));
+        let rest = full.minus(picture.unwrap_or_default());
+        Rates { full, lower: lower.map(|lower| rest.plus(stream.carried(lower))) }
     }
 }
 
 /// Where the frames of a selected picture come from at a level.
 fn source(selected: TrackIndex, lower: Option<TrackIndex>, level: Level) -> TrackIndex {
-    lower.filter(|_| level != Level::Full).unwrap_or(selected)
+    lower.filter(|_| level.is_lower()).unwrap_or(selected)
 }

@@ -84,7 +84,7 @@ impl Track {
 
     /// A frame of this track is in the ring under `index`.
     pub(super) fn stored(&mut self, index: u64, frame: &Frame) {
-        self.meter.observe(frame.descriptor.arrival.0, frame.bytes(), frame.payloads.len());
+        self.meter.observe(frame);
         let frame = &frame.descriptor;
         let arrival = frame.arrival.0;
         self.arrivals.observe(frame.media_time, arrival, self.rate());

@@ -62,6 +62,11 @@ impl ParameterSets {
         self.sets.iter().map(|set| &set.bytes)
     }
 
+    /// The highest sub-layer that one of them allows, if any says it.
+    pub(super) fn top_sub_layer(&self) -> Option<u8> {
+        self.nals().filter_map(|nal| self.format.top_sub_layer(nal)).max()
+    }
+
     /// The payloads that carry all sets, made once per change.
     pub(super) fn payloads(&mut self) -> &[Bytes] {
         let (format, sets) = (self.format, &self.sets);

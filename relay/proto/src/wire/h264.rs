@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::annexb;
 use super::bits::BitReader;
 use super::cut::cut;
-use super::nal::{Fragment, NalClass, NalPayload, split_lengths};
+use super::nal::{Fragment, NalClass, NalPayload, Reference, split_lengths};
 use crate::limits::MAX_CANONICAL_PAYLOAD;
 
 /// Coded slice of an IDR picture.
@@ -59,7 +59,7 @@ pub fn class(nal: &[u8]) -> NalClass {
     match nal_type(header) {
         kind @ 1..=5 => NalClass::Slice {
             keyframe: kind == IDR,
-            reference: header & 0x60 != 0,
+            reference: if header & 0x60 == 0 { Reference::None } else { Reference::Any },
             // first_mb_in_slice is 0 when its Exp-Golomb code is a single one bit; data
             // partitions B and C (3, 4) never come first.
             first: !matches!(kind, 3 | 4) && nal.get(1).is_some_and(|byte| byte & 0x80 != 0),
@@ -148,9 +148,9 @@ mod tests {
     #[test]
     fn slices_tell_keyframe_reference_and_first() {
         let slice = |keyframe, reference, first| NalClass::Slice { keyframe, reference, first };
-        assert_eq!(class(&[0x65, 0x88]), slice(true, true, true));
-        assert_eq!(class(&[0x41, 0x48]), slice(false, true, false));
-        assert_eq!(class(&[0x01, 0x80]), slice(false, false, true));
+        assert_eq!(class(&[0x65, 0x88]), slice(true, Reference::Any, true));
+        assert_eq!(class(&[0x41, 0x48]), slice(false, Reference::Any, false));
+        assert_eq!(class(&[0x01, 0x80]), slice(false, Reference::None, true));
         assert_eq!(class(&[0x09, 0xf0]), NalClass::Delimiter);
         assert_eq!(class(&[0x06, 5]), NalClass::Other);
         assert_eq!(class(&[]), NalClass::Delimiter);

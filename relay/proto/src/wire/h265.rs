@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::annexb;
 use super::bits::BitReader;
 use super::cut::cut;
-use super::nal::{Fragment, NalClass, NalPayload, split_lengths};
+use super::nal::{Fragment, NalClass, NalPayload, Reference, split_lengths};
 use crate::limits::MAX_CANONICAL_PAYLOAD;
 
 /// Video parameter set.
@@ -64,14 +64,35 @@ pub fn class(nal: &[u8]) -> NalClass {
     match nal_type(header) {
         kind @ 0..=31 => NalClass::Slice {
             keyframe: (16..=21).contains(&kind),
-            // A picture that nothing of its own sub-layer refers to may still serve a higher
-            // one, which only the parameter sets would tell.
-            reference: true,
+            reference: reference(nal),
             first: nal.get(2).is_some_and(|byte| byte & 0x80 != 0),
         },
         kind @ VPS..=PPS => NalClass::ParameterSet(kind - VPS),
         AUD | FILLER => NalClass::Delimiter,
         _ => NalClass::Other,
+    }
+}
+
+/// Whether others refer to the picture of a slice. The even types below 16 are pictures that no
+/// other of their own sub-layer refers to (ITU-T H.265, 7.4.2.2).
+fn reference(nal: &[u8]) -> Reference {
+    let Some(&header) = nal.first_chunk::<2>() else { return Reference::Any };
+    let kind = nal_type(header[0]);
+    if kind >= 16 || !kind.is_multiple_of(2) || layer_id(header) != 0 {
+        return Reference::Any;
+    }
+    (header[1] & 7).checked_sub(1).map_or(Reference::Any, Reference::Above)
+}
+
+fn layer_id(header: [u8; 2]) -> u8 {
+    (header[0] & 1) << 5 | header[1] >> 3
+}
+
+/// `sps_max_sub_layers_minus1` of an SPS.
+pub fn top_sub_layer(sps: &[u8]) -> Option<u8> {
+    match sps {
+        [high, _, counts, ..] if nal_type(*high) == SPS => Some(counts >> 1 & 7),
+        _ => None,
     }
 }
 
@@ -123,7 +144,7 @@ pub fn aggregation_header(nals: &[Bytes]) -> [u8; 2] {
     for nal in nals {
         let Some(&[high, low]) = nal.first_chunk::<2>() else { continue };
         forbidden |= high & 0x80;
-        layer = layer.min((high & 1) << 5 | low >> 3);
+        layer = layer.min(layer_id([high, low]));
         temporal = temporal.min(low & 7);
     }
     [forbidden | AP << 1 | layer >> 5, layer << 3 | temporal]
@@ -172,11 +193,29 @@ mod tests {
         for kind in 0..32u8 {
             let found = class(&[kind << 1, 1, 0x80]);
             let keyframe = (16..=21).contains(&kind);
-            assert_eq!(found, NalClass::Slice { keyframe, reference: true, first: true });
+            let loose = kind < 16 && kind % 2 == 0;
+            let reference = if loose { Reference::Above(0) } else { Reference::Any };
+            assert_eq!(found, NalClass::Slice { keyframe, reference, first: true });
         }
         assert_eq!(class(&[PPS << 1, 1]), NalClass::ParameterSet(2));
         assert_eq!(class(&[AUD << 1, 1]), NalClass::Delimiter);
         assert_eq!(class(&[39 << 1, 1]), NalClass::Other);
+    }
+
+    #[test]
+    fn a_picture_may_serve_higher_sub_layers_and_other_layers() {
+        let reference = |head: &[u8]| match class(head) {
+            NalClass::Slice { reference, .. } => reference,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(reference(&[4, 3, 0x80]), Reference::Above(2));
+        for head in [&[4][..], &[4, 0, 0x80], &[4, 1 << 3 | 1, 0x80], &[5, 1, 0x80]] {
+            assert_eq!(reference(head), Reference::Any, "{head:?}");
+        }
+        assert_eq!(top_sub_layer(&[0x42, 1, 2 << 1 | 1]), Some(2));
+        for nal in [&[0x42, 1][..], &[0x40, 1, 0x0c], &[]] {
+            assert_eq!(top_sub_layer(nal), None, "{nal:?}");
+        }
     }
 
     #[test]

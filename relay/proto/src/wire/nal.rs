@@ -45,8 +45,8 @@ pub enum NalClass {
     Slice {
         /// Of a picture at which decoding can start (IDR, or an H.265 IRAP).
         keyframe: bool,
-        /// Others may refer to the picture (H.264 `nal_ref_idc`; always so said for H.265).
-        reference: bool,
+        /// Whether others refer to the picture.
+        reference: Reference,
         /// The first slice of its picture.
         first: bool,
     },
@@ -56,6 +56,29 @@ pub enum NalClass {
     Delimiter,
     /// Anything else, such as SEI.
     Other,
+}
+
+/// Whether later pictures may refer to one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reference {
+    /// They may.
+    Any,
+    /// Only those of higher sub-layers than this one may (H.265, `TemporalId`).
+    Above(u8),
+    /// None does.
+    None,
+}
+
+impl Reference {
+    /// Whether all that follows decodes without the picture. `top` is the highest sub-layer of its
+    /// stream, if that is known.
+    pub fn is_needless(self, top: Option<u8>) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Above(layer) => top.is_some_and(|top| layer >= top),
+            Self::None => true,
+        }
+    }
 }
 
 impl NalFormat {
@@ -107,6 +130,15 @@ impl NalFormat {
         match self {
             Self::H264 => h264::parameter_set_id(nal),
             Self::H265 => h265::parameter_set_id(nal),
+        }
+    }
+
+    /// The highest sub-layer that a sequence parameter set allows; `None` of anything else, and of
+    /// H.264, which has none.
+    pub fn top_sub_layer(self, nal: &[u8]) -> Option<u8> {
+        match self {
+            Self::H264 => None,
+            Self::H265 => h265::top_sub_layer(nal),
         }
     }
 

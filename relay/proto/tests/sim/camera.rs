@@ -37,6 +37,8 @@ pub(crate) struct Media {
     pub(crate) sub_gop: Option<u32>,
     /// Pictures between two references that are sent after the later one.
     pub(crate) b_frames: u32,
+    /// Pictures behind each one that others refer to, that none refers to.
+    pub(crate) needless: u32,
     pub(crate) codec: Codec,
     /// Whether it sends a keyframe when asked.
     pub(crate) obeys_requests: bool,
@@ -50,6 +52,7 @@ pub(crate) const LONG_GOP: Media = Media {
     audio: true,
     sub_gop: None,
     b_frames: 0,
+    needless: 0,
     codec: Codec::H264,
     obeys_requests: false,
 };
@@ -99,6 +102,8 @@ pub(crate) struct Camera {
 struct Taken {
     track: TrackIndex,
     keyframe: bool,
+    /// No other refers to it.
+    discardable: bool,
     /// Since the start of the simulation.
     captured: Duration,
     /// Since the camera's start, in ticks of the track's clock.
@@ -191,7 +196,8 @@ impl Camera {
         let ticks = u64::from(self.sound) * 960;
         self.sound += 1;
         let units = vec![stamped(&[0xfc], captured, 80)];
-        self.packets(Taken { track: AUDIO, keyframe: true, captured, ticks, units })
+        let (track, keyframe, discardable) = (AUDIO, true, false);
+        self.packets(Taken { track, keyframe, discardable, captured, ticks, units })
     }
 
     fn send_sub(&mut self) -> Sent {
@@ -205,7 +211,8 @@ impl Camera {
         self.sub_picture += 1;
         let (head, len) = if keyframe { ([0x65, 0x88], 300) } else { ([0x41, 0x9a], 100) };
         let units = vec![stamped(&head, captured, len)];
-        self.packets(Taken { track: SUB, keyframe, captured, ticks, units })
+        let (track, discardable) = (SUB, false);
+        self.packets(Taken { track, keyframe, discardable, captured, ticks, units })
     }
 
     fn send_picture(&mut self) -> Sent {
@@ -213,7 +220,9 @@ impl Camera {
         if keyframe {
             self.until_keyframe = self.media.gop;
         }
-        let shown = self.shown_place(self.media.gop - self.until_keyframe);
+        let in_gop = self.media.gop - self.until_keyframe;
+        let discardable = !in_gop.is_multiple_of(self.media.needless + 1);
+        let shown = self.shown_place(in_gop);
         let ticks = u64::from(self.picture).saturating_add_signed(shown)
             * (90_000 / u64::from(self.media.fps));
         let captured = self.origin + Duration::from_micros(ticks * 100 / 9);
@@ -225,9 +234,13 @@ impl Camera {
             units.push(vec![0x68, 0xce, 0x3c, 0x80]);
         }
         let (key, other) = self.media.sizes;
-        let (head, len) = if keyframe { ([0x65, 0x88], key) } else { ([0x41, 0x9a], other) };
+        let (head, len) = match (keyframe, discardable) {
+            (true, _) => ([0x65, 0x88], key),
+            (false, false) => ([0x41, 0x9a], other),
+            (false, true) => ([0x01, 0x9a], other),
+        };
         units.push(stamped(&head, captured, len));
-        self.packets(Taken { track: VIDEO, keyframe, captured, ticks, units })
+        self.packets(Taken { track: VIDEO, keyframe, discardable, captured, ticks, units })
     }
 
     fn packets(&mut self, taken: Taken) -> Sent {
@@ -242,7 +255,8 @@ impl Camera {
             None => taken.units.into_iter().map(Bytes::from).collect(),
             Some(sealing) => {
                 let info = &self.media.tracks()[usize::from(track.0)];
-                sealing.seal(track, info, taken.keyframe, taken.captured, &taken.units.concat())
+                let flags = (taken.keyframe, taken.discardable);
+                sealing.seal(track, info, flags, taken.captured, &taken.units.concat())
             }
         };
         let last = payloads.len() - 1;

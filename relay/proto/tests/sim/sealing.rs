@@ -34,14 +34,14 @@ impl Sealing {
         &mut self,
         track: TrackIndex,
         info: &TrackInfo,
-        keyframe: bool,
+        (keyframe, discardable): (bool, bool),
         captured: Duration,
         unit: &[u8],
     ) -> Vec<Bytes> {
         let (generation, channel) = (self.generation, self.stream.channel);
         let descriptor = Descriptor {
             keyframe,
-            discardable: false,
+            discardable,
             discontinuity: false,
             tier: info.tier,
             codec: info.codec,

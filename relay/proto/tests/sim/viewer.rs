@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sightline_relay_proto::frame::Protection;
 use sightline_relay_proto::hub::{Delivery, Hub, SubscriberId};
 use sightline_relay_proto::ids::TrackIndex;
+use sightline_relay_proto::wire::rtp;
 
 use crate::camera::{VIDEO, captured};
 
@@ -18,6 +19,7 @@ pub(crate) struct Got {
     /// The track that it comes from.
     pub(crate) source: TrackIndex,
     pub(crate) keyframe: bool,
+    pub(crate) discardable: bool,
     pub(crate) protection: Protection,
     pub(crate) seq: u16,
     /// Packets that have come, and whether they are all of the frame.
@@ -50,6 +52,7 @@ impl Got {
             track: delivery.track,
             source: delivery.frame.descriptor.track,
             keyframe: delivery.frame.descriptor.keyframe,
+            discardable: delivery.frame.descriptor.discardable,
             protection: delivery.frame.descriptor.protection,
             seq: delivery.seq,
             packets: delivery.packets.len() as u16,
@@ -69,12 +72,22 @@ pub(crate) struct Viewer {
     pub(crate) chunks: Vec<Chunk>,
     /// Its network takes nothing before this time.
     pub(crate) blocked_until: Option<Duration>,
+    /// What its network takes, bits per second with RTP headers; `None`: all at once.
+    pub(crate) carries: Option<u64>,
     pub(crate) ended: bool,
 }
 
 impl Viewer {
     pub(crate) fn new(id: SubscriberId, joined: Duration) -> Self {
-        Self { id, joined, got: Vec::new(), chunks: Vec::new(), blocked_until: None, ended: false }
+        Self {
+            id,
+            joined,
+            got: Vec::new(),
+            chunks: Vec::new(),
+            blocked_until: None,
+            carries: None,
+            ended: false,
+        }
     }
 
     /// The hub has named it.
@@ -90,6 +103,12 @@ impl Viewer {
                 self.got.push(Got::new(at, &delivery));
             } else {
                 self.goes_on(&delivery);
+            }
+            if let Some(carries) = self.carries {
+                let bytes = delivery.bytes() + delivery.packets.len() * rtp::HEADER_LEN;
+                self.blocked_until =
+                    Some(at + Duration::from_secs(bytes as u64 * 8) / carries as u32);
+                return;
             }
         }
     }

@@ -29,6 +29,8 @@ pub(crate) enum Step {
     Join(&'static str),
     /// The network of a viewer (by order of joining) takes nothing for a time.
     Block(&'static str, usize, Duration),
+    /// The network of a viewer takes only so many bits a second from now on.
+    Narrow(&'static str, usize, u64),
     /// Time passes.
     Run(&'static str, Duration),
     /// What must hold now.
@@ -287,6 +289,10 @@ fn apply(world: &mut World, step: &Step) -> &'static str {
         }
         Step::Block(text, viewer, time) => {
             world.viewers[*viewer].blocked_until = Some(world.at + *time);
+            text
+        }
+        Step::Narrow(text, viewer, bits) => {
+            world.viewers[*viewer].carries = Some(*bits);
             text
         }
         Step::Run(text, time) => {

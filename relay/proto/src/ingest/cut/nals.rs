@@ -145,7 +145,7 @@ impl Cutter<'_> {
             NalClass::Slice { keyframe, reference, first } => {
                 self.first_slice.get_or_insert(first);
                 self.keyframe |= keyframe;
-                self.referenced |= reference;
+                self.referenced |= !reference.is_needless(self.sets.top_sub_layer());
             }
             NalClass::ParameterSet(kind) => {
                 self.kinds |= 1 << kind;

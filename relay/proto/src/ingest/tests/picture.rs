@@ -189,6 +189,39 @@ fn only_a_frame_without_reference_slices_is_discardable() {
 }
 
 #[test]
+fn of_h265_only_a_frame_of_the_highest_sub_layer_without_references_is_discardable() {
+    let [vps, sps, pps] = h265_sets();
+    let (trail_n, trail_r, tsa_n, rasl_n, bla) = (0, 1, 2, 8, 16);
+    for (top, kind, layer, discardable) in [
+        (None, trail_n, 0, false),
+        (Some(0), trail_n, 0, true),
+        (Some(0), trail_r, 0, false),
+        (Some(0), rasl_n, 0, true),
+        (Some(0), bla, 0, false),
+        (Some(1), trail_n, 0, false),
+        (Some(1), tsa_n, 1, true),
+        (Some(1), trail_r, 1, false),
+    ] {
+        let mut ingest = ingest(Codec::H265, true);
+        let mut sender = Sender::new();
+        if let Some(top) = top {
+            let sps = [&sps[..2], &[top << 1 | 1], &sps[3..]].concat();
+            let first = [vps.clone(), sps, pps.clone(), slice(&[0x26, 1], 50, 3)];
+            feed(&mut ingest, start(), &sender.packets(&bytes(&first)));
+            sender.step(3000);
+        }
+        // Long enough for fragments as well.
+        for len in [50, 3000] {
+            let unit = annexb(&[slice(&[kind << 1, layer + 1], len, 4)]);
+            let packets = sender.packets(&packetize(Codec::H265, &unit));
+            let frames = feed(&mut ingest, start(), &packets);
+            assert_eq!(frames[0].descriptor.discardable, discardable, "{top:?} {kind} {layer}");
+            sender.step(3000);
+        }
+    }
+}
+
+#[test]
 fn a_frame_ends_without_marker_when_the_timestamp_changes() {
     let mut ingest = ingest(Codec::H264, true);
     let mut sender = Sender::new();
