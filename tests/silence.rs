@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sightline_client::Endpoint;
-use sightline_grant::Role;
 
 use self::native::Egress;
 use self::native::camera::Camera;
@@ -45,8 +44,10 @@ async fn under_a_silent_signaling_guests_end_in_seconds_and_owners_after_their_t
     owner.pass(&camera).await;
     wait_until_live(&owner, &camera).await;
     let owners = watch_all(&owner, &camera).await;
-    owner.play_role(Role::Guest);
-    let guests = watch_all(&owner, &camera).await;
+    let guest = Terminal::new(&server, "+4915112340002", "guest");
+    guest.be_guest_of(&owner, &["view"]);
+    guest.pass(&camera).await;
+    let guests = watch_all(&guest, &camera).await;
 
     let frozen = Frozen::all_but_the_relay(server.id());
     tokio::time::sleep(GUEST_BOUND + LATE).await;
@@ -65,7 +66,6 @@ async fn under_a_silent_signaling_guests_end_in_seconds_and_owners_after_their_t
     }
     drop(frozen);
     // Whoever is let in again is served again.
-    owner.play_role(Role::Owner);
     wait_until_live(&owner, &camera).await;
 }
 

@@ -184,7 +184,8 @@ impl ControlPlane {
         Ok(appended.seq)
     }
 
-    /// Withdraws a consent and ends what stands on it.
+    /// Withdraws a consent and ends what stands on it: with [`DEVICE_SHARED`] every share that the
+    /// account has as a guest.
     ///
     /// # Errors
     /// See [`ConsentError`].

@@ -136,7 +136,15 @@ impl ControlPlane {
         session: &Session,
         serial: Option<&Serial>,
     ) -> Result<Facts, Inner> {
-        let account = &session.account;
+        self.kept_facts_of(&session.account, serial).await
+    }
+
+    /// The same of an account, for what it lets others see.
+    pub(crate) async fn kept_facts_of(
+        &self,
+        account: &AccountId,
+        serial: Option<&Serial>,
+    ) -> Result<Facts, Inner> {
         let kept = self.store().facts(account, serial, self.now()).await?;
         let key = self.key_of(account).await?;
         Ok(Facts { kept, key, account: account.clone() })

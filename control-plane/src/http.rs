@@ -10,9 +10,9 @@
 //!
 //! Tests of this crate fail on an answer that its operation does not declare.
 
-mod alerts;
 mod account_problems;
 mod acting;
+mod alerts;
 mod apps;
 mod attestations;
 mod basic;
@@ -57,8 +57,8 @@ mod viewer_lists;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
-use axum::response::IntoResponse;
 use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
 use sightline_operation::Table;
 use tower_http::set_header::SetResponseHeaderLayer;
 

@@ -7,7 +7,7 @@ use crate::ControlPlane;
 use crate::bind_client::KeptClient;
 use crate::device_facts::{FactError, Facts};
 use crate::error::Inner;
-use crate::ids::Serial;
+use crate::ids::{AccountId, Serial};
 use crate::inventory::{AccessMode, Hardware};
 use crate::limits::{MAX_NAME_CHARS, RENAMES_PER_DEVICE};
 use crate::storage::model::{DeviceState, FactKind, Session};
@@ -144,6 +144,20 @@ impl ControlPlane {
             self.keep_fact(owner, &device, kind, &name.trim(), None).await?;
         }
         Ok(())
+    }
+
+    /// Puts the owner's name for a device in the place of the one that it was added with.
+    pub(crate) async fn named_by(
+        &self,
+        owner: &AccountId,
+        mut state: DeviceState,
+    ) -> Result<DeviceState, Inner> {
+        let serial = state.device.serial.clone();
+        let facts = self.kept_facts_of(owner, Some(&serial)).await?;
+        if let Some((name, _)) = facts.get::<String>(&serial, FactKind::Name)? {
+            state.device.name = name;
+        }
+        Ok(state)
     }
 
     fn detail_of(

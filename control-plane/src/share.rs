@@ -133,6 +133,7 @@ impl ControlPlane {
         for share in shares {
             // One that was removed in between is over.
             if let Some(device) = self.store().device(&share.serial).await? {
+                let device = self.named_by(&share.owner, device).await?;
                 seen.push(GuestsShare { share, device });
             }
         }

@@ -3,8 +3,8 @@
 //! personal reaches them as ciphertext or as a keyed hash.
 
 pub mod abnormal;
-pub mod carrier;
 pub mod account;
+pub mod carrier;
 #[cfg(test)]
 mod contract;
 mod credential;

@@ -3,12 +3,12 @@
 mod abnormal;
 mod adding;
 mod admin;
+mod basic;
 mod carrier;
 mod consent;
 mod credential;
 mod device_facts;
 pub(crate) mod email;
-mod basic;
 mod gate;
 mod handover;
 mod oplog;

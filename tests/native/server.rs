@@ -14,7 +14,6 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use sightline_client::api::Api;
 use sightline_client::{Identity, Roots};
-use sightline_grant::{Grant, GrantSigner, Role};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -98,16 +97,6 @@ impl Server {
     /// Process id.
     pub fn id(&self) -> u32 {
         self.child.id().expect("it runs")
-    }
-
-    /// The same grant for another role, signed with the server's own key.
-    pub fn grant_as(&self, role: Role, grant: &str) -> String {
-        let seed = std::fs::read(self.data().join("keys/grant.seed")).expect("a key");
-        let signer = GrantSigner::from_seed(&seed).expect("32 bytes");
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let now = now.expect("after 1970").as_secs();
-        let claims = signer.verifier().verify(grant, now).expect("a grant of this server");
-        signer.sign(&Grant { role, ..claims })
     }
 
     /// Its data folder.

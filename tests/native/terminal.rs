@@ -11,7 +11,7 @@ use sightline_client::api::{
 use sightline_client::keys::{Binding, Scopes, TerminalKeys, Viewer, ViewerList};
 use sightline_client::secret::ChallengeFor;
 use sightline_client::{DeviceSecret, Identity};
-use sightline_grant::{Redacted, Role};
+use sightline_grant::Redacted;
 use sightline_relay_proto::ids::DeviceId;
 
 use super::camera::Camera;
@@ -29,8 +29,6 @@ pub struct Terminal {
     pub name: String,
     pub api: Api,
     login: Mutex<Option<Tokens>>,
-    /// What its grants are made out for.
-    role: Mutex<Role>,
     /// Whose guest it is.
     host: Mutex<Option<Host>>,
 }
@@ -53,7 +51,6 @@ impl Terminal {
             name: name.to_owned(),
             api: server.api(&identity),
             login: Mutex::new(None),
-            role: Mutex::new(Role::Owner),
             host: Mutex::new(None),
         })
     }
@@ -147,7 +144,7 @@ impl Terminal {
     pub async fn pass(&self, camera: &Camera) -> Redacted<String> {
         for _ in 0..8 {
             let refusal = match self.ask_grant(&camera.serial).await {
-                Ok(grant) => return self.in_role(grant),
+                Ok(grant) => return grant,
                 Err(refusal) => refusal,
             };
             match refusal.problem() {
@@ -228,18 +225,6 @@ impl Terminal {
         let (id, signing) = (&challenge.challenge_id, host.keys.public().signing);
         let proven = self.api.terminal_key_proof(&access, serial, id, &signing, &signature).await;
         proven.expect("on the list");
-    }
-
-    /// From now on it presents its grants as this role's.
-    pub fn play_role(&self, role: Role) {
-        *self.role.lock().expect("unpoisoned") = role;
-    }
-
-    fn in_role(&self, grant: Redacted<String>) -> Redacted<String> {
-        match *self.role.lock().expect("unpoisoned") {
-            Role::Owner => grant,
-            role => Redacted::new(self.server.grant_as(role, grant.expose())),
-        }
     }
 
     /// Asks for a code and reads it. Only one request for a phone may be under way.

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use sightline_client::api::ShareTerms;
@@ -24,6 +24,8 @@ const PROBES: usize = 64;
 
 /// What guests may do.
 const SCOPES: [&str; 2] = ["view", "talk"];
+/// What is left of a share that runs out.
+const LEFT: Duration = Duration::from_secs(2);
 
 /// What takes the permission back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -34,21 +36,23 @@ pub(crate) enum Kind {
     KeyRotated,
     ShareEnded,
     ShareNarrowed,
+    ShareOver,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Unbind,
         Self::SignOutElsewhere,
         Self::ConsentWithdrawn,
         Self::KeyRotated,
         Self::ShareEnded,
         Self::ShareNarrowed,
+        Self::ShareOver,
     ];
 
     /// Whether the viewer is a guest, of the owner at another terminal.
     fn is_of_guests(self) -> bool {
-        matches!(self, Self::ShareEnded | Self::ShareNarrowed)
+        matches!(self, Self::ShareEnded | Self::ShareNarrowed | Self::ShareOver)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -59,6 +63,7 @@ impl Kind {
             Self::KeyRotated => "key rotated",
             Self::ShareEnded => "share ended",
             Self::ShareNarrowed => "share narrowed",
+            Self::ShareOver => "share over",
         }
     }
 
@@ -67,7 +72,7 @@ impl Kind {
     pub(crate) fn rounds_per_stage(self) -> usize {
         match self {
             Self::Unbind => 4,
-            Self::ShareEnded => 8,
+            Self::ShareEnded | Self::ShareOver => 8,
             _ => 20,
         }
     }
@@ -137,8 +142,7 @@ impl Stage {
         join_all(watching.iter().map(|one| one.flows(WARM))).await;
         let held = stalled.held().await;
 
-        let acted = Instant::now();
-        self.take_back().await;
+        let acted = self.take_back().await;
         let answered = acted.elapsed();
         tokio::time::sleep(QUIET).await;
         let last = |one: &Watching| one.seen().last.expect("it has begun");
@@ -174,7 +178,9 @@ impl Stage {
         assert!(read <= held + PROBES, "{what}: {read} bytes came, {held} were there");
     }
 
-    async fn take_back(&self) {
+    /// Takes the permission back; when that was to take effect.
+    async fn take_back(&self) -> Instant {
+        let acted = Instant::now();
         let (api, access) = (&self.viewer.api, self.viewer.access());
         match self.kind {
             Kind::Unbind => api.unbind(&access, &self.camera.serial).await.expect("unbound"),
@@ -184,7 +190,24 @@ impl Stage {
             Kind::KeyRotated => self.camera.renew_secret().await,
             Kind::SignOutElsewhere => self.sign_viewer_out().await,
             Kind::ShareEnded | Kind::ShareNarrowed => self.take_from_guest().await,
+            Kind::ShareOver => return self.let_share_run_out().await,
         }
+        acted
+    }
+
+    /// The owner gives the share an end, which comes; when it came.
+    async fn let_share_run_out(&self) -> Instant {
+        let owner = self.elsewhere.as_ref().expect("made for this kind");
+        let (access, serial) = (owner.access(), &self.camera.serial);
+        let shares = owner.api.shares_of(&access, serial).await.expect("the owner's").items;
+        let share = shares.iter().find(|share| share.state == "accepted").expect("a guest");
+        let clock = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        let end = clock() + LEFT;
+        let terms = ShareTerms { ends_at: Some(end.as_secs()), ..share.terms.clone() };
+        owner.api.change_share(&access, serial, &share.id, &terms).await.expect("changed");
+        let left = Duration::from_secs(end.as_secs()).saturating_sub(clock());
+        tokio::time::sleep(left).await;
+        Instant::now()
     }
 
     /// The owner ends the share, or takes one thing away and gives it back at once.

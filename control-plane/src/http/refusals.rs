@@ -16,7 +16,7 @@ use crate::mailbox::{GenerationError, ListError, OrderError};
 use crate::otp::OtpError;
 use crate::session::{RefreshError, SignInError};
 
-const NOT_BOUND: Refused =
+pub(super) const NOT_BOUND: Refused =
     refused(404, "device-not-bound", "No such device on this account, or none at all");
 const KEY_REQUIRED: Refused = refused(
     403,
@@ -26,7 +26,8 @@ const KEY_REQUIRED: Refused = refused(
 const KEY_MISSING: Refused =
     refused(409, "device-key-missing", "The camera has not stored its key yet; wait for it");
 const OPEN: Refused = refused(409, "device-open", "The device does not seal");
-const LIMITED: Refused =
+const CONSENT: Refused = refused(403, "consent-required", "Consent to the purpose first");
+pub(super) const LIMITED: Refused =
     refused(429, "rate-limited", "Too many requests or tries; wait as Retry-After says");
 
 /// Errors with their own problems, and other errors inside them.

@@ -1,5 +1,5 @@
-mod credentials;
 mod account;
+mod credentials;
 mod devices;
 mod enc_mode;
 mod introduction;

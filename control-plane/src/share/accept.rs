@@ -74,7 +74,8 @@ impl ControlPlane {
             return Err(AcceptError::OwnDevice);
         }
         let device = self.store().device(&share.serial).await.map_err(Inner::from)?;
-        Ok(GuestsShare { share, device: device.ok_or(AcceptError::Unknown)? })
+        let device = self.named_by(&share.owner, device.ok_or(AcceptError::Unknown)?).await?;
+        Ok(GuestsShare { share, device })
     }
 
     /// Accepts an invitation: the device is shared with the account.

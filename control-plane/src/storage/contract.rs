@@ -1,10 +1,10 @@
 //! What every store must do, whatever engine it stands on. Each check gets an empty store.
 
+mod account;
 mod credential;
 mod device_facts;
 mod handover;
 mod idempotency;
-mod account;
 mod mailbox;
 mod proofs;
 mod sealing;

@@ -1,11 +1,11 @@
 //! The rows and outcomes that the storage traits speak of.
 
 mod abnormal;
+mod account;
 mod credential;
 mod device_facts;
 mod handover;
 mod idempotency;
-mod account;
 mod introduction;
 mod mailbox;
 mod share;

@@ -3,8 +3,8 @@
 
 mod abnormal;
 mod account;
-mod carrier;
 mod attestation;
+mod carrier;
 mod consent;
 mod credential;
 mod device;

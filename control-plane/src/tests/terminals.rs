@@ -201,5 +201,5 @@ async fn a_terminal_of_another_account_is_refused_at_the_gate_though_it_is_liste
     stage.put(1, &[(public(&listed), ben.session.account.as_str(), LIVE, 0)]).await;
     assert!(matches!(stage.prove(&listed).await, Err(KeyError::Wrong)), "not Anna's");
     let proof = stage.rig.prove_by(&ben, "CAM-1", &listed).await;
-    assert!(matches!(proof, Err(KeyError::NotBound)), "nothing is shared yet");
+    assert!(matches!(proof, Err(KeyError::NotBound)), "nothing is shared");
 }

@@ -100,7 +100,7 @@ function card(device, presence, context, reload) {
         t: 'viewers.title', testid: `viewers-${serial}`,
       }), guest ? null : h('a', {
         class: 'button quiet small', href: `#/shares/${encodeURIComponent(serial)}`, testid: `shares-${serial}`,
-        ...(device.sharing.shares ? { t: 'share.guests', tp: { guests: device.sharing.shares } } : { t: 'share.title' }),
+        ...(device.sharing?.shares ? { t: 'share.guests', tp: { guests: device.sharing.shares } } : { t: 'share.title' }),
       }), sealingButton(device, context, reload), remove));
 }
 

@@ -53,7 +53,7 @@ async function attempt(view, work) {
 }
 
 /** The code of a pasted link or of what was typed. */
-const codeOf = (text) => text.trim().split('/').pop().replace(/[\s-]/g, '').toUpperCase();
+export const codeOf = (text) => text.trim().split('/').pop().replace(/[\s-]/g, '').toUpperCase();
 
 function enter({ context, card }) {
   const field = h('input', { id: 'invitation-code', testid: 'invitation-code', class: 'mono', autocomplete: 'off', autocapitalize: 'characters', spellcheck: 'false' });

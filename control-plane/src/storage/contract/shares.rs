@@ -64,6 +64,13 @@ async fn shared(store: &dyn Store, id: &str, guest: &AccountId, terms: ShareTerm
     }
 }
 
+/// Mondays from a time on until 14:00. [`NOW`] is a Monday, 13:46:40 UTC.
+fn mondays(from: &str) -> Schedule {
+    let window = serde_json::json!({ "days": ["mon"], "from": from, "to": "14:00" });
+    let text = serde_json::json!({ "utc_offset_minutes": 0, "windows": [window] });
+    serde_json::from_value(text).unwrap()
+}
+
 async fn kinds(store: &dyn Store, account: &AccountId) -> Vec<String> {
     while let Some(entry) = store.outbox_claim(LATER).await.unwrap() {
         store.outbox_deliver(entry.id, LATER).await.unwrap();
@@ -137,6 +144,10 @@ pub(super) async fn taking_away_raises_the_number_and_giving_does_not(store: &dy
         ..ShareChange::default()
     };
     let ends = |at: Option<u64>| ShareChange { ends_at: Some(at), ..ShareChange::default() };
+    let hours = |from: Option<&str>| ShareChange {
+        schedule: Some(from.map(mondays)),
+        ..ShareChange::default()
+    };
     let channels =
         |list: Option<Vec<u16>>| ShareChange { channels: Some(list), ..ShareChange::default() };
     for (what, change, takes) in [
@@ -144,8 +155,12 @@ pub(super) async fn taking_away_raises_the_number_and_giving_does_not(store: &dy
         ("a scope less", scopes(&[ShareScope::View]), true),
         ("a scope more", scopes(&[ShareScope::View, ShareScope::Ptz]), false),
         ("another scope", scopes(&[ShareScope::View, ShareScope::Talk]), true),
-        ("an end", ends(Some(NOW + 400)), true),
-        ("a later end", ends(Some(NOW + 500)), false),
+        ("an end", ends(Some(NOW + 500)), false),
+        ("a sooner end", ends(Some(NOW + 400)), false),
+        ("hours of now", hours(Some("13:00")), false),
+        ("hours of later", hours(Some("20:00")), true),
+        ("hours of now again", hours(Some("13:00")), false),
+        ("all hours", hours(None), false),
         ("no end", ends(None), false),
         ("one channel", channels(Some(vec![0])), true),
         ("all channels", channels(None), false),
@@ -174,10 +189,7 @@ pub(super) async fn the_clock_ends_shares_and_their_hours_once(store: &dyn Store
     let end = NOW + 3 * DAY;
     let limited = ShareTerms { ends_at: Some(end), ..terms(&[ShareScope::View]) };
     let first = shared(store, "i", &guest, limited).await;
-    // NOW is a Monday, 13:46:40 UTC.
-    let hours = r#"{"utc_offset_minutes": 0,
-        "windows": [{"days": ["mon"], "from": "13:00", "to": "14:00"}]}"#;
-    let hours: Schedule = serde_json::from_str(hours).unwrap();
+    let hours = mondays("13:00");
     assert!(hours.is_open(NOW));
     let close = NOW + 800;
     let scheduled = ShareTerms { schedule: Some(hours), ..terms(&[ShareScope::View]) };

@@ -44,16 +44,15 @@ impl ShareTerms {
         }
     }
 
-    /// Whether anything that `before` allowed may not be allowed by these.
-    pub fn take_away_from(&self, before: &Self) -> bool {
+    /// Whether anything that `before` allowed now is not allowed by these. What is to come of ends and
+    /// hours is the clock's.
+    pub fn take_away_from(&self, before: &Self, now: u64) -> bool {
         let fewer_channels = match (&self.channels, &before.channels) {
             (None, _) => false,
             (Some(_), None) => true,
             (Some(now), Some(then)) => !then.iter().all(|channel| now.contains(channel)),
         };
-        let sooner = self.ends_at.is_some_and(|end| before.ends_at.is_none_or(|then| end < then));
-        let other_hours = self.schedule.is_some() && self.schedule != before.schedule;
-        !self.scopes.covers(before.scopes) || fewer_channels || sooner || other_hours
+        !self.scopes.covers(before.scopes) || fewer_channels || !self.is_open(now)
     }
 
     /// Whether it is open at a time: not over, and within its hours.

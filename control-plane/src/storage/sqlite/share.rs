@@ -199,7 +199,7 @@ impl ShareStore for SqliteStore {
         let mut cut = None;
         // Hours that are over and that the clock has not ended yet end here.
         let lapsed = row.num("closes_at")? <= now;
-        if share.guest.is_some() && (lapsed || share.terms.take_away_from(&before.terms)) {
+        if share.guest.is_some() && (lapsed || share.terms.take_away_from(&before.terms, now)) {
             share.number = rows::next_number(&mut tx).await?;
             cut = Some(ending::cut(&mut tx, &share, share.number).await?);
         }

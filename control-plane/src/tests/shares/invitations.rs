@@ -1,6 +1,7 @@
 //! Invitations: who makes them, who takes them, and how many there are.
 
 use super::*;
+use crate::names::Renaming;
 
 #[tokio::test]
 async fn an_invitation_is_for_one_other_person_within_a_day_and_with_consent() {
@@ -175,4 +176,14 @@ async fn owner_and_guest_meet_over_their_share_without_another_code() {
     cp.reply_to_introduction(anna, &code, &[3; 40]).await.unwrap();
     assert_eq!(waits().await, None, "somebody has answered");
     requirement!("B14");
+}
+
+#[tokio::test]
+async fn a_guest_sees_the_owners_name_for_the_camera() {
+    let stage = Stage::new().await;
+    let names = Renaming { name: Some("Front garden".into()), ..Renaming::default() };
+    stage.rig.cp.rename_device(&stage.anna.session, "CAM-1", &names).await.unwrap();
+    stage.share(view()).await;
+    let seen = stage.rig.cp.shares_as_guest(&stage.ben.session).await.unwrap();
+    assert_eq!(seen[0].device.device.name, "Front garden");
 }
