@@ -22,10 +22,9 @@ use sightline_control_plane::email::Email;
 use sightline_control_plane::limits::Limits;
 use sightline_control_plane::mail::{Mail, MailSender};
 use sightline_control_plane::password::PasswordConfig;
-use sightline_control_plane::phone::Phone;
-use sightline_control_plane::sms::{NotSent, SmsSender};
+use sightline_control_plane::sms::{NotSent, SmsMessage, SmsSender};
 use sightline_control_plane::{Config, ControlPlane};
-use sightline_grant::{Action, Redacted};
+use sightline_grant::Action;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -44,8 +43,12 @@ struct Silent;
 
 #[async_trait]
 impl SmsSender for Silent {
-    async fn send(&self, _: &Phone, _: &Redacted<String>) -> Result<(), NotSent> {
+    async fn send(&self, _: &SmsMessage<'_>) -> Result<(), NotSent> {
         Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "silent"
     }
 }
 

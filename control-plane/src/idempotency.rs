@@ -102,7 +102,7 @@ impl ControlPlane {
         parts: [&str; 2],
         body: &[u8],
     ) -> Result<Keyed, KeyedError> {
-        let subject = self.subject_key_of(session).await?;
+        let subject = self.subject_key_of(&session.account).await?;
         let [method, path] = parts;
         let whole = format!("{method}\n{path}\n{}", B64.encode(body));
         let request = KeyedRequest {
@@ -147,13 +147,6 @@ impl ControlPlane {
         });
         self.store().key_end(request, sealed.as_deref()).await?;
         Ok(())
-    }
-
-    async fn subject_key_of(&self, session: &Session) -> Result<SubjectKey, Inner> {
-        let account = self.store().account(&session.account).await?;
-        // An account that was erased a moment ago has no key to keep anything under.
-        let account = account.ok_or(crate::vault::DoesNotOpen)?;
-        Ok(self.vault().subject_key(account.id.as_str(), &account.wrapped_key)?)
     }
 }
 

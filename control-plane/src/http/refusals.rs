@@ -26,7 +26,6 @@ const KEY_REQUIRED: Refused = refused(
 const KEY_MISSING: Refused =
     refused(409, "device-key-missing", "The camera has not stored its key yet; wait for it");
 const OPEN: Refused = refused(409, "device-open", "The device does not seal");
-const CONSENT: Refused = refused(403, "consent-required", "Consent to the purpose first");
 pub(super) const LIMITED: Refused =
     refused(429, "rate-limited", "Too many requests or tries; wait as Retry-After says");
 

@@ -13,7 +13,7 @@ use sightline_operation::{Created, NoContent, Refused, Rule, Table, refused};
 
 use super::body::{Body, bytes};
 use super::introductions::{IntroductionOpened, NewIntroduction};
-use super::page::{Page, Paging, Text};
+use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
