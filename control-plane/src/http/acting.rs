@@ -20,6 +20,8 @@ const QUIET: &[(&str, &str)] = &[
     ("POST /v1/introductions/{code}/reveal", "part of the same"),
     ("POST /v1/introductions/{code}/outcome", "part of the same"),
     ("DELETE /v1/introductions/{code}", "part of the same"),
+    ("PUT /v1/devices/{serial}/viewer-list", "the list in force again; a newer one is logged"),
+    ("PUT /v1/devices/{serial}/enc-mode", "the order in force again; a newer one is logged"),
 ];
 
 /// Opens the scope, and keeps that a person was refused something.
@@ -40,7 +42,8 @@ pub(super) async fn scope(
     let answer = acting.clone().scope(next.run(Request::from_parts(parts, body))).await;
     let Some(account) = acting.account().filter(|_| !reads) else { return answer };
     if answer.status() == StatusCode::FORBIDDEN {
-        if let Err(error) = control_plane.log_refusal(&account, &what).await {
+        // The refused one acted, too.
+        if let Err(error) = acting.scope(control_plane.log_refusal(&account, &what)).await {
             tracing::warn!(%error, "a refusal was not logged");
         }
     } else if cfg!(test) && answer.status().is_success() && !repeated {

@@ -26,7 +26,7 @@ pub(in super::super) struct ShareTermsJson {
 
 /// A text that people agree to, by its version.
 #[derive(Serialize, ToSchema)]
-pub(in super::super) struct AttestationJson {
+pub(in super::super) struct ShareAttestationJson {
     pub(super) version: u32,
     pub(super) text: Text,
 }
@@ -67,7 +67,7 @@ pub(in super::super) struct OwnersShareJson {
 pub(in super::super) struct OwnersSharesJson {
     pub(super) items: Vec<OwnersShareJson>,
     /// What the owner agrees to when inviting.
-    pub(super) attestation: AttestationJson,
+    pub(super) attestation: ShareAttestationJson,
 }
 
 /// A device that is shared with the account.
@@ -93,7 +93,7 @@ pub(in super::super) struct OfferJson {
     /// When the invitation ends, Unix seconds.
     pub(super) expires_at: u64,
     /// What the guest agrees to when accepting.
-    pub(super) attestation: AttestationJson,
+    pub(super) attestation: ShareAttestationJson,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -177,7 +177,7 @@ impl From<ShareTerms> for ShareTermsJson {
     }
 }
 
-impl From<AttestationText> for AttestationJson {
+impl From<AttestationText> for ShareAttestationJson {
     fn from(text: AttestationText) -> Self {
         Self { version: text.version, text: Text { en: text.en, zh: text.zh } }
     }
