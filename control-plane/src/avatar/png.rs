@@ -36,8 +36,11 @@ pub(super) fn bare(file: &[u8]) -> Result<Vec<u8>, BadPicture> {
     }
 }
 
-/// A chunk with a good checksum, and what follows it.
-fn chunk(bytes: &[u8]) -> Result<(&[u8; 4], &[u8], &[u8]), BadPicture> {
+/// Kind and body of a chunk, and what follows it.
+type Chunk<'a> = (&'a [u8; 4], &'a [u8], &'a [u8]);
+
+/// A chunk with a good checksum.
+fn chunk(bytes: &[u8]) -> Result<Chunk<'_>, BadPicture> {
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or(BadPicture::Format)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| BadPicture::Format)?;
     let (kind, rest) = rest.split_first_chunk::<4>().ok_or(BadPicture::Format)?;

@@ -13,8 +13,10 @@ use crate::acting::Acting;
 /// Any other change without a line fails the tests.
 const QUIET: &[(&str, &str)] = &[
     ("POST /v1/otp", "a code on its way changes nothing yet; its use is logged"),
+    ("POST /v1/consents", "agreed to before; a new consent is logged"),
     ("POST /v1/devices/{serial}/key-challenge", "a question; the proof is logged"),
     ("POST /v1/devices/{serial}/generations", "reads by POST"),
+    ("POST /v1/shares/invitation", "reads by POST, so that the code stands in no address"),
     ("POST /v1/introductions", "forgotten after ten minutes; what comes of it is the viewer list"),
     ("POST /v1/introductions/{code}/reply", "part of the same"),
     ("POST /v1/introductions/{code}/reveal", "part of the same"),

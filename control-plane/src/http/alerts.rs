@@ -7,7 +7,7 @@ use serde::Serialize;
 use sightline_operation::{NoContent, Refusals, Refused, Rule, Table, refused};
 use utoipa::ToSchema;
 
-use super::page::Page;
+use super::page::{Page, Paging};
 use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
@@ -45,18 +45,24 @@ pub(super) struct AlertJson {
 pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
+    paging: Paging,
 ) -> Result<Json<Page<AlertJson>>, Problem> {
     let alerts = control_plane.alerts(&session).await?;
     let name = |kind: Kind| kind.as_str().to_owned();
-    let shown = alerts.into_iter().map(|alert| AlertJson {
-        id: alert.id,
-        terminal: alert.terminal,
-        kinds: alert.kinds.into_iter().map(name).collect(),
-        at: alert.at,
-        held: alert.held,
-        approved_at: alert.approved_at,
+    let shown = alerts.into_iter().map(|alert| {
+        // Newest first; ids make the order whole.
+        let key = format!("{:020} {}", u64::MAX - alert.at, alert.id);
+        let shown = AlertJson {
+            id: alert.id,
+            terminal: alert.terminal,
+            kinds: alert.kinds.into_iter().map(name).collect(),
+            at: alert.at,
+            held: alert.held,
+            approved_at: alert.approved_at,
+        };
+        (key, shown)
     });
-    Ok(Json(shown.collect()))
+    Ok(Json(Page::of(shown, &paging)))
 }
 
 /// Agrees to a login that is held.

@@ -81,7 +81,7 @@ pub(super) struct AttestationJson {
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct Attestations {
+pub(super) struct AttestationPage {
     items: Vec<AttestationJson>,
     /// Cursor of the next page; missing on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,7 +140,7 @@ pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
     Asked(asked): Asked<AttestationsAsked>,
-) -> Result<Json<Attestations>, Problem> {
+) -> Result<Json<AttestationPage>, Problem> {
     let before = asked.cursor.as_deref().map(number).transpose()?;
     let held = control_plane.attestations(&session, before).await?;
     let next = held.last().filter(|_| held.len() as u64 == PAGE).map(|last| cursor(last.seq));
@@ -153,5 +153,5 @@ pub(super) async fn list(
         terminal: held.terminal,
         at: held.at,
     });
-    Ok(Json(Attestations { items: items.collect(), next }))
+    Ok(Json(AttestationPage { items: items.collect(), next }))
 }

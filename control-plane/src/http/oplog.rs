@@ -53,6 +53,7 @@ pub(super) enum ExportFormat {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExportAsked {
+    #[schema(inline)]
     format: ExportFormat,
     /// From this time on, Unix seconds.
     since: Option<u64>,
@@ -83,7 +84,7 @@ pub(super) struct OperationJson {
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct Operations {
+pub(super) struct OperationPage {
     items: Vec<OperationJson>,
     /// Cursor of the next page; missing on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,14 +111,14 @@ pub(super) async fn list(
     State(control_plane): State<ControlPlane>,
     LoggedIn(session): LoggedIn,
     Asked(asked): Asked<OplogAsked>,
-) -> Result<Json<Operations>, Problem> {
+) -> Result<Json<OperationPage>, Problem> {
     let before = asked.cursor.as_deref().map(number).transpose()?;
     let wanted =
         Wanted { since: asked.since, until: asked.until, action: action(asked.action)?, before };
     let entries = control_plane.operations(&session, &wanted).await?;
     let full = entries.len() as u64 == PAGE;
     let next = entries.last().filter(|_| full).map(|entry| cursor(entry.line.id));
-    Ok(Json(Operations { items: entries.into_iter().map(Into::into).collect(), next }))
+    Ok(Json(OperationPage { items: entries.into_iter().map(Into::into).collect(), next }))
 }
 
 /// The log as a file.

@@ -111,6 +111,8 @@ fn plane(
     clock: Arc<ManualClock>,
     (sms, mail): (Arc<CapturedSms>, Arc<CapturedMail>),
 ) -> ControlPlane {
+    let mut limits = limits;
+    limits.sms.dial_codes.push(49);
     let config = Config {
         data_dir: data.to_owned(),
         master_key: None,
@@ -149,8 +151,7 @@ impl Rig {
         Self::with(Limits::default()).await
     }
 
-    pub(crate) async fn with(mut limits: Limits) -> Self {
-        limits.sms.dial_codes.push(49);
+    pub(crate) async fn with(limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join(DATABASE_FILE)).await.unwrap();
         let (clock, sms) = (Arc::new(ManualClock::new(START)), Arc::new(CapturedSms::default()));
