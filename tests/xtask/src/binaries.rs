@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::process;
 
 /// Longest build.
-const BUILD_LIMIT: Duration = Duration::from_secs(20 * 60);
+const BUILD_LIMIT: Duration = Duration::from_secs(40 * 60);
 
 /// A compiled test program.
 #[derive(Debug, Clone)]
