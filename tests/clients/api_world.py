@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import time
+import zlib
 from urllib.parse import urlsplit
 
 from api_terminal import Key, Shown, Terminal, b64, from_b64
@@ -40,6 +41,22 @@ a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f
 a=rtcp-fb:96 nack
 a=rtcp-fb:96 nack pli
 {source}"""
+
+
+def png_chunk(kind, body):
+    checksum = zlib.crc32(kind + body).to_bytes(4, "big")
+    return len(body).to_bytes(4, "big") + kind + body + checksum
+
+
+# One grey pixel.
+PICTURE = b"\x89PNG\r\n\x1a\n" + b"".join(
+    png_chunk(*part)
+    for part in (
+        (b"IHDR", (1).to_bytes(4, "big") * 2 + b"\x08\0\0\0\0"),
+        (b"IDAT", zlib.compress(b"\0\x80")),
+        (b"IEND", b""),
+    )
+)
 
 
 class NotYet(Exception):
@@ -520,7 +537,52 @@ class World:
             recipes[f"OPTIONS /v1/{kind}-sessions/{{id}}"] = plain("OPTIONS", f"/v1/{kind}-sessions/{'0' * 32}")
             recipes[f"PATCH /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.trickle(kind)
             recipes[f"DELETE /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.end_session(kind)
-        return recipes | self.later_recipes()
+        return recipes | self.account_recipes() | self.later_recipes()
+
+    def account_recipes(self):
+        owner, here = self.owner, self.here
+        permissions = {"camera": "granted"}
+        picture = lambda: owner.send("PUT", "/v1/me/avatar", owner.shown("login"), text=PICTURE, kind="image/png")
+        agreed = lambda purpose, then: lambda: (self.agree(purpose), then())[1]
+
+        def after_picture(method):
+            self.agree("profile")
+            self.must(picture())
+            return owner.call(method, "/v1/me/avatar")
+
+        return {
+            "GET /v1/apps/{client}/version": self.app_version,
+            "POST /v1/attestations": self.attested,
+            "PATCH /v1/me": agreed("profile", lambda: owner.call("PATCH", "/v1/me", {"nickname": "Anna"})),
+            "PUT /v1/me/avatar": agreed("profile", picture),
+            "GET /v1/me/avatar": lambda: after_picture("GET"),
+            "DELETE /v1/me/avatar": lambda: after_picture("DELETE"),
+            "GET /v1/me/oplog/export": lambda: owner.call("GET", "/v1/me/oplog/export?format=csv"),
+            "PUT /v1/terminals/{id}": agreed(
+                "terminal.security", lambda: owner.call("PUT", f"/v1/terminals/{here()}", {"model": "Test"})
+            ),
+            "PUT /v1/terminals/{id}/permissions": agreed(
+                "terminal.security", lambda: owner.call("PUT", f"/v1/terminals/{here()}/permissions", permissions)
+            ),
+        }
+
+    def agree(self, purpose):
+        body = {"purpose": purpose, "version": 1, "decision": "granted"}
+        self.must(self.owner.call("POST", "/v1/consents", body))
+
+    def here(self):
+        """Id of the owner's terminal."""
+        items = self.must(self.owner.call("GET", "/v1/me/terminals")).json()["items"]
+        return next(item["id"] for item in items if item["current"])
+
+    def app_version(self):
+        self.admin("app-version", "set", "checked", "--newest", "2.0.0", "--minimum", "1.0.0")
+        return self.nobody.send("GET", "/v1/apps/checked/version", None)
+
+    def attested(self):
+        texts = self.must(self.nobody.send("GET", "/v1/attestation-texts", None)).json()["items"]
+        body = {"kind": texts[0]["kind"], "object": "SEALED-1", "version": texts[0]["version"]}
+        return self.owner.call("POST", "/v1/attestations", body)
 
     def plain_get(self, path, rule):
         """Any GET without parameters, for operations without a recipe."""

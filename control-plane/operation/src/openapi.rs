@@ -124,7 +124,8 @@ impl Contract {
     fn responses(&self, operation: &Operation, refusals: &mut Responses) -> Map<String, Value> {
         let mut responses = Map::new();
         for success in &operation.successes {
-            responses.insert(success.status.to_string(), answered(success));
+            let response = responses.entry(success.status.to_string());
+            answered(success, response.or_insert_with(|| json!({})));
         }
         let mut by_status: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
         for refused in operation.refusals.iter().chain(&self.everywhere) {
@@ -167,12 +168,12 @@ fn security(operation: &Operation) -> Value {
     operation.rule.security().iter().map(set).collect::<Vec<_>>().into()
 }
 
-fn answered(success: &Success) -> Value {
-    let mut response = json!({ "description": describe(success.status) });
+/// Adds a success to the response of its status, which may have several media types.
+fn answered(success: &Success, response: &mut Value) {
+    response["description"] = describe(success.status).into();
     if let Some((kind, schema)) = &success.content {
-        response["content"] = json!({ *kind: { "schema": schema } });
+        response["content"][*kind] = json!({ "schema": schema });
     }
-    response
 }
 
 fn describe(status: u16) -> &'static str {

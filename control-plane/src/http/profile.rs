@@ -35,7 +35,8 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
     table
         .get("/v1/me/avatar", Rule::Login, about, avatar)
         .may::<ProfileError>()
-        .answers(200, Some("image/*"));
+        .answers(200, Some("image/jpeg"))
+        .answers(200, Some("image/png"));
     let about =
         ("profile", "Store the account's picture; whatever else is in the file is taken out");
     table
