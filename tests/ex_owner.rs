@@ -72,6 +72,14 @@ async fn live_as_owner(keeper: &mut Keeper, server: &Server, device: &mut Device
     keeper.ask("POST", &path("/codes"), Shown::Login, None).await;
     keeper.ask("DELETE", &path("/codes"), Shown::Login, None).await;
     keeper.ask("POST", &path("/codes"), Shown::Login, None).await;
+    let share = json!({ "scopes": ["view"], "label": "Guest", "attestation": 1 });
+    let invited = keeper.ask("POST", &path("/shares"), Shown::Login, Some(share.clone())).await;
+    let of_share = path(&format!("/shares/{}", invited["id"].as_str().expect("an id")));
+    keeper.ask("GET", &path("/shares"), Shown::Login, None).await;
+    let label = json!({ "label": "Neighbour" });
+    keeper.ask("PATCH", &of_share, Shown::Login, Some(label)).await;
+    keeper.ask("DELETE", &of_share, Shown::Login, None).await;
+    keeper.ask("POST", &path("/shares"), Shown::Login, Some(share)).await;
     let token = json!({ "serial": serial });
     keeper.ask("POST", "/v1/bind-tokens", Shown::Login, Some(token)).await;
     keeper.ask("POST", &format!("/v1/lan-grants/{serial}/0"), Shown::Login, None).await;
