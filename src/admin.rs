@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use sightline_control_plane::acting::Acting;
 use sightline_control_plane::admin::NewDevice;
+use sightline_control_plane::development::Outlet;
 use sightline_control_plane::ids::AccountId;
 use sightline_control_plane::restore::{self, Restore};
 use sightline_control_plane::sms::DevelopmentSms;
@@ -204,7 +205,7 @@ pub(crate) async fn open(place: &Place) -> Result<ControlPlane, String> {
     let raw = config::load(place.config.as_deref(), std::iter::empty(), &Overrides::default())
         .map_err(|error| error.to_string())?;
     // Messages of the outbox are the server's to send.
-    let sms = DevelopmentSms::new(Box::new(|_| {}), data.join(SMS_FILE));
+    let sms = DevelopmentSms(Outlet::new(Box::new(|_| {}), data.join(SMS_FILE)));
     let mail = mail::sender(data, &raw, |_| {})?;
     ControlPlane::open(control_config(data, &raw)?, Arc::new(sms), mail)
         .await

@@ -75,12 +75,6 @@ impl ControlPlane {
         Ok(device.filter(|device| device.owner.as_ref() == Some(account)))
     }
 
-    /// The data key of an active account.
-    pub(crate) async fn key_of(&self, account: &AccountId) -> Result<SubjectKey, Inner> {
-        let found = self.store().account(account).await?.ok_or(DoesNotOpen)?;
-        Ok(self.vault().subject_key(account.as_str(), &found.wrapped_key)?)
-    }
-
     /// Refuses without the account's consent.
     pub(crate) async fn need_consent(
         &self,
@@ -117,7 +111,7 @@ impl ControlPlane {
     ) -> Result<(), FactError> {
         let serial = &device.device.serial;
         let plain = Zeroizing::new(serde_json::to_string(value).expect("plain data serialises"));
-        let key = self.key_of(owner).await?;
+        let key = self.subject_key_of(owner).await?;
         let new = NewFact {
             serial: serial.clone(),
             account: owner.clone(),
@@ -146,7 +140,7 @@ impl ControlPlane {
         serial: Option<&Serial>,
     ) -> Result<Facts, Inner> {
         let kept = self.store().facts(account, serial, self.now()).await?;
-        let key = self.key_of(account).await?;
+        let key = self.subject_key_of(account).await?;
         Ok(Facts { kept, key, account: account.clone() })
     }
 

@@ -22,6 +22,7 @@ pub mod carrier;
 pub mod clock;
 pub mod consent;
 pub mod credential;
+pub mod development;
 pub mod device;
 pub mod device_facts;
 pub mod email;

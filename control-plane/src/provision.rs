@@ -104,7 +104,7 @@ impl ControlPlane {
         self.charge_fact("provisioning", account.as_str(), &PROVISIONINGS_PER_ACCOUNT).await?;
         let id = ProvisioningId(random::hex_id(self.random()));
         let plain = Zeroizing::new(serde_json::to_string(network).expect("plain data serialises"));
-        let key = self.key_of(account).await?;
+        let key = self.subject_key_of(account).await?;
         let new = NewProvisioning {
             facts_enc: key.seal(&place(&id), account.as_str(), &plain, self.random()),
             id: id.clone(),
@@ -129,7 +129,7 @@ impl ControlPlane {
         let account = &session.account;
         let now = self.now();
         let kept = self.store().provisionings(account, now).await?;
-        let key = self.key_of(account).await?;
+        let key = self.subject_key_of(account).await?;
         let read = kept.into_iter().map(|row| {
             let plain = key.open(&place(&row.id), account.as_str(), &row.facts_enc)?;
             let plain = Zeroizing::new(plain);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use sightline_client::identity::Identity;
 use sightline_control_plane::admin::{AdminError, NewDevice};
+use sightline_control_plane::development::Outlet;
 use sightline_control_plane::gate::Refusal;
 use sightline_control_plane::limits::Limits;
 use sightline_control_plane::publisher::PublishingDevice;
@@ -39,7 +40,7 @@ pub(crate) async fn open_control_plane(data: &Path, raw: &Raw) -> Result<Control
     };
     let sms = match raw.sms.sender()? {
         Some(carrier) => carrier,
-        None => Arc::new(DevelopmentSms::new(Box::new(show), data.join(SMS_FILE))),
+        None => Arc::new(DevelopmentSms(Outlet::new(Box::new(show), data.join(SMS_FILE)))),
     };
     let (mail, config) = (mail::sender(data, raw, show)?, control_config(data, raw)?);
     ControlPlane::open(config, sms, mail).await.map_err(|error| error.to_string())

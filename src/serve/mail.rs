@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use sightline_control_plane::development::Outlet;
 use sightline_control_plane::email::Email;
 use sightline_control_plane::mail::smtp::{SmtpConfig, SmtpMail, SmtpTls};
 use sightline_control_plane::mail::{DevelopmentMail, MailSender};
@@ -21,7 +22,7 @@ pub(crate) fn sender(
 ) -> Result<Arc<dyn MailSender>, String> {
     let mail = &raw.mail;
     if mail.host.is_empty() {
-        return Ok(Arc::new(DevelopmentMail::new(Box::new(show), data.join(MAIL_FILE))));
+        return Ok(Arc::new(DevelopmentMail(Outlet::new(Box::new(show), data.join(MAIL_FILE)))));
     }
     let read = |key: &str, path: &Path| {
         std::fs::read_to_string(path).map_err(|error| format!("{key}: {}: {error}", path.display()))

@@ -6,28 +6,7 @@
 
 import { readFileSync } from 'node:fs';
 import { launch, show } from './browser.mjs';
-
-const LIMIT_MS = 30_000;
-const request = JSON.parse(readFileSync(0, 'utf8'));
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function waitFor(what, look) {
-  for (const end = Date.now() + LIMIT_MS; Date.now() < end; await pause(40)) {
-    const found = await look();
-    if (found) return found;
-  }
-  throw new Error(`waited for ${what}`);
-}
-
-/** Codes in the development sender's file, oldest first; each message ends with `@host #code`. */
-function sent() {
-  try {
-    const lines = readFileSync(request.sms_file, 'utf8').split('\n');
-    return lines.filter((line) => line.startsWith('@')).map((line) => line.split('#')[1].trim());
-  } catch {
-    return [];
-  }
-}
+import { LIMIT_MS, request, sent, waitFor } from './person.mjs';
 
 /** A picture as a camera might make it; what the page sends of it is its own. */
 const picture = (page) => page.evaluate(async () => {

@@ -5,97 +5,15 @@
 //   {"page", "sms_file", "phone", "bind_text", "secret_file", "serial"}
 // Prints JSON lines {"step", ...}; the last one is {"step": "done"}.
 
-import { readFileSync } from 'node:fs';
 import { launch, show } from './browser.mjs';
+import { Person, lines, request, waitFor } from './person.mjs';
 
-const LIMIT_MS = 30_000;
-/** One message per number in two seconds. */
-const SMS_PAUSE_MS = 2100;
-
-const request = JSON.parse(readFileSync(0, 'utf8'));
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function waitFor(what, look) {
-  for (const end = Date.now() + LIMIT_MS; Date.now() < end; await pause(40)) {
-    const found = await look();
-    if (found) return found;
-  }
-  throw new Error(`waited for ${what}`);
-}
-
-/** A file that may not be there yet, as lines. */
-function lines(path) {
-  try {
-    return readFileSync(path, 'utf8').split('\n');
-  } catch {
-    return [];
-  }
-}
-
-/** Codes in the development sender's file, oldest first; each message ends with `@host #code`. */
-const sent = () => lines(request.sms_file).filter((line) => line.startsWith('@')).map((line) => line.split('#')[1].trim());
-
-/** A person at a browser of their own. */
-class Person {
-  static async arrive(browser, name) {
-    const person = new Person();
-    const context = await browser.newContext({ locale: 'en-GB' });
-    person.page = await context.newPage();
-    person.page.setDefaultTimeout(LIMIT_MS);
-    person.page.on('pageerror', (error) => show({ step: 'page-error', name, text: String(error) }));
-    const before = sent().length;
-    await person.page.goto(request.page);
-    await person.at('phone').fill(request.phone);
-    await person.at('send-code').click();
-    await person.at('login-code').fill(await waitFor('a login code', () => sent()[before]));
-    await person.at('devices').waitFor();
-    await pause(SMS_PAUSE_MS);
-    return person;
-  }
-
-  at(id) {
-    return this.page.getByTestId(id);
-  }
-
-  goTo(hash) {
-    return this.page.evaluate((to) => {
-      location.hash = to;
-    }, hash);
-  }
-
-  attribute(id, name) {
-    return this.at(id).getAttribute(name, { timeout: 1000 }).catch(() => null);
-  }
-
-  /** Answers what the page asks for, until it plays or asks for the secret. */
-  async watch() {
-    await this.goTo(`#/live/${request.serial}/0`);
-    let before = sent().length;
-    return waitFor('a picture', async () => {
-      if (await this.at('secret').isVisible()) return 'secret';
-      if (await this.at('sms-code').isVisible()) {
-        await this.at('sms-code').fill(await waitFor('a viewing code', () => sent()[before]));
-        before += 1;
-        await this.at('sms-code').waitFor({ state: 'detached' });
-      } else if (await this.at('consent-box').isVisible()) {
-        await this.at('consent-box').check();
-        await this.at('consent').locator('button[type=submit]').click();
-        await this.at('consent-box').waitFor({ state: 'detached' });
-      }
-      const state = await this.attribute('live-state', 'data-state');
-      return ['playing', 'failed'].includes(state) ? state : null;
-    });
-  }
-
-  /** What the list of viewers shows, in one look: rows come and go. */
-  viewers() {
-    return this.page.evaluate(() => [...document.querySelectorAll('[data-testid=viewer]')].map((row) => ({
-      name: row.querySelector('strong').textContent,
-      current: row.dataset.current,
-      until: row.querySelectorAll('p').length,
-    })));
-  }
-}
+/** What the list of viewers shows, in one look: rows come and go. */
+const viewers = ({ page }) => page.evaluate(() => [...document.querySelectorAll('[data-testid=viewer]')].map((row) => ({
+  name: row.querySelector('strong').textContent,
+  current: row.dataset.current,
+  until: row.querySelectorAll('p').length,
+})));
 
 async function ownersList(owner) {
   await owner.at('add-first').click();
@@ -107,7 +25,7 @@ async function ownersList(owner) {
   await owner.at('secret').fill(secret);
   await owner.at('secret-dialog').locator('button[type=submit]').click();
   await owner.at('viewer').first().waitFor();
-  show({ step: 'own terminal', viewers: await owner.viewers() });
+  show({ step: 'own terminal', viewers: await viewers(owner) });
 }
 
 async function introduction(owner, guest) {
@@ -126,15 +44,15 @@ async function introduction(owner, guest) {
   show({ step: 'digits', code, digits, refused });
   await Promise.all([owner, guest].map((one) => one.at('compare-submit').click()));
   await waitFor('the outcome', async () => (await guest.attribute('introduction-state', 'data-state')) === 'done');
-  await waitFor('a second row', async () => (await owner.viewers()).length === 2);
-  show({ step: 'let in', viewers: await owner.viewers(), told: await guest.at('introduction-state').textContent() });
+  await waitFor('a second row', async () => (await viewers(owner)).length === 2);
+  show({ step: 'let in', viewers: await viewers(owner), told: await guest.at('introduction-state').textContent() });
 }
 
 async function removal(owner, guest) {
   await owner.page.locator('[data-testid=viewer][data-current=false] button').click();
-  await waitFor('one row', async () => (await owner.viewers()).length === 1);
+  await waitFor('one row', async () => (await viewers(owner)).length === 1);
   await guest.at('secret').waitFor();
-  show({ step: 'removed', viewers: await owner.viewers() });
+  show({ step: 'removed', viewers: await viewers(owner) });
   await owner.at('language').click();
   show({ step: 'chinese', title: await owner.page.locator('h1').textContent(), add: await owner.at('add-viewer').textContent() });
 }
@@ -142,11 +60,11 @@ async function removal(owner, guest) {
 async function main() {
   const browser = await launch();
   try {
-    const owner = await Person.arrive(browser, 'owner');
+    const owner = await Person.arrive(browser, 'owner', request.phone);
     await ownersList(owner);
-    const guest = await Person.arrive(browser, 'guest');
+    const guest = await Person.arrive(browser, 'guest', request.phone);
     await introduction(owner, guest);
-    show({ step: 'watching', state: await guest.watch() });
+    show({ step: 'watching', state: await guest.watch(request.serial) });
     await removal(owner, guest);
     show({ step: 'done' });
   } finally {

@@ -3,13 +3,12 @@
 //! Text form: `slg1.` + base64url(JSON claims) + `.` + base64url(Ed25519 signature over the two
 //! parts before it). The algorithm is fixed by the prefix.
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use serde::{Deserialize, Serialize};
 
 use crate::epoch::Epochs;
 use crate::jwk::Thumbprint;
+use crate::signed;
 
 const PREFIX: &str = "slg1";
 /// Longest grant text, bytes.
@@ -104,10 +103,7 @@ impl GrantSigner {
 
     /// Signs claims.
     pub fn sign(&self, grant: &Grant) -> String {
-        let claims = serde_json::to_vec(grant).expect("claims are plain data and always serialise");
-        let signed = format!("{PREFIX}.{}", B64.encode(claims));
-        let signature = self.key.sign(signed.as_bytes());
-        format!("{signed}.{}", B64.encode(signature))
+        signed::sign(&self.key, PREFIX, grant)
     }
 }
 
@@ -130,20 +126,7 @@ impl GrantVerifier {
 
     /// Checks signature and time. Single use, terminal and epochs are the relay's to check.
     pub fn verify(&self, text: &str, now_unix: u64) -> Result<Grant, GrantError> {
-        if text.len() > MAX_GRANT_LEN {
-            return Err(GrantError::Invalid);
-        }
-        let (signed, signature) = text.rsplit_once('.').ok_or(GrantError::Invalid)?;
-        let (prefix, claims) = signed.split_once('.').ok_or(GrantError::Invalid)?;
-        if prefix != PREFIX {
-            return Err(GrantError::Invalid);
-        }
-        let signature = B64.decode(signature).map_err(|_| GrantError::Invalid)?;
-        UnparsedPublicKey::new(&ED25519, &self.public)
-            .verify(signed.as_bytes(), &signature)
-            .map_err(|_| GrantError::Invalid)?;
-        let claims = B64.decode(claims).map_err(|_| GrantError::Invalid)?;
-        let grant: Grant = serde_json::from_slice(&claims).map_err(|_| GrantError::Invalid)?;
+        let grant: Grant = signed::open(&self.public, PREFIX, MAX_GRANT_LEN, text)?;
         let lived = grant.expires_at.saturating_sub(grant.issued_at);
         if now_unix > grant.expires_at || lived > GRANT_TTL_SECS {
             return Err(GrantError::Expired);

@@ -8,13 +8,11 @@
 //! Text form: `sll1.` + base64url(JSON claims) + `.` + base64url(Ed25519 signature over the two parts
 //! before it). Another prefix than a media grant's, so that neither stands in for the other.
 
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::{Deserialize, Serialize};
 
 use crate::grant::{GrantError, GrantSigner, GrantVerifier, Role};
 use crate::jwk::Thumbprint;
+use crate::signed;
 
 const PREFIX: &str = "sll1";
 /// Longest text, bytes.
@@ -47,10 +45,7 @@ pub struct LanGrant {
 impl GrantSigner {
     /// Signs the claims of a LAN grant.
     pub fn sign_lan(&self, grant: &LanGrant) -> String {
-        let claims = serde_json::to_vec(grant).expect("claims are plain data and always serialise");
-        let signed = format!("{PREFIX}.{}", B64.encode(claims));
-        let signature = self.key.sign(signed.as_bytes());
-        format!("{signed}.{}", B64.encode(signature))
+        signed::sign(&self.key, PREFIX, grant)
     }
 }
 
@@ -61,20 +56,7 @@ impl GrantVerifier {
     /// # Errors
     /// See [`GrantError`].
     pub fn verify_lan(&self, text: &str, now_unix: u64) -> Result<LanGrant, GrantError> {
-        if text.len() > MAX_LAN_GRANT_LEN {
-            return Err(GrantError::Invalid);
-        }
-        let (signed, signature) = text.rsplit_once('.').ok_or(GrantError::Invalid)?;
-        let (prefix, claims) = signed.split_once('.').ok_or(GrantError::Invalid)?;
-        if prefix != PREFIX {
-            return Err(GrantError::Invalid);
-        }
-        let signature = B64.decode(signature).map_err(|_| GrantError::Invalid)?;
-        UnparsedPublicKey::new(&ED25519, &self.public)
-            .verify(signed.as_bytes(), &signature)
-            .map_err(|_| GrantError::Invalid)?;
-        let claims = B64.decode(claims).map_err(|_| GrantError::Invalid)?;
-        let grant: LanGrant = serde_json::from_slice(&claims).map_err(|_| GrantError::Invalid)?;
+        let grant: LanGrant = signed::open(&self.public, PREFIX, MAX_LAN_GRANT_LEN, text)?;
         let lived = grant.expires_at.saturating_sub(grant.issued_at);
         let early = now_unix + LAN_CLOCK_SKEW_SECS < grant.issued_at;
         if now_unix > grant.expires_at || lived > LAN_GRANT_TTL_SECS || early {

@@ -9,6 +9,7 @@ pub mod grant;
 pub mod jwk;
 pub mod lan;
 pub mod secret;
+mod signed;
 
 pub use epoch::{Epochs, Revocation};
 pub use grant::{Action, Grant, GrantError, GrantId, GrantSigner, GrantVerifier, Role};

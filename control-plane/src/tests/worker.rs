@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::rig::{ANNA, IP, request, terminal};
+use crate::development::Outlet;
 use crate::limits::Limits;
 use crate::mail::DevelopmentMail;
 use crate::password::PasswordConfig;
@@ -25,9 +26,11 @@ async fn a_fresh_folder_serves_and_a_lost_master_key_is_never_replaced() {
     };
     let (shown, mut messages) = mpsc::unbounded_channel();
     let show = Box::new(move |text: &str| shown.send(text.to_owned()).unwrap());
-    let sms = Arc::new(DevelopmentSms::new(show, data_dir.join("development-sms.txt")));
-    let mail =
-        Arc::new(DevelopmentMail::new(Box::new(|_| {}), data_dir.join("development-mail.txt")));
+    let sms = Arc::new(DevelopmentSms(Outlet::new(show, data_dir.join("development-sms.txt"))));
+    let mail = Arc::new(DevelopmentMail(Outlet::new(
+        Box::new(|_| {}),
+        data_dir.join("development-mail.txt"),
+    )));
     let cp = ControlPlane::open(config.clone(), sms.clone(), mail.clone()).await.unwrap();
     assert!(cp.ready().await);
     let stop = CancellationToken::new();

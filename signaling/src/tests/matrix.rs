@@ -25,7 +25,7 @@ enum Actor {
     WrongTerminal,
     /// A login, no proof.
     LoginWithoutProof,
-    /// An unknown access token.
+    /// An unknown access token, such as the hash that the operator finds in the database.
     UnknownToken,
     /// A good grant.
     Grant,

@@ -6,7 +6,7 @@ use sightline_operation::openapi::Contract;
 use sightline_operation::{Operation, Rule};
 
 use super::*;
-use crate::consent::DEVICE_SHARED;
+use crate::consent::{ACCOUNT, DEVICE_SHARED};
 use crate::http::operations;
 use crate::ids::ShareId;
 use crate::limits::ACCESS_TTL_SECS;
@@ -18,6 +18,7 @@ use crate::share::invite::InviteRequest;
 use crate::share::scopes::{ShareScope, ShareScopes};
 use crate::storage::model::ShareTerms;
 use crate::tests::rig::{User, terminal};
+use crate::vault::token_hash;
 
 /// The device that everybody asks about, and one that does not exist.
 const DEVICE: &str = "CAM-1";
@@ -58,9 +59,15 @@ enum Actor {
     Camera,
     /// Another camera.
     OtherCamera,
+    /// The owner's login, the policy withdrawn.
+    BasicMode,
+    /// Looks around without an account.
+    Browser,
+    /// Runs the server: a key of their own, and what the database holds of the owner's login.
+    Operator,
 }
 
-const ACTORS: [Actor; 19] = [
+const ACTORS: [Actor; 22] = [
     Actor::Owner,
     Actor::Guest(ShareScope::View),
     Actor::Guest(ShareScope::Playback),
@@ -80,6 +87,9 @@ const ACTORS: [Actor; 19] = [
     Actor::NoProof,
     Actor::Camera,
     Actor::OtherCamera,
+    Actor::BasicMode,
+    Actor::Browser,
+    Actor::Operator,
 ];
 
 /// What is to come of it.
@@ -113,7 +123,9 @@ fn expected(rule: Rule, actor: Actor) -> Expected {
             Actor::Camera | Actor::OtherCamera => Expected::Admitted,
             _ => Expected::Refused("device-unknown"),
         },
-        Rule::Login | Rule::BasicLogin => logged_in(actor).unwrap_or(Expected::Admitted),
+        Rule::Login => logged_in(actor).unwrap_or(Expected::Admitted),
+        Rule::BasicLogin if actor == Actor::BasicMode => Expected::Admitted,
+        Rule::BasicLogin => logged_in(actor).unwrap_or(Expected::Admitted),
         Rule::Owner => logged_in(actor).unwrap_or(match actor {
             Actor::Owner => Expected::Admitted,
             _ => Expected::AsUnknown,
@@ -140,6 +152,7 @@ fn logged_in(actor: Actor) -> Option<Expected> {
         Actor::Guest(_) | Actor::ExGuest => None,
         Actor::WrongTerminal => Some(Expected::Refused("wrong-terminal")),
         Actor::NoProof => Some(Expected::Refused("proof-invalid")),
+        Actor::BasicMode | Actor::Browser => Some(Expected::Refused("consent-required")),
         _ => Some(Expected::Refused("login-required")),
     }
 }
@@ -232,7 +245,7 @@ impl World {
             Actor::Stranger | Actor::Guest(_) | Actor::ExGuest => (3, &stranger),
             Actor::Camera => (CAMERA, &owner),
             Actor::OtherCamera => (OTHER_CAMERA, &owner),
-            Actor::WrongTerminal => (3, &owner),
+            Actor::WrongTerminal | Actor::Browser | Actor::Operator => (3, &owner),
             _ => (1, &owner),
         };
         let of_user = match actor {
@@ -241,11 +254,16 @@ impl World {
             _ => 1,
         };
         let tokens = renewed(user, of_user).await;
+        if actor == Actor::BasicMode {
+            rig.cp.withdraw_consent(&owner.session, ACCOUNT.id).await.unwrap();
+        }
         let access = tokens.access.expose().clone();
         let refresh = tokens.refresh.expose().clone();
         let token = match actor {
             Actor::Camera | Actor::OtherCamera | Actor::NoToken => None,
             Actor::RefreshToken => Some(refresh.clone()),
+            Actor::Browser => Some(rig.cp.open_basic(terminal(3)).token.expose().clone()),
+            Actor::Operator => Some(B64.encode(token_hash(&access))),
             Actor::PublishPassword => {
                 Some(texts_of_open.publish_password.unwrap().expose().clone())
             }
@@ -377,7 +395,11 @@ async fn judge(world: &World, operation: &Operation) -> Result<(), String> {
         "{:?} asked {} {}: {} {}",
         world.actor, operation.method, operation.path, answer.status, answer.body
     );
-    let expected = expected(operation.rule, world.actor);
+    let expected = match (operation.path, world.actor) {
+        // What they may ask, each of their kind.
+        ("/v1/sessions/basic", Actor::Browser) => Expected::Admitted,
+        _ => expected(operation.rule, world.actor),
+    };
     let holds = match expected {
         Expected::Admitted => {
             !IDENTITY.contains(&name(&answer)) || renewed_by_another(world, operation)
