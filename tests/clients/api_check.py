@@ -1,5 +1,5 @@
 """Puts the whole description of the API to the test: schemathesis makes requests of every operation, as the
-owner, a guest, a stranger, nobody and a camera, with valid proofs; every answer must be one that is described.
+owner, a guest, a stranger, nobody, the operator and a camera, with valid proofs; every answer must be one that is described.
 
 A request is {"origin", "sms_file", "data", "sightline", "rtsp_port", "document", "seconds", "seed"}: `document`
 is the description to hold the server against. Output is one JSON line with what was seen."""
@@ -91,7 +91,7 @@ class Checker:
 
     def actors(self):
         world = self.world
-        return [world.owner, world.guest, world.stranger, world.nobody, world.camera.device]
+        return [world.owner, world.guest, world.stranger, world.nobody, world.operator, world.camera.device]
 
     def run(self, seconds):
         end = time.monotonic() + seconds

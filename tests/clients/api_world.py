@@ -4,6 +4,7 @@ A recipe returns the answer to such a request, or raises NotYet when the server'
 a minute to a number) ask for patience."""
 
 import base64
+import hashlib
 import json
 import random
 import re
@@ -13,6 +14,7 @@ import zlib
 from urllib.parse import urlsplit
 
 from api_terminal import Key, Shown, Terminal, b64, from_b64
+from api_ways import NotYet, Ways
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -57,10 +59,6 @@ PICTURE = b"\x89PNG\r\n\x1a\n" + b"".join(
         (b"IEND", b""),
     )
 )
-
-
-class NotYet(Exception):
-    """The server asks for patience."""
 
 
 def offer(publishes):
@@ -126,7 +124,7 @@ class Camera:
         return {"blob": b64(blob)}
 
 
-class World:
+class World(Ways):
     def __init__(self, request):
         self.origin, self.binary, self.data = request["origin"], request["sightline"], request["data"]
         self.sms_file, self.rtsp_port = request["sms_file"], request["rtsp_port"]
@@ -146,7 +144,9 @@ class World:
         self.guest = self.person()
         for serial in ("SEALED-1", "OPEN-1"):
             self.must(self.accept(self.invite(serial)["code"], self.guest))
+        self.operator = self.runs_the_server()
         self.kept, self.windows = {}, set()
+        self.early()
 
     def admin(self, *words):
         command = [self.binary, "admin", "--data", self.data, *words, "--json"]
@@ -167,12 +167,16 @@ class World:
         return f"+49{self.random.randrange(1510, 1799)}{self.random.randrange(10**7):07}"
 
     def sent(self, number):
+        """Codes that went to a number or mail address."""
+        mail = "@" in number
+        kind, place = ("MAIL", f"{self.data}/dev-mail.txt") if mail else ("SMS", self.sms_file)
+        form = r"^(\d{6,8}) " if mail else r"^@\S+ #(\d+)"
         try:
-            with open(self.sms_file, encoding="utf-8") as file:
-                blocks = file.read().split("DEVELOPMENT SMS to ")[1:]
+            with open(place, encoding="utf-8") as file:
+                blocks = file.read().split(f"DEVELOPMENT {kind} to ")[1:]
         except FileNotFoundError:
             return []
-        found = (re.search(r"^@\S+ #(\d+)", block, re.M) for block in blocks if block.startswith(number))
+        found = (re.search(form, block, re.M) for block in blocks if block.startswith(number))
         return [match[1] for match in found if match]
 
     def code(self, terminal, wish, number):
@@ -197,10 +201,18 @@ class World:
         terminal.number = number
         return answer
 
-    def person(self):
+    def person(self, address=None):
+        """Somebody new, by a number unless an address is told."""
         terminal = Terminal(self.origin)
-        self.sign_in(terminal, self.number())
+        self.sign_in(terminal, address or self.number())
         return terminal
+
+    def runs_the_server(self):
+        """A key of their own, and what the database holds of the owner's login."""
+        operator = Terminal(self.origin)
+        operator.access = b64(hashlib.sha256(self.owner.access.encode()).digest())
+        operator.renew_at = float("inf")
+        return operator
 
     def open_camera(self):
         """A camera with a publish password, bound by the owner and live by RTSP."""
@@ -226,10 +238,11 @@ class World:
 
     # Facts of the gate, and media.
 
-    def prove(self, serial, auth):
-        issued = self.must(self.owner.call("POST", f"/v1/devices/{serial}/key-challenge", {"channel": 0})).json()
+    def prove(self, serial, auth, owner=None):
+        owner = owner or self.owner
+        issued = self.must(owner.call("POST", f"/v1/devices/{serial}/key-challenge", {"channel": 0})).json()
         body = {"challenge_id": issued["challenge_id"], "signature": b64(auth.sign(from_b64(issued["message"])))}
-        return self.owner.call("POST", f"/v1/devices/{serial}/key-proof", body)
+        return owner.call("POST", f"/v1/devices/{serial}/key-proof", body)
 
     def step_up(self, serial):
         if time.time() < self.owner_sms_at + 61:
@@ -312,6 +325,12 @@ class World:
         return answer
 
     # Throw-away things.
+
+    def camera_of(self, word, owner):
+        camera = Camera(self, self.serial(word))
+        self.must(camera.bind(owner))
+        self.must(camera.store_verifier())
+        return camera
 
     def spare_camera(self):
         camera = Camera(self, self.serial("SPARE"))
@@ -537,7 +556,7 @@ class World:
             recipes[f"OPTIONS /v1/{kind}-sessions/{{id}}"] = plain("OPTIONS", f"/v1/{kind}-sessions/{'0' * 32}")
             recipes[f"PATCH /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.trickle(kind)
             recipes[f"DELETE /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.end_session(kind)
-        return recipes | self.account_recipes() | self.later_recipes()
+        return recipes | self.account_recipes() | self.later_recipes() | self.way_recipes()
 
     def account_recipes(self):
         owner, here = self.owner, self.here
