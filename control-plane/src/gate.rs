@@ -142,8 +142,8 @@ impl ControlPlane {
         })
     }
 
-    /// Whether a caller may know if a device is live: login, terminal, and binding or a share that
-    /// is open for viewing. Does not count as use of the viewing window.
+    /// Whether a caller may know if a channel is live: login, terminal, and binding or a share of it
+    /// that is open for viewing. Does not count as use of the viewing window.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -152,16 +152,12 @@ impl ControlPlane {
         token: &Redacted<String>,
         terminal: Thumbprint,
         serial: &str,
+        channel: u16,
     ) -> Result<(), Refusal> {
         let now = self.now();
         let facts = self.facts_of(token, terminal, &parsed(serial), now).await?;
         self.refuse_basic_mode(&facts).await?;
-        match &facts.shared {
-            Some(shared) if !shared.terms.is_open(now) => Err(Refusal::ShareClosed),
-            Some(shared) if !shared.terms.has(ShareScope::View) => Err(Refusal::ScopeRequired),
-            Some(_) => Ok(()),
-            None => facts.bound.map(drop).ok_or(Refusal::NotBound),
-        }
+        facts.standing(channel, ShareScope::View, now).map(drop)
     }
 
     /// Whether this login may weaken a device's protection: login, terminal, binding, key proof and

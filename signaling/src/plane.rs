@@ -80,11 +80,16 @@ pub trait Directory: Send + Sync + 'static {
         action: Action,
     ) -> Result<Admission, GateRefusal>;
 
-    /// Whether the caller may know if this device is live: login and binding or share, nothing
+    /// Whether the caller may know if this channel is live: login and binding or share, nothing
     /// more. An implementation that counts [`Self::admit`] as use of the SMS window must answer
     /// this without it.
-    async fn may_see(&self, caller: &Caller, serial: &str) -> Result<(), GateRefusal> {
-        match self.admit(caller, serial, 0, Action::Live).await {
+    async fn may_see(
+        &self,
+        caller: &Caller,
+        serial: &str,
+        channel: u16,
+    ) -> Result<(), GateRefusal> {
+        match self.admit(caller, serial, channel, Action::Live).await {
             Ok(_)
             | Err(
                 GateRefusal::KeyProofRequired

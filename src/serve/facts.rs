@@ -118,8 +118,14 @@ impl Directory for ControlDirectory {
         })
     }
 
-    async fn may_see(&self, caller: &Caller, serial: &str) -> Result<(), GateRefusal> {
-        let seen = self.control.may_see(&caller.access_token, caller.terminal, serial).await;
+    async fn may_see(
+        &self,
+        caller: &Caller,
+        serial: &str,
+        channel: u16,
+    ) -> Result<(), GateRefusal> {
+        let (token, terminal) = (&caller.access_token, caller.terminal);
+        let seen = self.control.may_see(token, terminal, serial, channel).await;
         seen.map_err(gate_refusal)
     }
 

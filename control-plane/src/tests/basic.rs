@@ -55,7 +55,7 @@ async fn withdrawing_the_policy_ends_media_at_once_and_agreeing_again_restores_t
     assert!(rig.cp.in_basic_mode(&anna.session).await.unwrap());
     assert!(matches!(rig.admit(&anna, "CAM-1").await, Err(Refusal::ConsentRequired)));
     let token = &anna.signed_in.tokens.access;
-    let seen = rig.cp.may_see(token, anna.session.jkt, "CAM-1").await;
+    let seen = rig.cp.may_see(token, anna.session.jkt, "CAM-1", 0).await;
     assert!(matches!(seen, Err(Refusal::ConsentRequired)));
 
     let grant = async |purpose: &crate::consent::Purpose| {

@@ -6,7 +6,8 @@ mod invitations;
 use aws_lc_rs::signature::KeyPair;
 use sightline_grant::{Action, Redacted, Revocation, Role, requirement};
 
-use super::rig::{ANNA, BEN, IP, Rig, User, auth_of, key, terminal};
+use super::rig::{ANNA, BEN, IP, Rig, User, auth_of, device, key, terminal};
+use crate::admin::NewDevice;
 use crate::binding::BindRequest;
 use crate::clock::Clock;
 use crate::consent::{DEVICE_SHARED, MEDIA_VIEW};
@@ -167,6 +168,29 @@ async fn a_guest_passes_the_gate_with_share_listed_terminal_sms_and_consent_and_
     let owner = stage.rig.admit(&stage.anna, "CAM-1").await.unwrap();
     assert_eq!((owner.role, owner.epochs.share), (Role::Owner, 0));
     requirement!("B14", "M1");
+}
+
+#[tokio::test]
+async fn a_guest_learns_of_shared_channels_alone_whether_they_are_live() {
+    let stage = Stage::new().await;
+    let (rig, serial) = (&stage.rig, "HUB-1");
+    let hub = NewDevice { channels: 2, ..device(serial, Some(terminal(110))) };
+    let texts = rig.cp.add_device(&hub).await.unwrap();
+    rig.bind_sealed(&stage.anna, serial, &texts).await;
+    let terms = ShareTerms { channels: Some(vec![1]), ..view() };
+    let wish = InviteRequest { serial: serial.into(), ..request(terms) };
+    let invited = rig.cp.invite_guest(&stage.anna.session, &wish).await.unwrap();
+    rig.cp.accept_invitation(&stage.ben.session, &yes(&invited.code)).await.unwrap();
+    let seen = async |who: &User, channel| {
+        let token = &who.signed_in.tokens.access;
+        rig.cp.may_see(token, who.session.jkt, serial, channel).await
+    };
+    assert!(seen(&stage.ben, 1).await.is_ok());
+    for (who, channel) in [(&stage.ben, 0), (&stage.ben, 2), (&stage.anna, 2)] {
+        assert!(matches!(seen(who, channel).await, Err(Refusal::NotBound)), "{channel}");
+    }
+    assert!(seen(&stage.anna, 0).await.is_ok());
+    requirement!("B18");
 }
 
 #[tokio::test]

@@ -39,7 +39,8 @@ pub(crate) async fn get(
     answer(&signaling, &serial, 0, &asked).await
 }
 
-/// The same of one channel of a hub. A channel that the device does not have is never live.
+/// The same of one channel of a hub. A channel that the device does not have, or that is not shared
+/// with the caller, is unknown.
 pub(crate) async fn get_channel(
     State(signaling): State<Arc<Signaling>>,
     Path((serial, channel)): Path<(String, String)>,
@@ -61,7 +62,7 @@ async fn answer(
         return Err(Problem::DeviceNotBound);
     }
     let caller = Caller { access_token, terminal: proven.terminal };
-    signaling.directory.may_see(&caller, serial).await?;
+    signaling.directory.may_see(&caller, serial, channel).await?;
     signaling.spend(&proven)?;
     Ok(Json(Live { live: signaling.media.live(serial, channel).await }))
 }

@@ -49,9 +49,9 @@ export function devicesView(context) {
   const poll = async () => {
     clearTimeout(timer);
     if (!document.hidden) {
-      for (const [serial, show] of presence) {
+      for (const [path, show] of presence) {
         if (left) return;
-        show(await call('GET', `/v1/live/${encodeURIComponent(serial)}`).catch(() => null));
+        show(await call('GET', path).catch(() => null));
       }
     }
     if (!left) timer = setTimeout(poll, LIVE_POLL_MS);
@@ -70,11 +70,12 @@ export function devicesView(context) {
 }
 
 function card(device, presence, context, reload) {
-  const { serial, name, model, sealed, channels = 1, role, key_ready: keyReady } = device;
+  const { serial, name, model, sealed, role, key_ready: keyReady } = device;
+  const channels = watchable(device);
   const dot = h('span', { class: 'presence', testid: `presence-${serial}`, data: { live: 'unknown' } });
   const word = h('span', { t: 'devices.unknown' });
   dot.append(h('i', { class: 'dot' }), word);
-  presence.set(serial, (answer) => {
+  presence.set(`/v1/live/${encodeURIComponent(serial)}/${channels[0]}`, (answer) => {
     const state = answer === null ? 'unknown' : answer.live ? 'online' : 'offline';
     dot.dataset.live = state;
     say(word, `devices.${state}`);
@@ -124,10 +125,12 @@ export function modeLabel(sealed) {
     h('span', { t: `live.${mode}` }));
 }
 
-function watchLinks(serial, channels) {
-  const numbers = Array.isArray(channels)
-    ? channels.map((channel) => channel.channel ?? channel)
-    : Array.from({ length: Math.max(1, channels) }, (_, channel) => channel);
+/** Numbers of the channels that this person may watch; a guest has those of the share. */
+function watchable({ channels = 1, share }) {
+  return share?.channels ?? Array.from({ length: Math.max(1, channels) }, (_, channel) => channel);
+}
+
+function watchLinks(serial, numbers) {
   return h('div', { class: 'row wrap' }, ...numbers.map((channel) =>
     h('a', {
       class: 'button primary', href: `#/live/${encodeURIComponent(serial)}/${channel}`,

@@ -37,7 +37,7 @@ async fn a_revoked_guest_is_cut_at_once_and_nothing_of_the_share_works_again() {
     let again = stage.rig.cp.accept_invitation(&stage.ben.session, &accepted).await;
     assert!(matches!(again, Err(AcceptError::Unknown)), "an invitation works once");
     let token = &stage.ben.signed_in.tokens.access;
-    let seen = stage.rig.cp.may_see(token, stage.ben.session.jkt, "CAM-1").await;
+    let seen = stage.rig.cp.may_see(token, stage.ben.session.jkt, "CAM-1", 0).await;
     assert_eq!(seen.unwrap_err().to_string(), Refusal::NotBound.to_string());
     assert!(stage.told(&stage.ben).await.contains(&"share_revoked".to_owned()));
 
@@ -129,7 +129,7 @@ async fn hours_open_and_close_a_share_again_and_again() {
     stage.renew_login().await;
     assert!(matches!(stage.live().await, Err(Refusal::ShareClosed)));
     let token = &stage.ben.signed_in.tokens.access;
-    let seen = stage.rig.cp.may_see(token, stage.ben.session.jkt, "CAM-1").await;
+    let seen = stage.rig.cp.may_see(token, stage.ben.session.jkt, "CAM-1", 0).await;
     assert!(matches!(seen, Err(Refusal::ShareClosed)));
     to(&stage, minute * 60);
     stage.rig.cp.end_expired_proofs().await.unwrap();
