@@ -37,6 +37,7 @@ mod messages;
 mod oplog;
 mod otp;
 pub mod page;
+mod passkeys;
 mod passwords;
 mod picture;
 mod places;
@@ -91,6 +92,7 @@ pub fn operations() -> Table<ControlPlane> {
         me::operations,
         identifiers::operations,
         passwords::operations,
+        passkeys::operations,
         secure_windows::operations,
         consents::operations,
         bindings::operations,

@@ -12,6 +12,7 @@ mod device_facts;
 mod handover;
 mod idempotency;
 pub mod model;
+mod passkey;
 pub mod restore;
 mod share;
 pub mod sms;
@@ -29,6 +30,7 @@ pub use carrier::CarrierStore;
 pub use credential::CredentialStore;
 pub use idempotency::IdempotencyStore;
 use model::*;
+pub use passkey::PasskeyStore;
 pub use share::ShareStore;
 pub use sms::SmsStore;
 
@@ -356,6 +358,7 @@ pub trait Store:
     + SealingStore
     + IntroductionStore
     + CredentialStore
+    + PasskeyStore
     + ShareStore
     + ConsentStore
     + GateStore

@@ -5,6 +5,7 @@ mod enc_mode;
 mod introduction;
 mod mailbox;
 mod matrix;
+mod passkeys;
 mod repeats;
 mod shares;
 mod sms;

@@ -8,6 +8,7 @@ mod handover;
 mod idempotency;
 mod introduction;
 mod mailbox;
+mod passkey;
 mod share;
 mod sms;
 
@@ -34,6 +35,7 @@ pub use mailbox::{
     NewGeneration, NewList, NewOrder, OrderPut, StoredGeneration, StoredList, StoredOrder,
     WrapAdded,
 };
+pub use passkey::{NewPasskey, Passkey, PasskeyAdded, PasskeyChallenge, PasskeyHolder, PasskeyUse};
 pub use share::{
     Acceptance, Accepted, Attested, EndedBy, Invited, NewInvite, Share, ShareChange, ShareChanged,
     ShareCut, ShareEnded, ShareTerms,

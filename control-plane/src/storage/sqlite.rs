@@ -20,6 +20,7 @@ pub mod migrate;
 mod oplog;
 mod otp;
 mod outbox;
+mod passkey;
 mod per_device;
 pub(crate) mod private;
 mod profile;

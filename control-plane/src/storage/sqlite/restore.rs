@@ -71,6 +71,9 @@ pub(crate) const FATES: &[(&str, Fate)] = &[
     ("otp_challenge", Fate::Cleared),
     ("otp_ledger", Fate::Kept),
     ("outbox", Fate::Kept),
+    // One that was removed must not come back; a code leads in, and to new ones.
+    ("passkey", Fate::Cleared),
+    ("passkey_challenge", Fate::Cleared),
     // One that leaked and was changed must not come back; a code leads to a new one.
     ("password", Fate::Cleared),
     ("profile", Fate::Kept),
