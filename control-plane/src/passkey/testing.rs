@@ -5,7 +5,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
-    RsaKeyPair, RsaPublicKeyComponents,
+    RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
@@ -59,9 +59,8 @@ impl Pair {
                 [&head, pair.public_key().as_ref()].concat()
             }
             Self::Rsa(pair) => {
-                let RsaPublicKeyComponents { n, e } =
-                    RsaPublicKeyComponents::<Vec<u8>>::from(pair.public_key());
-                rsa_cose(&n, &e)
+                // PKCS #1: two integers behind nine bytes of DER, and e is 65537.
+                rsa_cose(&pair.public_key().as_ref()[9..9 + 256], &[1, 0, 1])
             }
         }
     }

@@ -79,9 +79,9 @@ static FILES: &[File] = files! {
         "views/account.js", "views/add_device.js", "views/basic.js", "views/bind.js",
         "views/confirm.js", "views/device.js", "views/devices.js", "views/dialogs.js",
         "views/introduce.js", "views/invitation.js", "views/key_proof.js", "views/live.js",
-        "views/operations.js", "views/password_field.js", "views/profile.js", "views/sealing.js",
+        "views/operations.js", "views/passkeys.js", "views/password_field.js", "views/profile.js", "views/sealing.js",
         "views/security.js", "views/share_terms.js", "views/shares.js", "views/signin.js",
-        "views/signin_address.js", "views/signin_password.js", "views/viewers.js", "whep.js";
+        "views/signin_address.js", "views/signin_password.js", "views/terminal_name.js", "views/viewers.js", "whep.js";
 };
 
 /// Entity tags, in the order of [`FILES`].

@@ -9,9 +9,11 @@ import * as session from '../session.js';
 import { carrierButton, carrierStep, returnedCode } from './carrier.js';
 import { forgetConfirmation } from './confirm.js';
 import { codeField, countdown, problemLine, purposeText, showProblem } from './dialogs.js';
+import { passkeyButton } from './passkeys.js';
 import { passwordField } from './password_field.js';
 import { normalised } from './signin_address.js';
 import { passwordStep } from './signin_password.js';
+import { terminalName } from './terminal_name.js';
 
 /** Ways to sign in, each a tab. */
 const WAYS = ['phone', 'email', 'password'];
@@ -40,13 +42,20 @@ export function signInView({ server, done, ended }) {
     const otherwise = () => addressStep(body, 'phone', '', context);
     body.replaceChildren(carrierStep(code, terminalName(), { done: () => entered(done), otherwise }));
   }
-  carrierButton().then((element) => element && body.after(element)).catch(() => {});
+  body.after(...[passkeyButton(() => entered(done)), carrierButton()].map(whenThere));
   notice().then((element) => element && card.append(element)).catch(() => {});
   return {
     element: h('div', { class: 'center' }, card),
     title: 'signin.verify',
     entered: () => body.querySelector('input')?.focus(),
   };
+}
+
+/** A place that an element takes once there is one. */
+function whenThere(promised) {
+  const place = h('div', { hidden: true });
+  promised.then((element) => element && place.replaceWith(element)).catch(() => {});
+  return place;
 }
 
 /** What an account needs by itself; the rest is asked for when it is used. */
@@ -182,13 +191,4 @@ function codeStep(body, { kind, target }, challenge, context) {
   body.replaceChildren(form);
   countdown(again, current.resend_after);
   code.input.focus();
-}
-
-/** A name by which people know this terminal in the list of terminals. */
-function terminalName() {
-  const agent = navigator.userAgent;
-  const find = (pairs) => pairs.find(([pattern]) => pattern.test(agent))?.[1] ?? '';
-  const browser = find([[/Edg\//, 'Edge'], [/Firefox\//, 'Firefox'], [/Chrome\//, 'Chrome'], [/Safari\//, 'Safari']]);
-  const system = find([[/Android/, 'Android'], [/iPhone|iPad/, 'iOS'], [/Windows/, 'Windows'], [/Mac OS/, 'macOS'], [/Linux/, 'Linux']]);
-  return [browser || 'Browser', system].filter(Boolean).join(' · ');
 }
