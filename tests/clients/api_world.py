@@ -12,6 +12,7 @@ import time
 import zlib
 from urllib.parse import urlsplit
 
+from api_passkey import Passkey
 from api_terminal import Key, Shown, Terminal, b64, from_b64
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -537,7 +538,7 @@ class World:
             recipes[f"OPTIONS /v1/{kind}-sessions/{{id}}"] = plain("OPTIONS", f"/v1/{kind}-sessions/{'0' * 32}")
             recipes[f"PATCH /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.trickle(kind)
             recipes[f"DELETE /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.end_session(kind)
-        return recipes | self.account_recipes() | self.later_recipes()
+        return recipes | self.account_recipes() | self.passkey_recipes() | self.later_recipes()
 
     def account_recipes(self):
         owner, here = self.owner, self.here
@@ -564,6 +565,54 @@ class World:
             "PUT /v1/terminals/{id}/permissions": agreed(
                 "terminal.security", lambda: owner.call("PUT", f"/v1/terminals/{here()}/permissions", permissions)
             ),
+        }
+
+    def confirmed(self):
+        """A person who has confirmed lately who it is."""
+        person, until = self.kept.get("confirmed", (None, 0))
+        if person is None:
+            person = self.person()
+            self.kept["confirmed"] = (person, 0)
+        if time.time() > until:
+            _, challenge, code = self.code(person, {"purpose": "secure"}, person.number)
+            body = {"challenge_id": challenge, "code": code}
+            opened = self.must(person.call("POST", "/v1/secure-windows", body)).json()
+            self.kept["confirmed"] = (person, opened["expires_at"] - 60)
+        return person
+
+    def passkey(self):
+        """A new passkey, and what adding it answered."""
+        person, passkey = self.confirmed(), Passkey(self.origin)
+        options = self.must(person.call("POST", "/v1/me/passkeys/challenges")).json()
+        return passkey, person.call("POST", "/v1/me/passkeys", passkey.made(options))
+
+    def kept_passkey(self):
+        """A passkey that is used again and again, and its address."""
+        if "passkey" not in self.kept:
+            passkey, added = self.passkey()
+            self.kept["passkey"] = (passkey, f"/v1/me/passkeys/{self.must(added).json()['id']}")
+        return self.kept["passkey"]
+
+    def passkey_recipes(self):
+        def enter():
+            passkey, _ = self.kept_passkey()
+            terminal = Terminal(self.origin)
+            options = self.must(terminal.call("POST", "/v1/passkeys/challenges")).json()
+            return terminal.call("POST", "/v1/sessions/passkey", passkey.shown(options))
+
+        def remove():
+            _, added = self.passkey()
+            return self.confirmed().call("DELETE", f"/v1/me/passkeys/{self.must(added).json()['id']}")
+
+        return {
+            "POST /v1/me/passkeys/challenges": lambda: self.confirmed().call("POST", "/v1/me/passkeys/challenges"),
+            "POST /v1/me/passkeys": lambda: self.passkey()[1],
+            "PATCH /v1/me/passkeys/{id}": lambda: self.confirmed().call(
+                "PATCH", self.kept_passkey()[1], {"name": "Renamed"}
+            ),
+            "DELETE /v1/me/passkeys/{id}": remove,
+            "POST /v1/passkeys/challenges": lambda: Terminal(self.origin).call("POST", "/v1/passkeys/challenges"),
+            "POST /v1/sessions/passkey": enter,
         }
 
     def agree(self, purpose):
