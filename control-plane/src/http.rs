@@ -41,6 +41,7 @@ mod passkeys;
 mod passwords;
 mod picture;
 mod places;
+mod policies;
 pub mod problem;
 mod profile;
 pub mod proof;
@@ -95,6 +96,7 @@ pub fn operations() -> Table<ControlPlane> {
         passkeys::operations,
         secure_windows::operations,
         consents::operations,
+        policies::operations,
         bindings::operations,
         devices::operations,
         keys::operations,

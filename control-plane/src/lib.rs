@@ -48,6 +48,7 @@ pub mod passkey;
 pub mod password;
 pub mod phone;
 pub mod place;
+pub mod policy;
 pub mod profile;
 pub mod provision;
 pub mod publisher;

@@ -137,6 +137,16 @@ pub const REGION_CHANGE_SECS: u64 = HOUR;
 pub const CARRIER_TOKEN_SECS: u64 = 7 * DAY;
 /// Logins by carrier that one network may try.
 pub const CARRIER_TRIES_PER_NETWORK: [Window; 1] = [Window { seconds: HOUR, most: 300 }];
+/// Policies of products in force.
+pub const PRODUCT_POLICIES: u64 = 256;
+/// Longest file of a policy of a product, bytes.
+pub const POLICY_FILE_BYTES: usize = 64 * 1024;
+/// Longest id of a policy of a product, characters.
+pub const POLICY_ID_CHARS: usize = 64;
+/// Longest text of a policy of a product in one language, characters.
+pub const POLICY_TEXT_CHARS: usize = 2000;
+/// Longest word of a policy of a product on how long data is kept, characters.
+pub const POLICY_RETENTION_CHARS: usize = 200;
 /// Passkeys of one account.
 pub const PASSKEYS_PER_ACCOUNT: u64 = 20;
 /// Life of a challenge for a passkey, seconds; as long as browsers wait for a person.

@@ -343,7 +343,7 @@ impl ControlPlane {
             client_type: &request.client_type,
             consents: &request.consents,
         };
-        arrival.check()?;
+        self.check_arrival(&arrival).await?;
         self.charge_passkey(ip).await?;
         let asked = webauthn::answered(&request.client_data, Ceremony::Login, party);
         let challenge = asked.map_err(not_signed)?;

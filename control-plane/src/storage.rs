@@ -13,6 +13,7 @@ mod handover;
 mod idempotency;
 pub mod model;
 mod passkey;
+mod policy;
 pub mod restore;
 mod share;
 pub mod sms;
@@ -31,6 +32,7 @@ pub use credential::CredentialStore;
 pub use idempotency::IdempotencyStore;
 use model::*;
 pub use passkey::PasskeyStore;
+pub use policy::ProductPolicyStore;
 pub use share::ShareStore;
 pub use sms::SmsStore;
 
@@ -359,6 +361,7 @@ pub trait Store:
     + IntroductionStore
     + CredentialStore
     + PasskeyStore
+    + ProductPolicyStore
     + ShareStore
     + ConsentStore
     + GateStore

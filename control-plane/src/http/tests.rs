@@ -6,6 +6,7 @@ mod introduction;
 mod mailbox;
 mod matrix;
 mod passkeys;
+mod policies;
 mod repeats;
 mod shares;
 mod sms;

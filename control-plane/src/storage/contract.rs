@@ -7,6 +7,7 @@ mod handover;
 mod idempotency;
 mod mailbox;
 mod passkey;
+mod policy;
 mod proofs;
 mod sealing;
 mod shares;
@@ -47,6 +48,8 @@ pub(crate) const CHECKS: &[Check] = &[
     },
     |store| Box::pin(passkey::an_account_has_so_many_passkeys_each_its_own(store)),
     |store| Box::pin(passkey::a_passkey_that_counts_must_count_on(store)),
+    |store| Box::pin(policy::a_product_has_one_policy_for_a_purpose_whose_versions_rise(store)),
+    |store| Box::pin(policy::a_decision_keeps_the_policy_that_it_was_given_under(store)),
     |store| Box::pin(handover::a_token_binds_one_device_once(store)),
     |store| Box::pin(handover::a_token_for_one_device_is_no_other_devices(store)),
     |store| Box::pin(handover::codes_end_with_time_use_binding_and_a_newer_one(store)),
@@ -159,7 +162,7 @@ pub(crate) async fn some_rows(store: &dyn Store) {
         subject: Subject("subject of c".into()),
         terminal: TerminalId("t".into()),
         purpose: "p".into(),
-        version: 1,
+        version: 1, policy: None,
         granted: true,
     };
     store.consent_append(&act, NOW).await.unwrap();

@@ -21,6 +21,7 @@ mod oplog;
 mod otp;
 mod outbox;
 mod passkey;
+mod policy;
 mod per_device;
 pub(crate) mod private;
 mod profile;

@@ -5,6 +5,7 @@ import { call, open } from '../api.js';
 import { base64url, fromBase64url } from '../dpop.js';
 import { busy, h, say, toast } from '../dom.js';
 import { moment } from '../i18n.js';
+import { CLIENT_TYPE } from '../policies.js';
 import * as session from '../session.js';
 import { confirmed } from './confirm.js';
 import { ask, showProblem } from './dialogs.js';
@@ -70,7 +71,7 @@ export async function passkeyButton(done) {
     try {
       const shown = await sign(await open('POST', '/v1/passkeys/challenges'));
       await session.keep(await open('POST', '/v1/sessions/passkey', {
-        ...shown, terminal_name: terminalName(), client_type: 'web',
+        ...shown, terminal_name: terminalName(), client_type: CLIENT_TYPE,
       }));
       await done();
     } catch (problem) {

@@ -5,6 +5,7 @@ import { open } from '../api.js';
 import { busy, h, say } from '../dom.js';
 import * as icons from '../icons.js';
 import { requestCode } from '../otp.js';
+import { CLIENT_TYPE, purposesInForce } from '../policies.js';
 import * as session from '../session.js';
 import { carrierButton, carrierStep, returnedCode } from './carrier.js';
 import { forgetConfirmation } from './confirm.js';
@@ -60,8 +61,7 @@ function whenThere(promised) {
 
 /** What an account needs by itself; the rest is asked for when it is used. */
 async function notice() {
-  const { items } = await open('GET', '/v1/purposes');
-  const needed = items.filter((item) => item.optional === false);
+  const needed = (await purposesInForce()).filter((item) => item.optional === false);
   if (!needed.length) return null;
   return h('details', { class: 'notice', testid: 'notice' }, h('summary', { t: 'signin.notice' }),
     ...needed.flatMap(purposeText));
@@ -70,7 +70,7 @@ async function notice() {
 /** Opens the login; throws a problem. */
 async function arrive(answer, done) {
   await session.keep(await open('POST', '/v1/sessions', {
-    ...answer, terminal_name: terminalName(), client_type: 'web',
+    ...answer, terminal_name: terminalName(), client_type: CLIENT_TYPE,
   }));
   await entered(done);
 }

@@ -13,7 +13,7 @@ fn act(account: &AccountId, purpose: &str, granted: bool) -> ConsentAct {
         subject: Subject("subject of c".into()),
         terminal: TerminalId("terminal of c".into()),
         purpose: purpose.into(),
-        version: 1,
+        version: 1, policy: None,
         granted,
     }
 }

@@ -19,6 +19,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0010_devices.sql"),
     include_str!("../../../migrations/0011_account.sql"),
     include_str!("../../../migrations/0012_passkeys.sql"),
+    include_str!("../../../migrations/0013_policies.sql"),
 ];
 
 /// Why a database is not opened.
