@@ -63,7 +63,9 @@ fn a_person_fills_in_a_profile_reads_the_log_and_goes_through_basic_mode() {
     assert!(avatar.starts_with("data:image/jpeg;base64,") && avatar.len() > 200);
     let policies = step("policies");
     let own = policies["own"].as_str().expect("a text");
-    for words in ["own policy page.2026, version 3", "general policy, version 1", "how long it is kept"] {
+    for words in
+        ["own policy page.2026, version 3", "general policy, version 1", "how long it is kept"]
+    {
         assert!(own.contains(words), "{own}");
     }
     let general = policies["general"].as_str().expect("a text");
@@ -84,6 +86,10 @@ fn a_person_fills_in_a_profile_reads_the_log_and_goes_through_basic_mode() {
     let restored = step("restored");
     assert_eq!(restored["nickname"], Value::Null, "the profile went with its consent");
     assert_eq!(step("chinese")["title"], "账号");
-    assert!(step("chinese")["policy"].as_str().is_some_and(|text| text.contains("优先于通用政策第 1 版")));
+    assert!(
+        step("chinese")["policy"]
+            .as_str()
+            .is_some_and(|text| text.contains("优先于通用政策第 1 版"))
+    );
     requirement!("A13", "A16", "A14", "A18", "A21", "A22");
 }

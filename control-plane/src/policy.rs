@@ -12,9 +12,7 @@ use crate::ControlPlane;
 use crate::consent::{ConsentError, MEDIA_VIEW, PURPOSES, Purpose};
 use crate::error::Inner;
 use crate::limits::PRODUCT_POLICIES;
-use crate::storage::model::{
-    ConsentState, PolicyMark, ProductPolicy, ProductPolicyPut, Session,
-};
+use crate::storage::model::{ConsentState, PolicyMark, ProductPolicy, ProductPolicyPut, Session};
 
 /// Id of the general policy.
 pub const GENERAL: &str = "general";
@@ -54,9 +52,8 @@ pub struct InForce {
 impl InForce {
     /// Of a purpose for a product, out of all policies of products.
     pub fn of(general: &'static Purpose, product: &str, policies: &[ProductPolicy]) -> Self {
-        let fits = |policy: &&ProductPolicy| {
-            policy.product == product && policy.purpose == general.id
-        };
+        let fits =
+            |policy: &&ProductPolicy| policy.product == product && policy.purpose == general.id;
         Self { general, own: policies.iter().find(fits).cloned() }
     }
 

@@ -33,8 +33,7 @@ pub(super) async fn run(
         PolicyCommand::Put { file } => {
             let text = std::fs::read(file)
                 .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-            let put =
-                control.put_product_policy(&text).await.map_err(|error| error.to_string())?;
+            let put = control.put_product_policy(&text).await.map_err(|error| error.to_string())?;
             let (id, version) = (&put.id, put.version);
             let text = format!(
                 "{id}, version {version}, is in force for {} on {}",

@@ -84,7 +84,9 @@ mod tests {
         };
         let of = |count: usize| (0..count).map(|n| format!("https://n{n}.cam.example")).collect();
         assert_eq!(check("cam.example", of(MAX_ORIGINS)), Ok(()));
-        assert!(check("cam.example", of(MAX_ORIGINS + 1)).unwrap_err().contains("passkeys.origins"));
+        assert!(
+            check("cam.example", of(MAX_ORIGINS + 1)).unwrap_err().contains("passkeys.origins")
+        );
         let other = check("cam.example", vec!["https://evil.example".into()]).unwrap_err();
         assert!(other.contains("https://evil.example"), "{other}");
         assert_eq!(check("192.0.2.1", Vec::new()), Ok(()));

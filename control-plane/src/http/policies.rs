@@ -14,7 +14,8 @@ use crate::limits::MAX_NAME_CHARS;
 use crate::policy::{GENERAL, InForce};
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
-    let about = (NO_PURPOSE, "For each purpose the policy in force, and what it takes precedence over");
+    let about =
+        (NO_PURPOSE, "For each purpose the policy in force, and what it takes precedence over");
     table.get("/v1/policies", Rule::Public, about, list);
 }
 

@@ -109,7 +109,10 @@ mod tests {
     #[test]
     fn an_address_is_no_relying_party() {
         for id in ["192.0.2.1", "::1", "[::1]", ""] {
-            assert!(matches!(RelyingParty::new(id, Vec::new()), Err(PartyError::Address(_))), "{id}");
+            assert!(
+                matches!(RelyingParty::new(id, Vec::new()), Err(PartyError::Address(_))),
+                "{id}"
+            );
         }
         assert_eq!(RelyingParty::new("Cam.Example.", Vec::new()).unwrap().id(), "cam.example");
     }

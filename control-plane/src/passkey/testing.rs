@@ -119,8 +119,7 @@ impl Authenticator {
 
     fn data(&self, credential: &[u8]) -> Vec<u8> {
         let with = |bytes: &[u8], flag| if bytes.is_empty() { 0 } else { flag };
-        let flags =
-            self.flags | with(credential, CREDENTIAL) | with(&self.extensions, EXTENSIONS);
+        let flags = self.flags | with(credential, CREDENTIAL) | with(&self.extensions, EXTENSIONS);
         let name = digest(&SHA256, self.name.as_bytes());
         let counter = self.counter.to_be_bytes();
         [name.as_ref(), &[flags], &counter, credential, &self.extensions].concat()

@@ -114,10 +114,7 @@ pub(super) struct Registered<'a> {
 }
 
 /// The credential in authenticator data of a registration.
-pub(super) fn registered<'a>(
-    data: &'a [u8],
-    party: &RelyingParty,
-) -> Result<Registered<'a>, Flaw> {
+pub(super) fn registered<'a>(data: &'a [u8], party: &RelyingParty) -> Result<Registered<'a>, Flaw> {
     let mut reader = begin(data)?;
     let (flags, counter) = head(&mut reader, party)?;
     if flags & flag::CREDENTIAL == 0 {

@@ -63,7 +63,10 @@ fn id(id: String) -> Result<String, PolicyError> {
     if (1..=POLICY_ID_CHARS).contains(&id.len()) && id.bytes().all(plain) {
         return Ok(id);
     }
-    Err(PolicyError::key("id", "it has 1 to 64 small letters, digits, hyphens, dots or underscores"))
+    Err(PolicyError::key(
+        "id",
+        "it has 1 to 64 small letters, digits, hyphens, dots or underscores",
+    ))
 }
 
 fn product(product: &str) -> Result<String, PolicyError> {

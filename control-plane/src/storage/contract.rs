@@ -43,9 +43,7 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(credential::guesses_lock_in_steps_and_close_at_a_hundred(store)),
     |store| Box::pin(credential::a_secure_window_belongs_to_its_login(store)),
     |store| Box::pin(credential::an_entry_tells_what_signing_in_looks_at(store)),
-    |store| {
-        Box::pin(passkey::a_passkey_challenge_is_taken_once_by_whom_it_was_given_to(store))
-    },
+    |store| Box::pin(passkey::a_passkey_challenge_is_taken_once_by_whom_it_was_given_to(store)),
     |store| Box::pin(passkey::an_account_has_so_many_passkeys_each_its_own(store)),
     |store| Box::pin(passkey::a_passkey_that_counts_must_count_on(store)),
     |store| Box::pin(policy::a_product_has_one_policy_for_a_purpose_whose_versions_rise(store)),
@@ -162,7 +160,8 @@ pub(crate) async fn some_rows(store: &dyn Store) {
         subject: Subject("subject of c".into()),
         terminal: TerminalId("t".into()),
         purpose: "p".into(),
-        version: 1, policy: None,
+        version: 1,
+        policy: None,
         granted: true,
     };
     store.consent_append(&act, NOW).await.unwrap();

@@ -195,7 +195,8 @@ async fn a_copy_is_refused_and_its_owner_told_and_the_log_knows_results_only() {
     assert_eq!(entered.status, StatusCode::CREATED, "{}", entered.body);
     rig.cp.deliver_outbox().await.unwrap();
     let messages = app.call("GET", "/v1/messages", None).await.body;
-    let kinds: Vec<_> = messages["items"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
+    let kinds: Vec<_> =
+        messages["items"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
     for kind in ["passkey_added", "passkey_copied"] {
         assert!(kinds.contains(&&json!(kind)), "{messages}");
     }

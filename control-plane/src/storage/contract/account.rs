@@ -13,7 +13,8 @@ fn act(account: &AccountId, purpose: &str, granted: bool) -> ConsentAct {
         subject: Subject("subject of c".into()),
         terminal: TerminalId("terminal of c".into()),
         purpose: purpose.into(),
-        version: 1, policy: None,
+        version: 1,
+        policy: None,
         granted,
     }
 }

@@ -39,7 +39,8 @@ async fn decide(store: &dyn Store, purpose: &str, granted: bool) {
         subject: Subject("subject of c".into()),
         terminal: TerminalId("t".into()),
         purpose: purpose.into(),
-        version: 1, policy: None,
+        version: 1,
+        policy: None,
         granted,
     };
     store.consent_append(&act, NOW).await.unwrap();

@@ -20,8 +20,12 @@ pub(super) async fn a_passkey_challenge_is_taken_once_by_whom_it_was_given_to(st
     let account = account(store, "a").await;
     let (own, other) = (Thumbprint([1; 32]), Thumbprint([2; 32]));
     for (number, holder) in [(1, Some(account)), (2, None)] {
-        let challenge =
-            PasskeyChallenge { hash: vec![number], jkt: own, account: holder, expires_at: NOW + 10 };
+        let challenge = PasskeyChallenge {
+            hash: vec![number],
+            jkt: own,
+            account: holder,
+            expires_at: NOW + 10,
+        };
         store.passkey_challenge_open(&challenge).await.unwrap();
         let take = async |asked: &PasskeyChallenge, at| {
             store.passkey_challenge_take(asked, NOW + at).await.unwrap()

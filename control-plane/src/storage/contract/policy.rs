@@ -83,10 +83,9 @@ pub(super) async fn a_decision_keeps_the_policy_that_it_was_given_under(store: &
     let events = store.consent_events(0, 9).await.unwrap();
     let start = (0, crate::consent::chain::START.to_vec());
     assert!(crate::consent::chain::verify(start.clone(), &events).is_ok());
-    for change in [
-        (|mark: &mut PolicyMark| mark.policy.push('x')) as fn(&mut PolicyMark),
-        |mark| mark.product.push('x'),
-    ] {
+    for change in [(|mark: &mut PolicyMark| mark.policy.push('x')) as fn(&mut PolicyMark), |mark| {
+        mark.product.push('x')
+    }] {
         let mut changed = events.clone();
         change(changed[1].policy.as_mut().unwrap());
         assert!(crate::consent::chain::verify(start.clone(), &changed).is_err());

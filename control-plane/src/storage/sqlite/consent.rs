@@ -10,9 +10,7 @@ use super::row::{Columns, int, log};
 use crate::consent::chain;
 use crate::ids::AccountId;
 use crate::storage::account::PolicyStore;
-use crate::storage::model::{
-    ConsentAct, ConsentAppended, ConsentEvent, ConsentState, PolicyMark,
-};
+use crate::storage::model::{ConsentAct, ConsentAppended, ConsentEvent, ConsentState, PolicyMark};
 use crate::storage::{ConsentStore, StoreError, Stored};
 
 #[async_trait]
@@ -25,10 +23,11 @@ impl ConsentStore for SqliteStore {
     }
 
     async fn consents(&self, account: &AccountId) -> Stored<Vec<ConsentState>> {
-        let rows = query("SELECT * FROM consent_state WHERE account = ?1 ORDER BY purpose, product")
-            .bind(account.as_str())
-            .fetch_all(&self.reader)
-            .await?;
+        let rows =
+            query("SELECT * FROM consent_state WHERE account = ?1 ORDER BY purpose, product")
+                .bind(account.as_str())
+                .fetch_all(&self.reader)
+                .await?;
         rows.iter()
             .map(|row| {
                 Ok(ConsentState {

@@ -1,8 +1,8 @@
 //! Passkeys.
 
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 use sqlx::query;
+use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
 use super::account::account;
