@@ -3,6 +3,7 @@
 //! Works beside a running server, which shares the database and notices within a second what was
 //! ended here.
 
+mod policy;
 mod simulate;
 
 use std::path::{Path, PathBuf};
@@ -59,6 +60,9 @@ enum AdminCommand {
     /// Say which versions of a client are newest and oldest
     #[command(subcommand)]
     AppVersion(AppVersionCommand),
+    /// Lay down what a purpose means for one product
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
 }
 
 /// Everybody signs in again, cameras confirm their owners, and counters go on above what was lost.
@@ -192,6 +196,7 @@ async fn execute(args: &AdminArgs) -> Result<(), String> {
         AdminCommand::Account(command) => account(&control, command, out).await,
         AdminCommand::Backup { folder } => backup(&control, folder, out).await,
         AdminCommand::AppVersion(command) => app_version(&control, command, out).await,
+        AdminCommand::Policy(command) => policy::run(&control, command, out).await,
         AdminCommand::Restore(_) | AdminCommand::Simulate(_) => Ok(()),
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sightline_relay::config::MAX_WORKERS;
 
 pub(crate) mod carrier;
+mod passkeys;
 pub(crate) mod sms;
 pub(crate) use credentials::MailTls;
 use credentials::{Mail, Passwords};
@@ -45,6 +46,8 @@ pub(crate) struct Raw {
     pub(crate) mail: Mail,
     /// Passwords.
     pub(crate) passwords: Passwords,
+    /// Passkeys.
+    pub(crate) passkeys: passkeys::Passkeys,
     /// Cameras that the server pulls by RTSP.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pull: Vec<Pull>,
@@ -318,6 +321,7 @@ fn validate(raw: &Raw) -> Result<(), ConfigError> {
     }
     sms::validate(&raw.sms)?;
     carrier::validate(&raw.carrier)?;
+    passkeys::validate(raw)?;
     for (key, first, each) in [
         ("listen.webrtc", raw.listen.webrtc.port(), 1),
         ("listen.roq", raw.listen.roq.port(), 1),

@@ -112,6 +112,7 @@ impl Server {
         let control = facts::open_control_plane(data.path(), &raw).await?;
         let stand_in = carrier::join(&raw, &control, lan).await?;
         let doors = Doors::bind(&raw).await?;
+        name_passkeys(&raw, &control, doors.addresses());
 
         let authority = Arc::new(facts::ControlAuthority { control: control.clone() });
         let leaves = WebTransportLeaves::new(now).map_err(|error| error.to_string())?;
@@ -223,6 +224,15 @@ impl Server {
             self.tasks.wait().await;
         })
         .await;
+    }
+}
+
+/// Passkeys belong to the server's name, if it has one.
+fn name_passkeys(raw: &Raw, control: &ControlPlane, at: DoorAddresses) {
+    let (name, http, https) = (&raw.server.name, at.http.port(), at.https.port());
+    match raw.passkeys.party(name, http, https) {
+        Some(party) => control.set_relying_party(party),
+        None => tracing::info!(name, "no passkeys: browsers bind them to names, not to addresses"),
     }
 }
 

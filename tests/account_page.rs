@@ -25,6 +25,16 @@ fn a_person_fills_in_a_profile_reads_the_log_and_goes_through_basic_mode() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start();
+    let policy = folder.path().join("policy.json");
+    let laid_down = json!({
+        "id": "page.2026", "product": "web", "purpose": "profile", "version": 3,
+        "fields": ["nickname", "avatar", "region", "scenario"], "retention": "a year",
+        "text": {"en": "A profile in this page.", "zh": "本页面中的资料。"},
+    });
+    std::fs::write(&policy, laid_down.to_string()).expect("written");
+    let file = policy.to_str().expect("a path");
+    assert_eq!(server.admin(&["policy", "put", file]), json!({"put": "page.2026", "version": 3}));
+    assert_eq!(server.admin(&["policy", "list"])["product"], "web");
     let request = json!({
         "page": format!("{ORIGIN}/"),
         "sms_file": server.data().join("dev-sms.txt"),
@@ -51,6 +61,18 @@ fn a_person_fills_in_a_profile_reads_the_log_and_goes_through_basic_mode() {
     assert_eq!((&profile["nickname"], &profile["scenario"]), (&json!("Anna"), &json!("shop")));
     let avatar = profile["avatar"].as_str().expect("a data address");
     assert!(avatar.starts_with("data:image/jpeg;base64,") && avatar.len() > 200);
+    let policies = step("policies");
+    let own = policies["own"].as_str().expect("a text");
+    for words in
+        ["own policy page.2026, version 3", "general policy, version 1", "how long it is kept"]
+    {
+        assert!(own.contains(words), "{own}");
+    }
+    let general = policies["general"].as_str().expect("a text");
+    assert!(general.contains("From the general policy, version 1"), "{general}");
+    let given = policies["given"].as_str().expect("a text");
+    assert!(given.contains("A profile in this page.") && given.contains("Version 3"), "{given}");
+    assert!(given.contains("Given under the policy page.2026"), "{given}");
     let log = step("log");
     let actions = log["actions"].as_array().expect("actions");
     for action in ["profile.changed", "avatar.stored", "consent.granted", "session.opened"] {
@@ -64,5 +86,10 @@ fn a_person_fills_in_a_profile_reads_the_log_and_goes_through_basic_mode() {
     let restored = step("restored");
     assert_eq!(restored["nickname"], Value::Null, "the profile went with its consent");
     assert_eq!(step("chinese")["title"], "账号");
-    requirement!("A13", "A14", "A18", "A21", "A22");
+    assert!(
+        step("chinese")["policy"]
+            .as_str()
+            .is_some_and(|text| text.contains("优先于通用政策第 1 版"))
+    );
+    requirement!("A13", "A16", "A14", "A18", "A21", "A22");
 }

@@ -13,7 +13,7 @@ pub use devices::{
 };
 
 /// A purpose for which personal data is processed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Purpose {
     /// Stable id.
     pub id: &'static str,
@@ -142,20 +142,13 @@ pub enum ConsentError {
 }
 
 impl ControlPlane {
-    /// Checks a decision against the catalogue.
-    pub(crate) fn purpose(
-        id: &str,
-        version: Option<u32>,
-    ) -> Result<&'static Purpose, ConsentError> {
-        let purpose =
-            PURPOSES.iter().find(|purpose| purpose.id == id).ok_or(ConsentError::UnknownPurpose)?;
-        if version.is_some_and(|version| version != purpose.version) {
-            return Err(ConsentError::OtherVersion);
-        }
-        Ok(purpose)
+    /// A purpose of the catalogue.
+    pub(crate) fn purpose(id: &str) -> Result<&'static Purpose, ConsentError> {
+        PURPOSES.iter().find(|purpose| purpose.id == id).ok_or(ConsentError::UnknownPurpose)
     }
 
-    /// Records a consent. Returns the number of the event.
+    /// Records a consent to what is in force for the product that the person uses. Returns the number
+    /// of the event.
     ///
     /// # Errors
     /// See [`ConsentError`].
@@ -165,18 +158,19 @@ impl ControlPlane {
         id: &str,
         version: u32,
     ) -> Result<u64, ConsentError> {
-        let purpose = Self::purpose(id, Some(version))?;
+        let purpose = Self::purpose(id)?;
+        let in_force = self.in_force_for(session, purpose).await?;
+        if version != in_force.version() {
+            return Err(ConsentError::OtherVersion);
+        }
         if purpose.id != ACCOUNT.id && self.in_basic_mode(session).await? {
             return Err(ConsentError::PolicyRequired);
         }
-        let state = self.state_of(session, purpose.id).await?;
-        if let Some(state) = state
-            && state.granted
-            && state.version == version
-        {
+        let states = self.consents(session).await?;
+        if let Some(state) = states.iter().find(|state| in_force.agreed(state)) {
             return Ok(state.seq);
         }
-        let act = act(session, purpose.id, version, true);
+        let act = ConsentAct { policy: in_force.mark(), ..act(session, purpose.id, version, true) };
         let appended = self.store().consent_append(&act, self.now()).await.map_err(Inner::from)?;
         if purpose.id == DEVICE_HARDWARE.id {
             self.ask_for_inventories(&session.account).await?;
@@ -190,12 +184,13 @@ impl ControlPlane {
     /// # Errors
     /// See [`ConsentError`].
     pub async fn withdraw_consent(&self, session: &Session, id: &str) -> Result<(), ConsentError> {
-        let purpose = Self::purpose(id, None)?;
+        let purpose = Self::purpose(id)?;
         if purpose.id == ACCOUNT.id {
             return self.withdraw_policy(session).await;
         }
-        let state = self.state_of(session, purpose.id).await?;
-        let state = state.filter(|state| state.granted).ok_or(ConsentError::NotGranted)?;
+        let states = self.consents(session).await?;
+        let given = states.into_iter().filter(|state| state.purpose == purpose.id && state.granted);
+        let state = given.max_by_key(|state| state.seq).ok_or(ConsentError::NotGranted)?;
         if purpose.id == DEVICE_SHARED.id {
             for shared in self.shares_as_guest(session).await? {
                 self.leave_share(session, &shared.share.id).await?;
@@ -235,20 +230,6 @@ impl ControlPlane {
             };
         }
     }
-
-    /// Whether the account consents to the present text of a purpose.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn consents_to(&self, session: &Session, purpose: &Purpose) -> Result<bool, Inner> {
-        let state = self.state_of(session, purpose.id).await?;
-        Ok(state.is_some_and(|state| state.granted && state.version == purpose.version))
-    }
-
-    async fn state_of(&self, session: &Session, id: &str) -> Result<Option<ConsentState>, Inner> {
-        let states = self.consents(session).await?;
-        Ok(states.into_iter().find(|state| state.purpose == id))
-    }
 }
 
 /// A decision of whoever is signed in.
@@ -259,6 +240,7 @@ pub(crate) fn act(session: &Session, purpose: &str, version: u32, granted: bool)
         terminal: session.terminal.clone(),
         purpose: purpose.to_owned(),
         version,
+        policy: None,
         granted,
     }
 }

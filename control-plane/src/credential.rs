@@ -101,7 +101,7 @@ impl ControlPlane {
             client_type: &request.client_type,
             consents: &request.consents,
         };
-        arrival.check()?;
+        self.check_arrival(&arrival).await?;
         let target = Address::parse(request.target.expose()).ok_or(OtpError::BadNumber)?;
         let by_ip = Charge {
             dimension: "password-ip",

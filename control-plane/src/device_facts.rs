@@ -9,8 +9,9 @@ use crate::ControlPlane;
 use crate::consent::Purpose;
 use crate::error::Inner;
 use crate::ids::{AccountId, Serial};
+use crate::policy::InForce;
 use crate::storage::model::{
-    Charge, DeviceState, Fact, FactKind, NewFact, RetryAfter, Session, Window,
+    Charge, ConsentState, DeviceState, Fact, FactKind, NewFact, RetryAfter, Session, Window,
 };
 use crate::vault::{DoesNotOpen, SubjectKey};
 
@@ -49,18 +50,29 @@ pub(crate) enum Decision {
 }
 
 impl ControlPlane {
-    /// What the account decided about a purpose.
+    /// What the account decided about a purpose, on whatever product: what is kept of a device is
+    /// no one terminal's. A consent counts while what it was given to is in force.
     pub(crate) async fn decision(
         &self,
         account: &AccountId,
-        purpose: &Purpose,
+        purpose: &'static Purpose,
     ) -> Result<Decision, Inner> {
-        let states = self.store().consents(account).await?;
-        let state = states.into_iter().find(|state| state.purpose == purpose.id);
-        Ok(match state {
-            Some(state) if !state.granted => Decision::Withdrawn,
-            Some(state) if state.version == purpose.version => Decision::Granted,
-            _ => Decision::Open,
+        let mut states = self.store().consents(account).await?;
+        states.retain(|state| state.purpose == purpose.id);
+        if states.is_empty() {
+            return Ok(Decision::Open);
+        }
+        let policies = self.product_policies().await?;
+        let holds = |state: &ConsentState| {
+            let product = state.policy.as_ref().map_or("", |mark| &mark.product);
+            InForce::of(purpose, product, &policies).agreed(state)
+        };
+        Ok(if states.iter().any(holds) {
+            Decision::Granted
+        } else if states.iter().all(|state| !state.granted) {
+            Decision::Withdrawn
+        } else {
+            Decision::Open
         })
     }
 
@@ -79,7 +91,7 @@ impl ControlPlane {
     pub(crate) async fn need_consent(
         &self,
         account: &AccountId,
-        purpose: &Purpose,
+        purpose: &'static Purpose,
     ) -> Result<(), FactError> {
         match self.decision(account, purpose).await? {
             Decision::Granted => Ok(()),

@@ -37,9 +37,11 @@ mod messages;
 mod oplog;
 mod otp;
 pub mod page;
+mod passkeys;
 mod passwords;
 mod picture;
 mod places;
+mod policies;
 pub mod problem;
 mod profile;
 pub mod proof;
@@ -91,8 +93,10 @@ pub fn operations() -> Table<ControlPlane> {
         me::operations,
         identifiers::operations,
         passwords::operations,
+        passkeys::operations,
         secure_windows::operations,
         consents::operations,
+        policies::operations,
         bindings::operations,
         devices::operations,
         keys::operations,

@@ -52,6 +52,10 @@ id! {
     ShareId
 }
 id! {
+    /// Passkey of an account; 32 hex digits, not the id of its credential.
+    PasskeyId
+}
+id! {
     /// Device serial.
     Serial
 }

@@ -45,9 +45,11 @@ pub mod names;
 pub mod oplog;
 pub mod otp;
 pub mod outbound;
+pub mod passkey;
 pub mod password;
 pub mod phone;
 pub mod place;
+pub mod policy;
 pub mod profile;
 pub mod provision;
 pub mod publisher;
@@ -77,6 +79,7 @@ use carrier::Carrier;
 use clock::{Clock, SystemClock};
 use limits::Limits;
 use mail::MailSender;
+use passkey::RelyingParty;
 use password::{PasswordConfig, PasswordHasher};
 use random::{Random, SystemRandom};
 use replay::ProofIds;
@@ -140,6 +143,7 @@ struct State {
     random: Arc<dyn Random>,
     sms: Arc<dyn SmsSender>,
     carrier: OnceLock<Arc<dyn Carrier>>,
+    party: OnceLock<RelyingParty>,
     mail: Arc<dyn MailSender>,
     passwords: PasswordHasher,
     vault: Vault,
@@ -221,6 +225,7 @@ impl ControlPlane {
             random: parts.random,
             sms: parts.sms,
             carrier: OnceLock::new(),
+            party: OnceLock::new(),
             mail: parts.mail,
             vault,
             proof_ids: ProofIds::default(),

@@ -137,6 +137,32 @@ pub const REGION_CHANGE_SECS: u64 = HOUR;
 pub const CARRIER_TOKEN_SECS: u64 = 7 * DAY;
 /// Logins by carrier that one network may try.
 pub const CARRIER_TRIES_PER_NETWORK: [Window; 1] = [Window { seconds: HOUR, most: 300 }];
+/// Policies of products in force.
+pub const PRODUCT_POLICIES: u64 = 256;
+/// Longest file of a policy of a product, bytes.
+pub const POLICY_FILE_BYTES: usize = 64 * 1024;
+/// Longest id of a policy of a product, characters.
+pub const POLICY_ID_CHARS: usize = 64;
+/// Longest text of a policy of a product in one language, characters.
+pub const POLICY_TEXT_CHARS: usize = 2000;
+/// Longest word of a policy of a product on how long data is kept, characters.
+pub const POLICY_RETENTION_CHARS: usize = 200;
+/// Passkeys of one account.
+pub const PASSKEYS_PER_ACCOUNT: u64 = 20;
+/// Life of a challenge for a passkey, seconds; as long as browsers wait for a person.
+pub const PASSKEY_CHALLENGE_SECS: u64 = 5 * MINUTE;
+/// Challenges for a login by passkey that one network may ask for, and answers that it may give.
+pub const PASSKEY_TRIES_PER_NETWORK: [Window; 1] = [Window { seconds: HOUR, most: 600 }];
+/// Challenges for new passkeys that one account may ask for.
+pub const PASSKEY_CHALLENGES_PER_ACCOUNT: [Window; 1] = [Window { seconds: HOUR, most: 30 }];
+/// Longest word of a browser about a passkey, bytes.
+pub const CLIENT_DATA_BYTES: usize = 2048;
+/// Longest word of an authenticator about a passkey, bytes: an RSA key, a credential id, extensions.
+pub const AUTHENTICATOR_DATA_BYTES: usize = 2048;
+/// Lengths of a credential id, bytes.
+pub const CREDENTIAL_ID_BYTES: std::ops::RangeInclusive<usize> = 16..=1023;
+/// Longest signature of a passkey, bytes: that of the longest RSA key.
+pub const PASSKEY_SIGNATURE_BYTES: usize = 512;
 /// Life of an invitation to share a device, seconds.
 pub const SHARE_INVITE_SECS: u64 = DAY;
 /// Shares of one device, open invitations included.

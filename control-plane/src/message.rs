@@ -265,6 +265,20 @@ fn text(kind: &str) -> (&'static str, &'static str) {
             "The password of your account was changed; its other logins have ended.",
             "您的账号密码已更改，其他登录已终止。",
         ),
+        "passkey_added" => (
+            "A passkey was added to your account. If this was not you, remove it in Account and sign \
+             out your other terminals.",
+            "您的账号新增了通行密钥。如非本人操作，请在账号页面移除，并退出其他终端。",
+        ),
+        "passkey_removed" => (
+            "A passkey was removed from your account; it does not sign you in any more.",
+            "您的账号已移除一个通行密钥，它不能再用于登录。",
+        ),
+        "passkey_copied" => (
+            "A login by passkey was refused: somebody may have a copy of that passkey. Remove it in \
+             Account.",
+            "一次通行密钥登录已被拒绝：该密钥可能已被复制。请在账号页面移除。",
+        ),
         "identifier_changed" => (
             "The phone number or mail address of your account was changed.",
             "您账号的手机号或邮箱已更改。",

@@ -53,14 +53,11 @@ pub(crate) struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
-    /// What can be refused before anything is looked up.
-    pub(crate) fn check(&self) -> Result<(), SignInError> {
+    /// What can be refused by itself.
+    fn check(&self) -> Result<(), SignInError> {
         let fits = |text: &str| (1..=MAX_NAME_CHARS).contains(&text.trim().chars().count());
         if !fits(self.terminal_name) || !fits(self.client_type) {
             return Err(SignInError::BadTerminal);
-        }
-        for (purpose, version) in self.consents {
-            ControlPlane::purpose(purpose, Some(*version))?;
         }
         Ok(())
     }
@@ -194,7 +191,7 @@ impl ControlPlane {
             client_type: &request.client_type,
             consents: &request.consents,
         };
-        arrival.check()?;
+        self.check_arrival(&arrival).await?;
         let binding = OtpBinding { purpose: OtpPurpose::Login, terminal, account: None };
         let tried = self.try_code(&request.challenge, &binding).await?;
         let mut second = false;
@@ -219,6 +216,12 @@ impl ControlPlane {
             }
         }
         Err(OtpError::WrongCode.into())
+    }
+
+    /// Refuses what can be before anything is known of whoever arrives.
+    pub(crate) async fn check_arrival(&self, arrival: &Arrival<'_>) -> Result<(), SignInError> {
+        arrival.check()?;
+        Ok(self.check_versions(arrival.client_type.trim(), arrival.consents).await?)
     }
 
     /// Opens a login of an account whose holder was recognised in another way than by code.
@@ -425,7 +428,9 @@ impl ControlPlane {
                 }
                 let id = opening.session;
                 let (held, here) = (account.clone(), terminal.clone());
-                let session = Session { id, account: held, subject, terminal: here, jkt };
+                let client_type = opening.client_type;
+                let session =
+                    Session { id, account: held, subject, terminal: here, jkt, client_type };
                 let new_account = opening.registration.is_some();
                 Ok(Some((SignedIn { tokens, account, terminal, new_account }, session)))
             }

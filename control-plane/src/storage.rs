@@ -12,6 +12,8 @@ mod device_facts;
 mod handover;
 mod idempotency;
 pub mod model;
+mod passkey;
+mod policy;
 pub mod restore;
 mod share;
 pub mod sms;
@@ -29,6 +31,8 @@ pub use carrier::CarrierStore;
 pub use credential::CredentialStore;
 pub use idempotency::IdempotencyStore;
 use model::*;
+pub use passkey::PasskeyStore;
+pub use policy::ProductPolicyStore;
 pub use share::ShareStore;
 pub use sms::SmsStore;
 
@@ -356,6 +360,8 @@ pub trait Store:
     + SealingStore
     + IntroductionStore
     + CredentialStore
+    + PasskeyStore
+    + ProductPolicyStore
     + ShareStore
     + ConsentStore
     + GateStore

@@ -25,6 +25,8 @@ use super::sealing::Opening;
 use crate::camera::{read_roots, resolve};
 use crate::serve::facts::SMS_FILE;
 
+/// What this client calls itself when it signs in.
+const CLIENT_TYPE: &str = "cli";
 /// Steps that may be missing, each asked for once or twice; one more for the grant itself.
 const MAX_STEPS: usize = 10;
 /// Wait of a request that is refused for now without a word on how long.
@@ -296,7 +298,7 @@ impl Terminal {
             challenge_id,
             code,
             terminal_name: "sightline load".into(),
-            client_type: "cli".into(),
+            client_type: CLIENT_TYPE.into(),
             consents: Vec::new(),
         };
         let login = self.doors().patiently(|| self.api.sign_in(&request)).await?;
@@ -357,7 +359,7 @@ impl Terminal {
 
     async fn consent(&self) -> Result<(), Failure> {
         let access = self.access().unwrap_or_default();
-        let purposes = self.doors().patiently(|| self.api.purposes()).await?;
+        let purposes = self.doors().patiently(|| self.api.in_force(CLIENT_TYPE)).await?;
         let view = purposes.iter().find(|purpose| purpose.id == "media.view");
         let view = view.ok_or_else(|| "the server names no purpose of viewing".to_owned())?;
         let agree = || self.api.consent(&access, &view.id, view.version);

@@ -16,6 +16,8 @@ use sightline_grant::Redacted;
 use super::invitation;
 use crate::data_dir::write_private;
 
+/// What this client calls itself when it signs in.
+pub(super) const CLIENT_TYPE: &str = "cli";
 /// File with the refresh token, 0600.
 const LOGIN_FILE: &str = "login";
 /// Steps that may be missing, each asked for once; one more for the grant itself.
@@ -197,7 +199,7 @@ impl Login {
             challenge_id: challenge.challenge_id,
             code,
             terminal_name: "sightline watch".into(),
-            client_type: "cli".into(),
+            client_type: CLIENT_TYPE.into(),
             consents: Vec::new(),
         };
         let login = api.sign_in(&request).await.map_err(|error| error.to_string())?;
@@ -333,7 +335,7 @@ async fn send_code(
 }
 
 async fn consent(api: &Api, args: &GateArgs, access: &Redacted<String>) -> Result<(), String> {
-    let purposes = api.purposes().await.map_err(|error| error.to_string())?;
+    let purposes = api.in_force(CLIENT_TYPE).await.map_err(|error| error.to_string())?;
     let purpose = purposes
         .iter()
         .find(|purpose| purpose.id == "media.view")

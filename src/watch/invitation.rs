@@ -3,6 +3,7 @@
 use sightline_client::api::Api;
 use sightline_grant::Redacted;
 
+use super::gate::CLIENT_TYPE;
 use super::introduction::agrees;
 
 /// Purpose that a guest consents to.
@@ -17,7 +18,7 @@ pub(super) async fn accept(
 ) -> Result<(), String> {
     let text = |error: sightline_client::api::ApiError| error.to_string();
     let offer = api.invitation(access, code).await.map_err(text)?;
-    let purposes = api.purposes().await.map_err(text)?;
+    let purposes = api.in_force(CLIENT_TYPE).await.map_err(text)?;
     let purpose = purposes.iter().find(|purpose| purpose.id == PURPOSE);
     let purpose = purpose.ok_or("the server names no purpose of sharing")?;
     eprintln!(

@@ -56,6 +56,13 @@ async function journey(page) {
   const exported = readFileSync(await file.path(), 'utf8');
   show({ step: 'log', actions: all, filtered, exported });
 
+  const text = (id) => at(id).textContent();
+  await at('policy-profile').waitFor();
+  show({
+    step: 'policies', own: await text('policy-profile'), general: await text('policy-media.view'),
+    given: await at('consents').locator('li', { has: at('withdraw-profile') }).textContent(),
+  });
+
   await at('basic-withdraw').click();
   await at('basic-confirm-submit').click();
   await at('basic').waitFor();
@@ -64,7 +71,8 @@ async function journey(page) {
   await at('profile-agree').waitFor();
   show({ step: 'restored', nickname: (await at('nickname').count()) ? await at('nickname').inputValue() : null });
   await at('language').click();
-  show({ step: 'chinese', title: await page.locator('h1').textContent() });
+  await at('policy-profile').waitFor();
+  show({ step: 'chinese', title: await page.locator('h1').textContent(), policy: await at('policy-profile').textContent() });
 }
 
 async function main() {

@@ -13,6 +13,7 @@ import time
 import zlib
 from urllib.parse import urlsplit
 
+from api_passkey import Passkeys
 from api_terminal import Key, Shown, Terminal, b64, from_b64
 from api_ways import NotYet, Ways
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -124,7 +125,7 @@ class Camera:
         return {"blob": b64(blob)}
 
 
-class World(Ways):
+class World(Ways, Passkeys):
     def __init__(self, request):
         self.origin, self.binary, self.data = request["origin"], request["sightline"], request["data"]
         self.sms_file, self.rtsp_port = request["sms_file"], request["rtsp_port"]
@@ -556,7 +557,8 @@ class World(Ways):
             recipes[f"OPTIONS /v1/{kind}-sessions/{{id}}"] = plain("OPTIONS", f"/v1/{kind}-sessions/{'0' * 32}")
             recipes[f"PATCH /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.trickle(kind)
             recipes[f"DELETE /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.end_session(kind)
-        return recipes | self.account_recipes() | self.later_recipes() | self.way_recipes()
+        recipes |= self.account_recipes() | self.passkey_recipes()
+        return recipes | self.later_recipes() | self.way_recipes()
 
     def account_recipes(self):
         owner, here = self.owner, self.here

@@ -18,7 +18,7 @@ const EXPECTED = [
   [403, /^\/v1\/media-grants$/],
   [429, /^\/v1\/otp$/],
   [403, /^\/v1\/devices\/[^/]+\/key-proof$/],
-  [403, /^\/v1\/sessions$/],
+  [403, /^\/v1\/sessions(\/passkey)?$/],
   [422, /^\/v1\/me\/password$/],
   [404, /^\/v1\/whep-sessions\//],
   [403, /^\/v1\/devices\/[^/]+\/(codes|location)$/],

@@ -11,6 +11,11 @@ pub const START: [u8; 32] = [0; 32];
 /// lost, and numbers go on above theirs.
 pub const RESTORED: &str = "chain.restored";
 
+/// What the hash of an event begins with: of a decision under the general policy, and of one under the
+/// policy of a product, whose event has two fields more.
+const LABEL: &[u8] = b"sightline/v1/consent";
+const LABEL_OF_PRODUCT: &[u8] = b"sightline/v2/consent";
+
 /// The chain does not hold at this event.
 #[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
 #[error("the consent chain is broken at event {0}")]
@@ -23,7 +28,7 @@ pub fn link(event: &ConsentEvent) -> [u8; 32] {
         context.update(&(bytes.len() as u64).to_be_bytes());
         context.update(bytes);
     };
-    field(b"sightline/v1/consent");
+    field(if event.policy.is_some() { LABEL_OF_PRODUCT } else { LABEL });
     field(&event.prev_hash);
     field(&event.seq.to_be_bytes());
     field(event.subject.as_bytes());
@@ -32,6 +37,10 @@ pub fn link(event: &ConsentEvent) -> [u8; 32] {
     field(&[u8::from(event.granted)]);
     field(event.terminal.as_bytes());
     field(&event.at.to_be_bytes());
+    if let Some(mark) = &event.policy {
+        field(mark.product.as_bytes());
+        field(mark.policy.as_bytes());
+    }
     context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 

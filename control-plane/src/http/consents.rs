@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
 use crate::consent::{ConsentError, PURPOSES};
+use crate::policy::GENERAL;
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = (NO_PURPOSE, "The purposes for which personal data is processed");
@@ -61,6 +62,10 @@ enum Decided {
 #[derive(Serialize, ToSchema)]
 pub(super) struct ConsentJson {
     purpose: String,
+    /// Policy that was decided on: `general`, or a product's.
+    policy_id: String,
+    /// Product of that policy; null: the general one.
+    product: Option<String>,
     version: u32,
     decision: Decided,
     /// Number of the event that says so.
@@ -99,10 +104,16 @@ pub(super) async fn list(
 ) -> Result<Json<Page<ConsentJson>>, Problem> {
     let states = control_plane.consents(&session).await?;
     let shown = states.into_iter().map(|state| {
+        let (product, policy_id) = match state.policy {
+            Some(mark) => (Some(mark.product), mark.policy),
+            None => (None, GENERAL.to_owned()),
+        };
         (
-            state.purpose.clone(),
+            format!("{} {}", state.purpose, product.as_deref().unwrap_or_default()),
             ConsentJson {
                 purpose: state.purpose,
+                policy_id,
+                product,
                 version: state.version,
                 decision: if state.granted { Decided::Granted } else { Decided::Withdrawn },
                 seq: state.seq,

@@ -5,6 +5,8 @@ mod enc_mode;
 mod introduction;
 mod mailbox;
 mod matrix;
+mod passkeys;
+mod policies;
 mod repeats;
 mod shares;
 mod sms;

@@ -67,6 +67,16 @@ pub(crate) fn notice(kind: &str) -> (&'static str, &'static str) {
              this was not you, set a new one by code at once.",
             "您的 Sightline 账号密码已更改，其他登录已终止。如非本人操作，请立即通过验证码重设密码。",
         ),
+        "passkey_added" => (
+            "A passkey was added to your Sightline account and signs in to it now. If this was not \
+             you, sign in on a terminal that you know and remove it.",
+            "您的 Sightline 账号新增了可用于登录的通行密钥。如非本人操作，请在常用终端登录并移除。",
+        ),
+        "passkey_removed" => (
+            "A passkey was removed from your Sightline account. If this was not you, sign in by code \
+             and sign out the terminals that you do not know.",
+            "您的 Sightline 账号已移除一个通行密钥。如非本人操作，请通过验证码登录，并退出您不认识的终端。",
+        ),
         "identifier_changed" => (
             "Another phone number or mail address now belongs to your Sightline account in place of \
              this one. If this was not you, sign in on a terminal that you know and change it back.",

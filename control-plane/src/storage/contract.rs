@@ -6,6 +6,8 @@ mod device_facts;
 mod handover;
 mod idempotency;
 mod mailbox;
+mod passkey;
+mod policy;
 mod proofs;
 mod sealing;
 mod shares;
@@ -41,6 +43,11 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(credential::guesses_lock_in_steps_and_close_at_a_hundred(store)),
     |store| Box::pin(credential::a_secure_window_belongs_to_its_login(store)),
     |store| Box::pin(credential::an_entry_tells_what_signing_in_looks_at(store)),
+    |store| Box::pin(passkey::a_passkey_challenge_is_taken_once_by_whom_it_was_given_to(store)),
+    |store| Box::pin(passkey::an_account_has_so_many_passkeys_each_its_own(store)),
+    |store| Box::pin(passkey::a_passkey_that_counts_must_count_on(store)),
+    |store| Box::pin(policy::a_product_has_one_policy_for_a_purpose_whose_versions_rise(store)),
+    |store| Box::pin(policy::a_decision_keeps_the_policy_that_it_was_given_under(store)),
     |store| Box::pin(handover::a_token_binds_one_device_once(store)),
     |store| Box::pin(handover::a_token_for_one_device_is_no_other_devices(store)),
     |store| Box::pin(handover::codes_end_with_time_use_binding_and_a_newer_one(store)),
@@ -154,6 +161,7 @@ pub(crate) async fn some_rows(store: &dyn Store) {
         terminal: TerminalId("t".into()),
         purpose: "p".into(),
         version: 1,
+        policy: None,
         granted: true,
     };
     store.consent_append(&act, NOW).await.unwrap();

@@ -8,6 +8,8 @@ mod handover;
 mod idempotency;
 mod introduction;
 mod mailbox;
+mod passkey;
+mod policy;
 mod share;
 mod sms;
 
@@ -34,6 +36,8 @@ pub use mailbox::{
     NewGeneration, NewList, NewOrder, OrderPut, StoredGeneration, StoredList, StoredOrder,
     WrapAdded,
 };
+pub use passkey::{NewPasskey, Passkey, PasskeyAdded, PasskeyChallenge, PasskeyHolder, PasskeyUse};
+pub use policy::{PolicyMark, ProductPolicy, ProductPolicyPut};
 pub use share::{
     Acceptance, Accepted, Attested, EndedBy, Invited, NewInvite, Share, ShareChange, ShareChanged,
     ShareCut, ShareEnded, ShareTerms,
@@ -249,6 +253,8 @@ pub struct Session {
     pub terminal: TerminalId,
     /// Key of the terminal.
     pub jkt: Thumbprint,
+    /// Kind of client on it: the product whose policies are in force.
+    pub client_type: String,
 }
 
 /// A refresh.
@@ -445,6 +451,9 @@ pub struct ConsentAct {
     pub purpose: String,
     /// Version of its text.
     pub version: u32,
+    /// Policy of a product that it was given under; `None`: the general one, or a withdrawal, which is
+    /// from all.
+    pub policy: Option<PolicyMark>,
     /// Granted or withdrawn.
     pub granted: bool,
 }
@@ -458,11 +467,13 @@ pub struct ConsentAppended {
     pub epoch: u64,
 }
 
-/// State of one purpose.
+/// State of one purpose under the general policy or under a product's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsentState {
     /// Purpose.
     pub purpose: String,
+    /// Policy of a product that was decided on; `None`: the general one.
+    pub policy: Option<PolicyMark>,
     /// Version decided on.
     pub version: u32,
     /// Granted or withdrawn.
@@ -484,6 +495,8 @@ pub struct ConsentEvent {
     pub purpose: String,
     /// Version.
     pub version: u32,
+    /// Policy of a product that it was given under.
+    pub policy: Option<PolicyMark>,
     /// Granted or withdrawn.
     pub granted: bool,
     /// Terminal id.

@@ -12,10 +12,11 @@ use crate::consent::MEDIA_VIEW;
 use crate::device::DeviceKnown;
 use crate::erasures::{self, ERASURES_FILE};
 use crate::gate::Refusal;
+use crate::ids::PasskeyId;
 use crate::restore::{Restore, Restored, restore};
-use crate::storage::model::{DeviceEpochs, LeaseFacts};
+use crate::storage::model::{DeviceEpochs, LeaseFacts, NewPasskey};
 use crate::storage::sqlite::restore::{FATES, Fate};
-use crate::storage::{AccountStore, ConsentStore};
+use crate::storage::{AccountStore, ConsentStore, PasskeyStore};
 use crate::tests::rig::IP;
 
 impl Rig {
@@ -237,6 +238,30 @@ async fn a_backup_of_a_stopped_server_is_put_back_as_it_was_if_its_operator_says
     assert_eq!(rig.cp.renew(&[held]).await.unwrap(), [true], "what ran goes on");
     assert!(rig.cp.refresh(&anna.signed_in.tokens.refresh, terminal(1)).await.is_ok());
     assert_eq!(rig.cp.my_devices(&anna.session).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_passkey_that_was_removed_after_the_backup_does_not_come_back() {
+    let rig = Rig::new().await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    let new = NewPasskey {
+        account: anna.session.account.clone(),
+        id: PasskeyId("p".into()),
+        lookup: vec![1],
+        credential_enc: vec![2],
+        name_enc: vec![3],
+        public_key: vec![4],
+        counter: 0,
+        notices: Vec::new(),
+    };
+    rig.store.passkey_add(&new, 1, rig.clock_now()).await.unwrap();
+    rig.cp.backup(&rig.path("old")).await.unwrap();
+    let account = &anna.session.account;
+    assert!(rig.store.passkey_remove(account, &new.id, &[], rig.clock_now()).await.unwrap());
+    let (rig, _) = rig.lose_all_since("old", false).await;
+    assert!(rig.store.passkey_by_credential(&[1]).await.unwrap().is_none());
+    assert!(!rig.sign_in(ANNA, 1).await.signed_in.new_account, "a code leads in");
+    requirement!("A10");
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use crate::ids::ChallengeId;
 use crate::key::{KeyError, SignedChallenge};
 use crate::limits::Limits;
 use crate::mail::{Mail, MailSender};
+use crate::passkey;
 use crate::password::{HashCost, PasswordConfig};
 use crate::random::SeededRandom;
 use crate::session::{SignIn, SignedIn};
@@ -159,6 +160,12 @@ impl Rig {
         let senders = (sms.clone(), mail.clone());
         let cp = plane(folder.path(), limits, store.clone(), clock.clone(), senders);
         Self { cp, clock, sms, mail, store, folder }
+    }
+
+    /// The same server with a name that passkeys belong to.
+    pub(crate) fn named(self) -> Self {
+        self.cp.set_relying_party(passkey::testing::party());
+        self
     }
 
     /// The same server on another data folder, with the same clock and master key.

@@ -290,7 +290,12 @@ impl Api {
         self.post("/v1/consents", Auth::Access(access), &body).await
     }
 
-    /// Purposes with their texts.
+    /// What is in force for a kind of client: each purpose, with the version to consent to.
+    pub async fn in_force(&self, client_type: &str) -> Result<Vec<Purpose>, ApiError> {
+        self.list(&format!("/v1/policies?product={client_type}"), Auth::Key).await
+    }
+
+    /// Purposes with their general texts.
     pub async fn purposes(&self) -> Result<Vec<Purpose>, ApiError> {
         self.list("/v1/purposes", Auth::Key).await
     }

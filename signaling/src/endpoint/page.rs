@@ -65,7 +65,7 @@ static FILES: &[File] = files! {
     "image/svg+xml": "icon.svg";
     "text/javascript; charset=utf-8":
         "add_code.js", "api.js", "app.js", "base32.js", "docs.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
-        "keys.js", "otp.js", "work.js", "views/alerts.js", "views/carrier.js",
+        "keys.js", "otp.js", "policies.js", "work.js", "views/alerts.js", "views/carrier.js",
         "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
         "sealed/codec.js", "sealed/connection.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",
         "sealed/generation.js", "sealed/gop_stream.js", "sealed/hpke.js", "sealed/introduction.js",
@@ -79,9 +79,9 @@ static FILES: &[File] = files! {
         "views/account.js", "views/add_device.js", "views/basic.js", "views/bind.js",
         "views/confirm.js", "views/device.js", "views/devices.js", "views/dialogs.js",
         "views/introduce.js", "views/invitation.js", "views/key_proof.js", "views/live.js",
-        "views/operations.js", "views/password_field.js", "views/profile.js", "views/sealing.js",
+        "views/operations.js", "views/passkeys.js", "views/password_field.js", "views/policy_lines.js", "views/profile.js", "views/sealing.js",
         "views/security.js", "views/share_terms.js", "views/shares.js", "views/signin.js",
-        "views/signin_address.js", "views/signin_password.js", "views/viewers.js", "whep.js";
+        "views/signin_address.js", "views/signin_password.js", "views/terminal_name.js", "views/viewers.js", "whep.js";
 };
 
 /// Entity tags, in the order of [`FILES`].

@@ -5,11 +5,13 @@ import { busy, h, toast } from '../dom.js';
 import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
 import { devicesWithKey, forgetAllDeviceKeys, forgetDeviceKey, terminalKey } from '../keys.js';
+import { purposesInForce } from '../policies.js';
 import * as session from '../session.js';
 import { alertsSection } from './alerts.js';
 import { forgetConfirmation } from './confirm.js';
 import { ask, problemLine, purposeText, showProblem } from './dialogs.js';
 import { operationsCard } from './operations.js';
+import { policyLines } from './policy_lines.js';
 import { profileOf as optionalOf } from './profile.js';
 import { securityOf } from './security.js';
 
@@ -18,6 +20,7 @@ export function accountView(context) {
   const profile = h('dl', { class: 'facts', testid: 'profile' });
   const terminals = h('ul', { class: 'list', testid: 'terminals' });
   const consents = h('ul', { class: 'list', testid: 'consents' });
+  const policies = h('ul', { class: 'list', testid: 'policies' });
   const keys = h('ul', { class: 'list', testid: 'device-keys' });
   const out = h('button', { class: 'quiet', t: 'account.signOutHere', testid: 'sign-out' });
   const security = h('ul', { class: 'list', testid: 'security' });
@@ -25,7 +28,7 @@ export function accountView(context) {
   const operations = operationsCard();
   const basic = h('button', { class: 'quiet small', t: 'basic.withdraw', testid: 'basic-withdraw' });
   basic.addEventListener('click', () => withdrawPolicy(context));
-  const parts = { profile, security, terminals, consents, keys, error, profileCard, operations };
+  const parts = { profile, security, terminals, consents, policies, keys, error, profileCard, operations };
   out.addEventListener('click', () => busy(out, async () => {
     await call('DELETE', '/v1/sessions/current').catch(() => {});
     await session.forget();
@@ -41,7 +44,8 @@ export function accountView(context) {
     card('account.terminals', 'account.terminalsLead', terminals),
     alertsSection(),
     card('profile.title', 'profile.lead', profileCard),
-    card('account.consents', null, h('div', {}, consents, h('div', { class: 'row end' }, basic))),
+    card('account.consents', null, h('div', {}, consents, h('div', { class: 'row end' }, basic),
+      h('h3', { t: 'policy.title' }), h('p', { class: 'hint', t: 'policy.lead' }), policies)),
     card('operations.title', 'operations.lead', operations.element),
     card('account.keys', 'account.keysLead', keys));
   return { element, title: 'account.title', entered: () => load(parts) };
@@ -92,9 +96,10 @@ async function terminalsOf(parts) {
 }
 
 async function consentsOf(parts) {
-  const [{ items = [] }, purposes] = await Promise.all([call('GET', '/v1/consents'), call('GET', '/v1/purposes')]);
+  const [{ items = [] }, purposes] = await Promise.all([call('GET', '/v1/consents'), purposesInForce()]);
+  parts.policies.replaceChildren(...policyLines(purposes));
   // What the account itself needs ends with the account; it is no consent to withdraw.
-  const needed = purposes.items.filter((item) => item.optional === false).map((item) => item.id);
+  const needed = purposes.filter((item) => item.optional === false).map((item) => item.id);
   const latest = new Map();
   for (const item of [...items].sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0))) latest.set(item.purpose, item);
   const given = [...latest.values()].filter((item) => item.decision === 'granted' && !needed.includes(item.purpose));
@@ -106,8 +111,9 @@ async function consentsOf(parts) {
       toast('account.withdrawn');
     })));
     return h('li', {}, h('div', { class: 'grow' }, h('strong', { class: 'mono' }, item.purpose),
-      ...purposeText(purposes.items.find((purpose) => purpose.id === item.purpose) ?? {}),
-      h('p', { class: 'muted small', t: 'consent.version', tp: { version: item.version } })), withdraw);
+      ...purposeText(purposes.find((purpose) => purpose.id === item.purpose) ?? {}),
+      h('p', { class: 'muted small', t: 'consent.version', tp: { version: item.version } }),
+      item.product ? h('p', { class: 'muted small', t: 'policy.given', tp: { policy: item.policy_id } }) : null), withdraw);
   }));
 }
 

@@ -2,6 +2,7 @@
 
 import { call, open, send } from '../api.js';
 import { busy, h, toast } from '../dom.js';
+import { purposesInForce } from '../policies.js';
 import * as session from '../session.js';
 import { problemLine, purposeText, showProblem } from './dialogs.js';
 
@@ -53,13 +54,12 @@ export function browseView() {
   const entered = async () => {
     const opened = await open('POST', '/v1/sessions/basic');
     await send('GET', '/v1/sessions/basic', { token: opened.access_token });
-    const { items } = await open('GET', '/v1/purposes');
-    list.replaceChildren(...items.map((item) => h('details', {}, h('summary', { class: 'mono' }, item.id), ...purposeText(item))));
+    const purposes = await purposesInForce();
+    list.replaceChildren(...purposes.map((item) => h('details', {}, h('summary', { class: 'mono' }, item.id), ...purposeText(item))));
   };
   return { element, title: 'basic.browse', entered: () => entered().catch((problem) => showProblem(error, problem)) };
 }
 
 async function policy() {
-  const { items } = await open('GET', '/v1/purposes');
-  return items.find((item) => item.id === 'account');
+  return (await purposesInForce()).find((item) => item.id === 'account');
 }

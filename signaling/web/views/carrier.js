@@ -3,6 +3,7 @@
 
 import { open } from '../api.js';
 import { busy, h } from '../dom.js';
+import { CLIENT_TYPE } from '../policies.js';
 import * as session from '../session.js';
 import { problemLine, showProblem } from './dialogs.js';
 
@@ -52,7 +53,7 @@ export function carrierStep(code, terminalName, { done, otherwise }) {
   const trade = async () => {
     try {
       await session.keep(await open('POST', '/v1/sessions/carrier', {
-        token: code, redirect_uri: back(), terminal_name: terminalName, client_type: 'web',
+        token: code, redirect_uri: back(), terminal_name: terminalName, client_type: CLIENT_TYPE,
       }));
       await done();
     } catch (problem) {

@@ -3,6 +3,7 @@
 import { call } from '../api.js';
 import { announce, busy, h, say } from '../dom.js';
 import { has } from '../i18n.js';
+import { purposesInForce } from '../policies.js';
 import { grouped } from '../base32.js';
 import { branches } from '../sealed/branches.js';
 import { canScan, scanner } from '../scan.js';
@@ -109,7 +110,7 @@ export function purposeText({ text = {}, fields = [] }) {
  * was given.
  */
 export async function consentDialog(id, words = 'consent') {
-  const { items } = await call('GET', '/v1/purposes');
+  const items = await purposesInForce();
   const purpose = items.find((item) => item.id === id) ?? { id, version: 1, fields: [], text: {} };
   const box = h('input', { type: 'checkbox', id: 'consent-box', testid: 'consent-box' });
   const done = await ask({

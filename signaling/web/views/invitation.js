@@ -3,6 +3,7 @@
 import { call } from '../api.js';
 import { busy, h, toast } from '../dom.js';
 import * as icons from '../icons.js';
+import { purposesInForce } from '../policies.js';
 import { problemLine, purposeText, showProblem } from './dialogs.js';
 import { introduce } from './introduce.js';
 import { agreement, termsText } from './share_terms.js';
@@ -71,8 +72,8 @@ function enter({ context, card }) {
 /** Shows what is offered, and what the guest is asked to agree to. */
 async function offer(view, text) {
   const code = codeOf(text);
-  const [offered, { items }] = await Promise.all([call('POST', '/v1/shares/invitation', { code }), call('GET', '/v1/purposes')]);
-  const purpose = items.find(({ id }) => id === PURPOSE) ?? { version: 0, text: {} };
+  const [offered, purposes] = await Promise.all([call('POST', '/v1/shares/invitation', { code }), purposesInForce()]);
+  const purpose = purposes.find(({ id }) => id === PURPOSE) ?? { version: 0, text: {} };
   const consent = h('input', { type: 'checkbox', id: 'share-consent', testid: 'share-consent' });
   const word = agreement('share-attest', offered.attestation);
   const accept = h('button', { class: 'primary', t: 'invitation.accept', testid: 'invitation-accept' });

@@ -2,6 +2,7 @@
 
 import { call, send } from '../api.js';
 import { busy, h, toast } from '../dom.js';
+import { purposesInForce } from '../policies.js';
 import * as session from '../session.js';
 import { problemLine, showProblem } from './dialogs.js';
 
@@ -22,8 +23,7 @@ function offer(profileCard) {
   const start = h('button', { class: 'primary small', t: 'profile.agree', testid: 'profile-agree' });
   start.addEventListener('click', () => busy(start, async () => {
     try {
-      const purposes = await call('GET', '/v1/purposes');
-      const { id, version } = purposes.items.find((purpose) => purpose.id === 'profile');
+      const { id, version } = (await purposesInForce()).find((purpose) => purpose.id === 'profile');
       await call('POST', '/v1/consents', { purpose: id, version, decision: 'granted' });
       await profileOf({ profileCard });
       profileCard.querySelector('input')?.focus();

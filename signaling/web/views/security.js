@@ -1,4 +1,4 @@
-// Account security: number, mail address and password, each changed after confirming who one is.
+// Account security: number, mail address, password and passkeys, each changed after confirming who one is.
 
 import { call } from '../api.js';
 import { busy, h, toast } from '../dom.js';
@@ -7,6 +7,7 @@ import { moment } from '../i18n.js';
 import { codeDialog, confirmed } from './confirm.js';
 import { ask, showProblem } from './dialogs.js';
 import { MIN_CHARS, characters, newPasswordHint, passwordField } from './password_field.js';
+import { passkeyLines } from './passkeys.js';
 import { normalised } from './signin_address.js';
 
 const KINDS = ['phone', 'email'];
@@ -14,7 +15,8 @@ const KINDS = ['phone', 'email'];
 /** Fills the list; `parts` has the list `security` and the line `error`. */
 export async function securityOf(parts) {
   const me = await call('GET', '/v1/me');
-  parts.security.replaceChildren(...KINDS.map((kind) => identifierLine(parts, me, kind)), passwordLine(parts, me));
+  const passkeys = await passkeyLines(me, (key, testid, work) => action(parts, key, testid, work));
+  parts.security.replaceChildren(...KINDS.map((kind) => identifierLine(parts, me, kind)), passwordLine(parts, me), ...passkeys);
 }
 
 function identifierLine(parts, me, kind) {

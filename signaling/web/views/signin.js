@@ -5,13 +5,16 @@ import { open } from '../api.js';
 import { busy, h, say } from '../dom.js';
 import * as icons from '../icons.js';
 import { requestCode } from '../otp.js';
+import { CLIENT_TYPE, purposesInForce } from '../policies.js';
 import * as session from '../session.js';
 import { carrierButton, carrierStep, returnedCode } from './carrier.js';
 import { forgetConfirmation } from './confirm.js';
 import { codeField, countdown, problemLine, purposeText, showProblem } from './dialogs.js';
+import { passkeyButton } from './passkeys.js';
 import { passwordField } from './password_field.js';
 import { normalised } from './signin_address.js';
 import { passwordStep } from './signin_password.js';
+import { terminalName } from './terminal_name.js';
 
 /** Ways to sign in, each a tab. */
 const WAYS = ['phone', 'email', 'password'];
@@ -40,7 +43,7 @@ export function signInView({ server, done, ended }) {
     const otherwise = () => addressStep(body, 'phone', '', context);
     body.replaceChildren(carrierStep(code, terminalName(), { done: () => entered(done), otherwise }));
   }
-  carrierButton().then((element) => element && body.after(element)).catch(() => {});
+  body.after(...[passkeyButton(() => entered(done)), carrierButton()].map(whenThere));
   notice().then((element) => element && card.append(element)).catch(() => {});
   return {
     element: h('div', { class: 'center' }, card),
@@ -49,10 +52,16 @@ export function signInView({ server, done, ended }) {
   };
 }
 
+/** A place that an element takes once there is one. */
+function whenThere(promised) {
+  const place = h('div', { hidden: true });
+  promised.then((element) => element && place.replaceWith(element)).catch(() => {});
+  return place;
+}
+
 /** What an account needs by itself; the rest is asked for when it is used. */
 async function notice() {
-  const { items } = await open('GET', '/v1/purposes');
-  const needed = items.filter((item) => item.optional === false);
+  const needed = (await purposesInForce()).filter((item) => item.optional === false);
   if (!needed.length) return null;
   return h('details', { class: 'notice', testid: 'notice' }, h('summary', { t: 'signin.notice' }),
     ...needed.flatMap(purposeText));
@@ -61,7 +70,7 @@ async function notice() {
 /** Opens the login; throws a problem. */
 async function arrive(answer, done) {
   await session.keep(await open('POST', '/v1/sessions', {
-    ...answer, terminal_name: terminalName(), client_type: 'web',
+    ...answer, terminal_name: terminalName(), client_type: CLIENT_TYPE,
   }));
   await entered(done);
 }
@@ -182,13 +191,4 @@ function codeStep(body, { kind, target }, challenge, context) {
   body.replaceChildren(form);
   countdown(again, current.resend_after);
   code.input.focus();
-}
-
-/** A name by which people know this terminal in the list of terminals. */
-function terminalName() {
-  const agent = navigator.userAgent;
-  const find = (pairs) => pairs.find(([pattern]) => pattern.test(agent))?.[1] ?? '';
-  const browser = find([[/Edg\//, 'Edge'], [/Firefox\//, 'Firefox'], [/Chrome\//, 'Chrome'], [/Safari\//, 'Safari']]);
-  const system = find([[/Android/, 'Android'], [/iPhone|iPad/, 'iOS'], [/Windows/, 'Windows'], [/Mac OS/, 'macOS'], [/Linux/, 'Linux']]);
-  return [browser || 'Browser', system].filter(Boolean).join(' · ');
 }

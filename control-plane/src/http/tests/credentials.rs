@@ -29,7 +29,7 @@ impl Client<'_> {
     }
 
     /// Opens the secure window by a code to this number.
-    async fn confirm(&self, number: &str) {
+    pub(super) async fn confirm(&self, number: &str) {
         let sent = self.ask(json!({"purpose": "secure"})).await;
         let code = self.rig.code(number).await;
         let answer = json!({"challenge_id": sent.body["challenge_id"], "code": code.expose()});

@@ -217,7 +217,7 @@ struct World {
 
 impl World {
     async fn new(actor: Actor) -> Self {
-        let rig = Rig::new().await;
+        let rig = Rig::new().await.named();
         let former = rig.sign_in(BEN, 2).await;
         let texts = rig.admitted(&former, BEN, DEVICE).await;
         let texts_of_open = rig.add_open("OPEN-1").await;

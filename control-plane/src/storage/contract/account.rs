@@ -14,6 +14,7 @@ fn act(account: &AccountId, purpose: &str, granted: bool) -> ConsentAct {
         terminal: TerminalId("terminal of c".into()),
         purpose: purpose.into(),
         version: 1,
+        policy: None,
         granted,
     }
 }

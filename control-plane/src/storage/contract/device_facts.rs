@@ -40,6 +40,7 @@ async fn decide(store: &dyn Store, purpose: &str, granted: bool) {
         terminal: TerminalId("t".into()),
         purpose: purpose.into(),
         version: 1,
+        policy: None,
         granted,
     };
     store.consent_append(&act, NOW).await.unwrap();

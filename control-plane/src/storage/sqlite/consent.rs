@@ -10,7 +10,7 @@ use super::row::{Columns, int, log};
 use crate::consent::chain;
 use crate::ids::AccountId;
 use crate::storage::account::PolicyStore;
-use crate::storage::model::{ConsentAct, ConsentAppended, ConsentEvent, ConsentState};
+use crate::storage::model::{ConsentAct, ConsentAppended, ConsentEvent, ConsentState, PolicyMark};
 use crate::storage::{ConsentStore, StoreError, Stored};
 
 #[async_trait]
@@ -23,14 +23,16 @@ impl ConsentStore for SqliteStore {
     }
 
     async fn consents(&self, account: &AccountId) -> Stored<Vec<ConsentState>> {
-        let rows = query("SELECT * FROM consent_state WHERE account = ?1 ORDER BY purpose")
-            .bind(account.as_str())
-            .fetch_all(&self.reader)
-            .await?;
+        let rows =
+            query("SELECT * FROM consent_state WHERE account = ?1 ORDER BY purpose, product")
+                .bind(account.as_str())
+                .fetch_all(&self.reader)
+                .await?;
         rows.iter()
             .map(|row| {
                 Ok(ConsentState {
                     purpose: row.text("purpose")?,
+                    policy: mark(row)?,
                     version: version(row)?,
                     granted: row.num("granted")? == 1,
                     seq: row.num("seq")?,
@@ -53,6 +55,7 @@ impl ConsentStore for SqliteStore {
                     subject: row.text("subject")?,
                     purpose: row.text("purpose")?,
                     version: version(row)?,
+                    policy: mark(row)?,
                     granted: row.text("decision")? == "granted",
                     terminal: row.text("terminal")?,
                     at: row.num("at")?,
@@ -68,7 +71,8 @@ impl ConsentStore for SqliteStore {
 impl PolicyStore for SqliteStore {
     async fn basic_mode(&self, account: &AccountId, purpose: &'static str) -> Stored<bool> {
         let row = query(
-            "SELECT 1 FROM consent_state WHERE account = ?1 AND purpose = ?2 AND granted = 0",
+            "SELECT 1 FROM consent_state WHERE account = ?1 AND purpose = ?2
+             GROUP BY purpose HAVING max(granted) = 0",
         )
         .bind(account.as_str())
         .bind(purpose)
@@ -80,8 +84,9 @@ impl PolicyStore for SqliteStore {
     async fn policy_withdraw(&self, policy: &ConsentAct, now: u64) -> Stored<ConsentAppended> {
         let mut tx = self.begin().await?;
         let granted = query(
-            "SELECT purpose, version FROM consent_state
-             WHERE account = ?1 AND granted = 1 AND purpose <> ?2 ORDER BY purpose",
+            "SELECT purpose, max(version) AS version FROM consent_state
+             WHERE account = ?1 AND granted = 1 AND purpose <> ?2
+             GROUP BY purpose ORDER BY purpose",
         )
         .bind(policy.account.as_str())
         .bind(&policy.purpose)
@@ -117,6 +122,7 @@ pub(super) async fn append(
         subject: act.subject.0.clone(),
         purpose: act.purpose.clone(),
         version: act.version,
+        policy: act.policy.clone(),
         granted: act.granted,
         terminal: act.terminal.0.clone(),
         at: now,
@@ -125,18 +131,35 @@ pub(super) async fn append(
     };
     event.hash = chain::link(&event).to_vec();
     insert(connection, &event).await?;
+    let (product, policy) = texts(act.policy.as_ref());
     query(
-        "INSERT OR REPLACE INTO consent_state (account, purpose, version, granted, seq, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO consent_state
+         (account, purpose, product, policy, version, granted, seq, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )
     .bind(act.account.as_str())
     .bind(&act.purpose)
+    .bind(product)
+    .bind(policy)
     .bind(i64::from(act.version))
     .bind(act.granted)
     .bind(int(seq))
     .bind(int(now))
     .execute(&mut *connection)
     .await?;
+    if !act.granted {
+        // Whoever takes a consent back takes it back whatever the product that it was given to.
+        query(
+            "UPDATE consent_state SET granted = 0, seq = ?3, at = ?4
+             WHERE account = ?1 AND purpose = ?2",
+        )
+        .bind(act.account.as_str())
+        .bind(&act.purpose)
+        .bind(int(seq))
+        .bind(int(now))
+        .execute(&mut *connection)
+        .await?;
+    }
     let epoch = query(
         "UPDATE account SET consent_epoch = consent_epoch + ?2
          WHERE id = ?1 AND status = 'active' RETURNING consent_epoch",
@@ -159,10 +182,11 @@ pub(super) async fn append(
 /// Adds a link to the chain.
 pub(super) async fn insert(connection: &mut SqliteConnection, event: &ConsentEvent) -> Stored<()> {
     let decision = if event.granted { "granted" } else { "withdrawn" };
+    let (product, policy) = texts(event.policy.as_ref());
     query(
         "INSERT INTO consent_event
-         (seq, subject, purpose, version, decision, terminal, at, prev_hash, hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         (seq, subject, purpose, version, decision, terminal, at, prev_hash, hash, product, policy)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )
     .bind(int(event.seq))
     .bind(&event.subject)
@@ -173,9 +197,21 @@ pub(super) async fn insert(connection: &mut SqliteConnection, event: &ConsentEve
     .bind(int(event.at))
     .bind(&event.prev_hash)
     .bind(&event.hash)
+    .bind(product)
+    .bind(policy)
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Product and id of a policy; empty for the general one.
+fn texts(mark: Option<&PolicyMark>) -> (&str, &str) {
+    mark.map_or(("", ""), |mark| (&mark.product, &mark.policy))
+}
+
+fn mark(row: &SqliteRow) -> Stored<Option<PolicyMark>> {
+    let (product, policy) = (row.text("product")?, row.text("policy")?);
+    Ok((!policy.is_empty()).then_some(PolicyMark { product, policy }))
 }
 
 fn version(row: &SqliteRow) -> Stored<u32> {

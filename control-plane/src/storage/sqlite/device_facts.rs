@@ -119,9 +119,11 @@ impl DeviceFactStore for SqliteStore {
     ) -> Stored<bool> {
         let wanted: i64 = query_scalar(
             "SELECT count(*) FROM binding b
-             JOIN consent_state c ON c.account = b.account AND c.purpose = ?2
-                 AND c.version = ?3 AND c.granted = 1
-             WHERE b.serial = ?1 AND b.unbound_at IS NULL AND NOT EXISTS
+             JOIN consent_state c ON c.account = b.account AND c.purpose = ?2 AND c.granted = 1
+             LEFT JOIN product_policy o ON o.product = c.product AND o.purpose = c.purpose
+                 AND o.removed_at IS NULL
+             WHERE c.policy = coalesce(o.id, '') AND c.version = coalesce(o.version, ?3)
+             AND b.serial = ?1 AND b.unbound_at IS NULL AND NOT EXISTS
                  (SELECT 1 FROM device_fact f WHERE f.serial = b.serial
                   AND f.kind = 'hardware' AND f.binding_epoch = b.epoch)",
         )

@@ -26,6 +26,7 @@ impl GateStore for SqliteStore {
     ) -> Stored<Option<GateFacts>> {
         let row = query(
             "SELECT s.id AS session_id, s.account, s.terminal, a.subject, a.consent_epoch, t.jkt,
+                    t.client_type,
                     b.epoch AS bound_epoch, e.key_epoch, d.channels,
                     b.account = s.account AS owned, g.number AS share_number,
                     g.scopes AS share_scopes, g.channels AS share_channels,
@@ -47,8 +48,11 @@ impl GateStore for SqliteStore {
                  AND p.binding_epoch = b.epoch AND p.key_epoch = e.key_epoch
              LEFT JOIN step_up u ON u.session = s.id AND u.serial = b.serial
                  AND u.idle_expires > ?3 AND u.max_expires > ?3
+             LEFT JOIN product_policy o ON o.product = t.client_type AND o.purpose = ?4
+                 AND o.removed_at IS NULL
              LEFT JOIN consent_state c ON c.account = s.account AND c.purpose = ?4
-                 AND c.version = ?5 AND c.granted = 1
+                 AND c.product = coalesce(o.product, '') AND c.policy = coalesce(o.id, '')
+                 AND c.version = coalesce(o.version, ?5) AND c.granted = 1
              WHERE k.hash = ?1 AND k.expires > ?3 AND s.revoked_at IS NULL
              AND s.idle_expires > ?3 AND s.abs_expires > ?3
              AND t.revoked_at IS NULL AND a.status = 'active'",

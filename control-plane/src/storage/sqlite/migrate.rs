@@ -18,6 +18,8 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0009_shares.sql"),
     include_str!("../../../migrations/0010_devices.sql"),
     include_str!("../../../migrations/0011_account.sql"),
+    include_str!("../../../migrations/0012_passkeys.sql"),
+    include_str!("../../../migrations/0013_policies.sql"),
 ];
 
 /// Why a database is not opened.

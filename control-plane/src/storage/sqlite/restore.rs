@@ -71,8 +71,13 @@ pub(crate) const FATES: &[(&str, Fate)] = &[
     ("otp_challenge", Fate::Cleared),
     ("otp_ledger", Fate::Kept),
     ("outbox", Fate::Kept),
+    // One that was removed must not come back; a code leads in, and to new ones.
+    ("passkey", Fate::Cleared),
+    ("passkey_challenge", Fate::Cleared),
     // One that leaked and was changed must not come back; a code leads to a new one.
     ("password", Fate::Cleared),
+    // The operator's words; what was agreed to under them is to be given again.
+    ("product_policy", Fate::Kept),
     ("profile", Fate::Kept),
     ("provisioning", Fate::Cleared),
     ("refresh_token", Fate::Cleared),
@@ -194,6 +199,7 @@ async fn mark_chain(connection: &mut SqliteConnection, now: u64) -> Stored<()> {
         subject: RESTORED.into(),
         purpose: RESTORED.into(),
         version: 1,
+        policy: None,
         granted: false,
         terminal: RESTORED.into(),
         at: now,

@@ -55,7 +55,7 @@ impl SessionStore for SqliteStore {
 
     async fn session_by_access(&self, hash: &[u8], now: u64) -> Stored<Option<Session>> {
         query(
-            "SELECT s.id AS session_id, s.account, s.terminal, a.subject, t.jkt
+            "SELECT s.id AS session_id, s.account, s.terminal, a.subject, t.jkt, t.client_type
              FROM access_token k
              JOIN session s ON s.id = k.session
              JOIN terminal t ON t.id = s.terminal
@@ -200,6 +200,7 @@ pub(super) fn session(row: &SqliteRow) -> Stored<Session> {
         subject: Subject(row.text("subject")?),
         terminal: TerminalId(row.text("terminal")?),
         jkt: row.thumbprint("jkt")?,
+        client_type: row.text("client_type")?,
     })
 }
 

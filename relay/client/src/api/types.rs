@@ -148,6 +148,7 @@ pub struct ConsentReceipt {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Purpose {
     /// Name.
+    #[serde(alias = "purpose")]
     pub id: String,
     /// Version of the text.
     pub version: u32,
