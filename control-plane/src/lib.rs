@@ -27,6 +27,7 @@ pub mod device_facts;
 pub mod email;
 pub mod erasures;
 pub mod error;
+pub mod federation;
 pub mod gate;
 mod guess;
 pub mod http;
@@ -70,10 +71,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use sightline_grant::Revocation;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Mutex, Notify, broadcast};
 
 use carrier::Carrier;
 use clock::{Clock, SystemClock};
+use federation::IdentityProvider;
 use limits::Limits;
 use mail::MailSender;
 use password::{PasswordConfig, PasswordHasher};
@@ -120,6 +122,9 @@ pub enum OpenError {
     /// Without it erased people might be served again.
     #[error("the journal of erasures cannot be read: {0}")]
     Erasures(#[source] std::io::Error),
+    /// Without it identities that were unbound might sign in again.
+    #[error("the journal of unbindings cannot be read: {0}")]
+    Unbound(#[source] std::io::Error),
     /// See [`error::Inner`].
     #[error(transparent)]
     Inner(#[from] error::Inner),
@@ -139,6 +144,8 @@ struct State {
     random: Arc<dyn Random>,
     sms: Arc<dyn SmsSender>,
     carrier: OnceLock<Arc<dyn Carrier>>,
+    providers: OnceLock<Vec<Arc<dyn IdentityProvider>>>,
+    unbinding: Mutex<()>,
     mail: Arc<dyn MailSender>,
     passwords: PasswordHasher,
     vault: Vault,
@@ -193,6 +200,7 @@ impl ControlPlane {
         let parts = Parts { config, store, clock, random, sms, mail, master };
         let control_plane = Self::from_parts(parts);
         control_plane.replay_erasures().await?;
+        control_plane.replay_unbindings().await?;
         Ok(control_plane)
     }
 
@@ -220,6 +228,8 @@ impl ControlPlane {
             random: parts.random,
             sms: parts.sms,
             carrier: OnceLock::new(),
+            providers: OnceLock::new(),
+            unbinding: Mutex::new(()),
             mail: parts.mail,
             vault,
             proof_ids: ProofIds::default(),

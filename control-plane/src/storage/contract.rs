@@ -97,12 +97,13 @@ fn opening(challenge: &str, account: &str) -> SessionOpening {
     let name = |what: &str| format!("{what} of {challenge}");
     SessionOpening {
         challenge: Some(ChallengeId(challenge.into())),
+        identity: None,
         amr: "otp",
         account: AccountId(account.into()),
         registration: Some(Registration {
             subject: Subject(name("subject")),
             wrapped_key: vec![1],
-            identifier: identifier(IdentifierKind::Phone, b"number"),
+            found_by: FoundBy::Identifier(identifier(IdentifierKind::Phone, b"number")),
         }),
         terminal: TerminalId(name("terminal")),
         jkt: Thumbprint([1; 32]),

@@ -259,7 +259,7 @@ impl CredentialStore for SqliteStore {
 }
 
 /// Keeps the notices and puts them into the outbox.
-async fn tell(
+pub(super) async fn tell(
     connection: &mut SqliteConnection,
     account: &str,
     notices: &[NewNotice],
