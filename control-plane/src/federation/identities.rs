@@ -5,12 +5,12 @@ use crate::ControlPlane;
 use crate::erasures::journal;
 use crate::error::Inner;
 use crate::ids::AccountId;
-use crate::limits::IDENTITIES_PER_ACCOUNT;
+use crate::limits::{IDENTIFIER_HOLD_SECS, IDENTITIES_PER_ACCOUNT};
 use crate::random;
 use crate::secure::SecureError;
 use crate::storage::model::{
     FlowPurpose, Identity, IdentityBinding, IdentityBound, IdentityUnbinding, IdentityUnbound,
-    NewNotice, Session,
+    NewNotice, RetryAfter, Session,
 };
 
 use super::unbound::UNBOUND_FILE;
@@ -36,6 +36,9 @@ pub enum IdentityError {
     /// The account has no such identity.
     #[error("the account has no such login")]
     Unknown,
+    /// The identity came to the account too recently.
+    #[error("this login came to the account lately and confirms nothing yet")]
+    Held(RetryAfter),
     /// Nobody could sign in any more.
     #[error("nothing else signs in to this account; add a number, an address or another login first")]
     Last,
@@ -163,11 +166,24 @@ impl ControlPlane {
         let known = self.identity_of(&came.proved).await?;
         let known = known.filter(|known| known.account == session.account && !known.suspended);
         let known = known.ok_or(ProofError::Refused)?;
+        self.refuse_held(&known).await?;
         let used = self.newest(&known, &came).await?;
         if !self.store().identity_used(&used, self.now()).await.map_err(Inner::from)? {
             return Err(ProofError::Refused.into());
         }
         Ok(self.open_secure(session, None, "provider").await?)
+    }
+
+    /// An identity that did not come with the account confirms nothing dangerous for a while, as it is
+    /// with numbers and addresses ([`crate::identifier`]).
+    async fn refuse_held(&self, known: &Identity) -> Result<(), IdentityError> {
+        let account = self.store().account(&known.account).await.map_err(Inner::from)?;
+        let came_with_it = account.is_some_and(|account| known.bound_at <= account.created_at);
+        let until = known.bound_at + IDENTIFIER_HOLD_SECS;
+        if came_with_it || until <= self.now() {
+            return Ok(());
+        }
+        Err(IdentityError::Held(RetryAfter(until - self.now())))
     }
 
     /// Words to every address of the account.

@@ -248,7 +248,7 @@ pub enum SessionOpened {
     Opened(TerminalId),
     /// The challenge was used before.
     ChallengeUsed,
-    /// Someone registered the number in between; look it up again.
+    /// What the account is found by has another holder since it was looked up; look again.
     NumberTaken,
 }
 
