@@ -97,6 +97,7 @@ impl Development {
             scope: "openid",
             freshness: Freshness::Said,
             redirects: Redirects::Loopback,
+            known_as: Some(ID),
             revocation: None,
         }
     }

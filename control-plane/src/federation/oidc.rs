@@ -55,6 +55,8 @@ pub struct Registration {
     pub freshness: Freshness,
     /// Where browsers may come back to.
     pub redirects: Redirects,
+    /// Name that its subjects are kept under, if its address is another one each time: a stand-in's.
+    pub known_as: Option<&'static str>,
     /// Where grants are taken back, if the provider's own description does not say.
     pub revocation: Option<Url>,
 }
@@ -244,7 +246,8 @@ impl IdentityProvider for Oidc {
         }
         let revocable = granted.refresh_token.filter(|_| self.revocation(&endpoints).is_some());
         let revocable = revocable.map(Redacted::new);
-        let who = Subject { issuer: issuer.clone(), subject: Redacted::new(claims.sub) };
+        let issuer = self.registration.known_as.map_or_else(|| issuer.clone(), str::to_owned);
+        let who = Subject { issuer, subject: Redacted::new(claims.sub) };
         Ok(Proved { who, formerly: None, revocable })
     }
 

@@ -14,6 +14,7 @@ const KINDS = ['phone', 'email'];
 /** Fills the list; `parts` has the list `security` and the line `error`. */
 export async function securityOf(parts) {
   const me = await call('GET', '/v1/me');
+  parts.partial.hidden = me.full;
   parts.security.replaceChildren(...KINDS.map((kind) => identifierLine(parts, me, kind)), passwordLine(parts, me));
 }
 

@@ -76,6 +76,7 @@ pub fn registration(
         scope: "",
         freshness: Freshness::Always,
         redirects,
+        known_as: None,
         revocation: Url::parse(&format!("{issuer}{REVOKE_PATH}")).ok(),
     }
 }
