@@ -51,18 +51,21 @@ export async function confirmed(me) {
 
 /** By a code, or by an identity provider where no number or address may confirm anything. */
 async function byCodeOrProvider(me) {
-  if (!me.identifiers.length) return byProvider();
+  if (!me.identifiers.length) {
+    await byProvider();
+    return false;
+  }
   try {
     return await byCode();
   } catch (problem) {
-    if (problem.name === 'identifier-held' && (await byProvider())) return true;
-    throw problem;
+    if (problem.name !== 'identifier-held' || !(await byProvider())) throw problem;
+    return false;
   }
 }
 
 /**
  * Sends the browser to a provider that the account is bound to, from where it comes back to the account.
- * False when there is none, or when the person would rather not.
+ * Whether there is one.
  */
 async function byProvider() {
   const { items } = await call('GET', '/v1/me/identities');
@@ -73,7 +76,7 @@ async function byProvider() {
     body: [h('p', { class: 'hint', t: 'confirm.providerLead' })],
     submit: () => leave(usable[0].provider, 'confirm'),
   });
-  return false;
+  return true;
 }
 
 async function byCode() {
