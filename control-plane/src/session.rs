@@ -18,8 +18,9 @@ use crate::otp::{OtpError, TARGET_PLACE, Tried};
 use crate::password::Password;
 use crate::random;
 use crate::storage::model::{
-    Account, Entry, IdentifierKind, NewIdentifier, OtpBinding, OtpChallenge, OtpPurpose,
-    FoundBy, IdentityUse, NewIdentity, Registration, Rotated, Rotation, Session, SessionOpened, SessionOpening, TokenHashes,
+    Account, Entry, FoundBy, IdentifierKind, IdentityUse, NewIdentifier, NewIdentity, OtpBinding,
+    OtpChallenge, OtpPurpose, Registration, Rotated, Rotation, Session, SessionOpened,
+    SessionOpening, TokenHashes,
 };
 use crate::terminal::{self, Permissions, Shown, TerminalFacts};
 use crate::vault::{DoesNotOpen, SubjectKey, token_hash};

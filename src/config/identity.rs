@@ -200,7 +200,11 @@ impl Provider {
         Ok(Arc::new(Oidc::new(registration, http, Arc::new(SystemClock))))
     }
 
-    fn oidc(&self, secret: sightline_grant::Redacted<String>, redirects: Redirects) -> Registration {
+    fn oidc(
+        &self,
+        secret: sightline_grant::Redacted<String>,
+        redirects: Redirects,
+    ) -> Registration {
         Registration {
             facts: self.facts(),
             issuer: self.issuer.clone(),

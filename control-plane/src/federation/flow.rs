@@ -14,9 +14,7 @@ use super::{
 };
 use crate::ControlPlane;
 use crate::error::Inner;
-use crate::limits::{
-    IDENTITY_FLOW_SECS, IDENTITY_FLOWS_PER_ACCOUNT, IDENTITY_FLOWS_PER_NETWORK,
-};
+use crate::limits::{IDENTITY_FLOW_SECS, IDENTITY_FLOWS_PER_ACCOUNT, IDENTITY_FLOWS_PER_NETWORK};
 use crate::random;
 use crate::sms::open::network;
 use crate::storage::model::{Charge, FlowPurpose, IdentityFlow, RetryAfter, Session};

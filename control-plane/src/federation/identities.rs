@@ -40,7 +40,9 @@ pub enum IdentityError {
     #[error("this login came to the account lately and confirms nothing yet")]
     Held(RetryAfter),
     /// Nobody could sign in any more.
-    #[error("nothing else signs in to this account; add a number, an address or another login first")]
+    #[error(
+        "nothing else signs in to this account; add a number, an address or another login first"
+    )]
     Last,
     /// See [`Inner`].
     #[error(transparent)]

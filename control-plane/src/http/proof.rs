@@ -164,7 +164,11 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let LoggedIn(session) = LoggedIn::from_request_parts(parts, state).await?;
         let control_plane = ControlPlane::from_ref(state);
-        if control_plane.is_full(&session).await? { Ok(Self(session)) } else { Err(IDENTIFIER_REQUIRED.into()) }
+        if control_plane.is_full(&session).await? {
+            Ok(Self(session))
+        } else {
+            Err(IDENTIFIER_REQUIRED.into())
+        }
     }
 }
 

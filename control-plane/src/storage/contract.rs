@@ -65,9 +65,7 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(identity::a_way_is_taken_once_by_who_began_it(store)),
     |store| Box::pin(identity::an_identity_is_one_accounts_alone(store)),
     |store| Box::pin(identity::the_last_way_in_stays(store)),
-    |store| {
-        Box::pin(identity::a_grant_outlives_what_it_belonged_to_until_it_is_taken_back(store))
-    },
+    |store| Box::pin(identity::a_grant_outlives_what_it_belonged_to_until_it_is_taken_back(store)),
     |store| Box::pin(identity::what_was_unbound_before_goes_again(store)),
     |store| Box::pin(sms::the_store_decides_as_the_core_does(store)),
     |store| Box::pin(sms::an_answer_gives_places_back_once_and_makes_the_pair_known(store)),

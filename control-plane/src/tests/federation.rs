@@ -16,8 +16,8 @@ use self::wechat::Desk;
 use super::rig::{IP, Rig, User, terminal};
 use crate::federation::development::Development;
 use crate::federation::flow::{Begun, Return};
-use crate::federation::oidc::apple::{AppleKey, registration};
 use crate::federation::oidc::Oidc;
+use crate::federation::oidc::apple::{AppleKey, registration};
 use crate::federation::sign_in::{ProviderSignIn, ProviderSignInError};
 use crate::federation::wechat::{Account, WeChat};
 use crate::federation::{IdentityProvider, ProviderFacts, ProviderKind, Redirects};
@@ -170,6 +170,12 @@ impl World {
         let back = self.at_apple(&begun, subject);
         self.rig.cp.bind_identity(&user.session, &back).await.unwrap()
     }
+}
+
+/// Modulus and exponent of an RSA key of 2048 bits, out of its DER (RFC 8017, A.1.1).
+pub(crate) fn rsa_parts(der: &[u8]) -> (&[u8], &[u8]) {
+    // Two heads, a zero before the modulus, 256 bytes, a head, the exponent.
+    (&der[9..265], &der[267..])
 }
 
 fn coming(begun: &Begun, code: String) -> Return {

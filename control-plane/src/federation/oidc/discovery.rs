@@ -130,7 +130,8 @@ mod tests {
         assert_eq!(endpoints.authorization.query(), Some("p=1"));
         assert!(endpoints.revocation.is_none() && !endpoints.always_says_issuer);
         assert!(outcome(|told| told["issuer"] = json!("https://id.example/")).is_err());
-        for member in ["authorization_endpoint", "token_endpoint", "jwks_uri", "revocation_endpoint"]
+        for member in
+            ["authorization_endpoint", "token_endpoint", "jwks_uri", "revocation_endpoint"]
         {
             for at in ["http://id.example/x", "http://127.0.0.1/x", "file:///etc/x", "x"] {
                 let bad = outcome(|told| told[member] = json!(at));

@@ -154,9 +154,7 @@ mod tests {
 
     #[test]
     fn keys_of_other_kinds_are_passed_over_and_too_many_refused() {
-        let rsa = |kid: &str, bytes: usize| {
-            json!({"kty": "RSA", "kid": kid, "n": B64.encode(vec![0x91; bytes]), "e": "AQAB"})
-        };
+        let rsa = |kid: &str, bytes: usize| json!({"kty": "RSA", "kid": kid, "n": B64.encode(vec![0x91; bytes]), "e": "AQAB"});
         let mut other_use = rsa("enc", 256);
         other_use["use"] = json!("enc");
         let mut other_algorithm = rsa("ps", 256);

@@ -54,9 +54,7 @@ async fn an_app_signs_in_by_a_provider_and_the_account_grows_from_there() {
             assert_eq!(answer.problem(), "identifier-required", "{path}");
         }
     }
-    let wish = |purpose: &str| {
-        json!({"provider": "development", "redirect_uri": BACK, "purpose": purpose})
-    };
+    let wish = |purpose: &str| json!({"provider": "development", "redirect_uri": BACK, "purpose": purpose});
     let path = "/v1/me/identity-flows";
     let bare = app.call("POST", path, Some(wish("bind"))).await;
     assert_eq!(bare.problem(), "step-up-required");
@@ -74,7 +72,8 @@ async fn an_app_signs_in_by_a_provider_and_the_account_grows_from_there() {
     let mine = app.call("GET", "/v1/me/identities?limit=1", None).await;
     assert!(mine.body["next"].is_string(), "a second page: {}", mine.body);
     let all = app.call("GET", "/v1/me/identities", None).await;
-    let ids: Vec<_> = all.body["items"].as_array().unwrap().iter().map(|it| it["id"].clone()).collect();
+    let ids: Vec<_> =
+        all.body["items"].as_array().unwrap().iter().map(|it| it["id"].clone()).collect();
     assert_eq!(ids.len(), 2);
     let unbind = async |id: &Value| {
         let path = format!("/v1/me/identities/{}", id.as_str().unwrap());

@@ -41,11 +41,8 @@ async fn federated(store: &dyn Store, id: &str, identity: NewIdentity) -> Sessio
         wrapped_key: vec![1],
         found_by: FoundBy::Identity(identity),
     };
-    let opening = SessionOpening {
-        challenge: None,
-        registration: Some(registration),
-        ..opening(id, id)
-    };
+    let opening =
+        SessionOpening { challenge: None, registration: Some(registration), ..opening(id, id) };
     store.session_open(&opening, NOW).await.unwrap()
 }
 

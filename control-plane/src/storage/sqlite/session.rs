@@ -11,7 +11,8 @@ use super::row::{Columns, enqueue, int, log};
 use crate::ids::{AccountId, SessionId, Subject, TerminalId};
 use crate::limits::REFRESH_RETRY_SECS;
 use crate::storage::model::{
-    FoundBy, NewIdentifier, Registration, Rotated, Rotation, Session, SessionOpened, SessionOpening, Terminal, TokenHashes,
+    FoundBy, NewIdentifier, Registration, Rotated, Rotation, Session, SessionOpened,
+    SessionOpening, Terminal, TokenHashes,
 };
 use crate::storage::{SessionStore, Stored};
 

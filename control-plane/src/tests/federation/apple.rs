@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use sightline_grant::PublicKey;
 use url::{Url, form_urlencoded};
 
+use super::rsa_parts;
 use crate::clock::{Clock, ManualClock};
 use crate::federation::oidc::challenge;
 
@@ -137,11 +138,11 @@ async fn description(State(apple): State<Arc<Apple>>) -> Json<Value> {
 }
 
 async fn keys(State(apple): State<Arc<Apple>>) -> Json<Value> {
-    let public = apple.key.public_key();
+    let (n, e) = rsa_parts(apple.key.public_key().as_ref());
     Json(json!({"keys": [{
         "kty": "RSA", "kid": "apple-1", "use": "sig", "alg": "RS256",
-        "n": B64.encode(public.modulus().big_endian_without_leading_zero()),
-        "e": B64.encode(public.exponent().big_endian_without_leading_zero()),
+        "n": B64.encode(n),
+        "e": B64.encode(e),
     }]}))
 }
 

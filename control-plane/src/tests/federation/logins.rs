@@ -48,8 +48,8 @@ async fn no_address_that_a_provider_names_leads_to_an_account() {
     let mail = world.rig.mail.0.lock().unwrap().last().unwrap().1.clone();
     let code = mail.split(' ').next().unwrap().to_owned();
     let kind = crate::storage::model::IdentifierKind::Email;
-    let put =
-        world.rig.cp.change_identifier(&anna.session, kind, &challenge, &Redacted::new(code));
+    let code = Redacted::new(code);
+    let put = world.rig.cp.change_identifier(&anna.session, kind, &challenge, &code);
     put.await.unwrap();
     // Apple says that this is anna@mail.example, verified. It is a stranger all the same.
     let stranger = world.by_apple("001.stranger", 2).await;

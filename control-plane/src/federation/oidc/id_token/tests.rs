@@ -8,6 +8,7 @@ use sightline_grant::PublicKey;
 
 use super::*;
 use crate::federation::oidc::jws;
+use crate::tests::federation::rsa_parts;
 
 const NOW: u64 = 1_700_000_000;
 const EXPECTED: Expected<'static> =
@@ -114,11 +115,8 @@ fn the_key_decides_on_the_algorithm() {
 #[test]
 fn rsa_keys_verify_their_own_words() {
     let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
-    let public = pair.public_key();
-    let key = Key::Rsa {
-        n: public.modulus().big_endian_without_leading_zero().to_vec(),
-        e: public.exponent().big_endian_without_leading_zero().to_vec(),
-    };
+    let (n, e) = rsa_parts(pair.public_key().as_ref());
+    let key = Key::Rsa { n: n.to_vec(), e: e.to_vec() };
     let head = B64.encode(json!({"alg": "RS256", "kid": "k"}).to_string());
     let message = format!("{head}.{}", B64.encode(claims().to_string()));
     let mut signature = vec![0; pair.public_modulus_len()];
