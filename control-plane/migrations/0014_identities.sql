@@ -39,3 +39,13 @@ CREATE TABLE identity_revocation (
     token_enc BLOB NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT;
+
+-- A provider that has asked the person again confirms, too. Windows last for minutes; those that are open
+-- are opened again.
+DROP TABLE secure_window;
+CREATE TABLE secure_window (
+    session TEXT PRIMARY KEY REFERENCES session (id) ON DELETE CASCADE,
+    method TEXT NOT NULL CHECK (method IN ('code', 'password', 'passkey', 'provider')),
+    opened_at INTEGER NOT NULL,
+    expires INTEGER NOT NULL
+) STRICT;
