@@ -211,6 +211,7 @@ async fn a_provider_that_asked_again_confirms_who_came_with_it_at_once_and_other
     cp.secure_by_provider(&anna.session, &back).await.unwrap();
     assert!(cp.require_secure(&anna.session).await.is_ok());
 
+    world.rig.clock.advance(1);
     world.bind_apple(&anna, "001.thief").await;
     for (wait, good) in [(IDENTIFIER_HOLD_SECS - 1, false), (1, true)] {
         world.rig.clock.advance(wait);
