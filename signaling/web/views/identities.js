@@ -1,7 +1,7 @@
 // Logins at identity providers that belong to the account: which there are, adding, removing.
 
 import { call } from '../api.js';
-import { busy, h, toast } from '../dom.js';
+import { busy, h, say, toast } from '../dom.js';
 import { moment } from '../i18n.js';
 import { confirmed, keepConfirmation } from './confirm.js';
 import { ask, showProblem } from './dialogs.js';
@@ -33,8 +33,8 @@ async function finish(parts) {
   const way = waiting;
   waiting = null;
   if (!way) return;
+  if (!way.answer) return say(parts.error, 'provider.cancelled');
   try {
-    if (!way.answer) throw { key: 'provider.cancelled' };
     if (way.purpose === 'bind') {
       await call('POST', '/v1/me/identities', way.answer);
       toast('identities.bound');

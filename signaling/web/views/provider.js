@@ -2,7 +2,7 @@
 // can trade. What must come back with it is kept for this tab alone.
 
 import { call, open } from '../api.js';
-import { busy, h } from '../dom.js';
+import { busy, h, say } from '../dom.js';
 import * as session from '../session.js';
 import { problemLine, showProblem } from './dialogs.js';
 
@@ -75,9 +75,13 @@ export function providerStep({ answer }, terminalName, { done, otherwise }) {
     class: 'primary wide', type: 'button', t: 'provider.otherwise', testid: 'provider-otherwise', on: { click: otherwise },
   });
   other.hidden = true;
+  const offerOther = () => {
+    waiting.hidden = true;
+    other.hidden = false;
+    other.focus();
+  };
   const trade = async () => {
     try {
-      if (!answer) throw { key: 'provider.cancelled' };
       const made = await open('POST', '/v1/sessions/provider', { ...answer, terminal_name: terminalName, client_type: 'web' });
       await session.keep(made);
       // Nobody can be told anything before there is a number or address: that comes next.
@@ -85,11 +89,13 @@ export function providerStep({ answer }, terminalName, { done, otherwise }) {
       await done();
     } catch (problem) {
       showProblem(error, problem);
-      waiting.hidden = true;
-      other.hidden = false;
-      other.focus();
+      offerOther();
     }
   };
-  busy(other, trade);
+  if (answer) busy(other, trade);
+  else {
+    say(error, 'provider.cancelled');
+    offerOther();
+  }
   return h('div', {}, waiting, error, other);
 }
