@@ -130,7 +130,7 @@ pub(super) async fn list(
     });
     let mut providers: Vec<_> = providers.collect();
     providers.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Json(Page::of(providers.into_iter(), &paging))
+    Json(Page::of(providers, &paging))
 }
 
 /// Begins a login.

@@ -95,7 +95,8 @@ export function providerStep({ answer }, terminalName, { done, otherwise }) {
   if (answer) busy(other, trade);
   else {
     say(error, 'provider.cancelled');
-    offerOther();
+    // Once it stands on the page.
+    queueMicrotask(offerOther);
   }
   return h('div', {}, waiting, error, other);
 }
