@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sightline_relay::config::MAX_WORKERS;
 
 pub(crate) mod carrier;
+pub(crate) mod identity;
 mod passkeys;
 pub(crate) mod sms;
 pub(crate) use credentials::MailTls;
@@ -48,6 +49,11 @@ pub(crate) struct Raw {
     pub(crate) passwords: Passwords,
     /// Passkeys.
     pub(crate) passkeys: passkeys::Passkeys,
+    /// Stand-in for identity providers.
+    pub(crate) federation: identity::Federation,
+    /// Identity providers that people sign in by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) identity_providers: Vec<identity::Provider>,
     /// Cameras that the server pulls by RTSP.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pull: Vec<Pull>,
@@ -322,6 +328,7 @@ fn validate(raw: &Raw) -> Result<(), ConfigError> {
     sms::validate(&raw.sms)?;
     carrier::validate(&raw.carrier)?;
     passkeys::validate(raw)?;
+    identity::validate(&raw.identity_providers)?;
     for (key, first, each) in [
         ("listen.webrtc", raw.listen.webrtc.port(), 1),
         ("listen.roq", raw.listen.roq.port(), 1),

@@ -4,6 +4,7 @@ mod banner;
 mod carrier;
 pub(crate) mod facts;
 mod feed;
+mod identity;
 pub(crate) mod mail;
 mod modes;
 mod plane;
@@ -111,6 +112,7 @@ impl Server {
         let signer = GrantSigner::from_seed(&seed).expect("a seed has 32 bytes");
         let control = facts::open_control_plane(data.path(), &raw).await?;
         let stand_in = carrier::join(&raw, &control, lan).await?;
+        let identities = identity::join(&raw, &control, lan).await?;
         let doors = Doors::bind(&raw).await?;
         name_passkeys(&raw, &control, doors.addresses());
 
@@ -140,8 +142,15 @@ impl Server {
         server.open(doors, app, metrics, &pki, lan)?;
         server.spawn_cameras(&raw, &control, &handle, at).await?;
         server.spawn_background(&control, &handle, leaves, web);
-        banner::print(&server.data, &raw, at, lan, stand_in.as_ref().map(|it| it.port));
+        let stand_ins = banner::StandIns {
+            carrier: stand_in.as_ref().map(|it| it.port),
+            identity: identities.as_ref().map(|it| it.port),
+        };
+        banner::print(&server.data, &raw, at, lan, stand_ins);
         if let Some(stand_in) = stand_in {
+            server.tasks.spawn(stand_in.run(server.stop.clone()));
+        }
+        if let Some(stand_in) = identities {
             server.tasks.spawn(stand_in.run(server.stop.clone()));
         }
         Ok(server)

@@ -8,6 +8,7 @@ use crate::add_code::AddCode;
 use crate::base32;
 use crate::erasures::{self, ERASURES_FILE};
 use crate::error::Inner;
+use crate::federation::unbound::{self, UNBOUND_FILE};
 use crate::ids::{AccountId, Serial};
 use crate::limits::{MAX_CHANNELS, MAX_NAME_CHARS};
 use crate::random;
@@ -198,6 +199,8 @@ impl ControlPlane {
         for session in erased.sessions {
             self.announce(Revocation::Session { session: session.0 });
         }
+        // Grants at identity providers are taken back by the outbox.
+        self.0.outbox.notify_one();
         for (serial, epochs) in erased.devices {
             self.announce_binding(&serial, epochs);
         }
@@ -207,9 +210,9 @@ impl ControlPlane {
     }
 
     /// Writes a consistent backup into a folder: the database without the subject keys, the subject
-    /// keys in [`SUBJECT_KEYS_FILE`], and the journal of erasures. Keep every database, but only the
-    /// newest key file and journal: then whoever was erased stays erased in all of them. The master
-    /// key is not part of it; keep it elsewhere, since without it no backup can be read.
+    /// keys in [`SUBJECT_KEYS_FILE`], and the journals of erasures and unbindings. Keep every database,
+    /// but only the newest key file and journals: then whoever was erased stays erased in all of them,
+    /// and what was unbound unbound. The master key is not part of it; keep it elsewhere, since without it no backup can be read.
     ///
     /// # Errors
     /// See [`AdminError`].
@@ -223,7 +226,9 @@ impl ControlPlane {
         self.store().backup(&database, &keys).await.map_err(Inner::from)?;
         // After the database: an erasure in between stands in the journal at least.
         let erased = erasures::read(&self.config().data_dir.join(ERASURES_FILE)).map_err(at)?;
-        erasures::write(&journal, &erased).map_err(at)
+        erasures::write(&journal, &erased).map_err(at)?;
+        let gone = unbound::read(&self.config().data_dir.join(UNBOUND_FILE)).map_err(at)?;
+        unbound::write(&folder.join(UNBOUND_FILE), &gone).map_err(at)
     }
 }
 

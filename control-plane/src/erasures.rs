@@ -5,29 +5,23 @@
 //! database all the same is erased once more. A line is an account's id, which says nothing without
 //! the rows and the key that went with it.
 
+pub(crate) mod journal;
+
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 
 use crate::ids::AccountId;
 
 /// Name of the journal in the data folder and in backups.
 pub const ERASURES_FILE: &str = "erasures.log";
-/// Digits of an account's id.
-const ID_LEN: usize = 32;
 
 /// Adds an erasure; it is on the disk when this returns.
 ///
 /// # Errors
 /// When the file cannot be written; then nobody may be erased.
 pub fn record(journal: &Path, account: &AccountId) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.append(true).create(true).mode(0o600).open(journal)?;
-    // The line end in front repairs a line that was cut off.
-    file.write_all(format!("\n{account}\n").as_bytes())?;
-    file.sync_all()
+    journal::record(journal, account.as_str())
 }
 
 /// Everybody in a journal; nobody where there is none.
@@ -35,24 +29,7 @@ pub fn record(journal: &Path, account: &AccountId) -> io::Result<()> {
 /// # Errors
 /// When the file exists and cannot be read, or holds something else.
 pub fn read(journal: &Path) -> io::Result<BTreeSet<AccountId>> {
-    let file = match OpenOptions::new().read(true).open(journal) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        Err(error) => return Err(error),
-    };
-    let mut erased = BTreeSet::new();
-    for line in BufReader::new(file).lines() {
-        let line = line?;
-        let id = line.trim();
-        let hex = id.bytes().all(|b| b.is_ascii_hexdigit());
-        match id.len() {
-            ID_LEN if hex => drop(erased.insert(AccountId(id.to_owned()))),
-            // A crash may leave the beginning of a line behind.
-            length if length < ID_LEN && hex => {}
-            _ => return Err(io::Error::other("this is not a journal of erasures")),
-        }
-    }
-    Ok(erased)
+    Ok(journal::read(journal)?.into_iter().map(AccountId).collect())
 }
 
 /// Writes a journal of exactly these.
@@ -60,17 +37,18 @@ pub fn read(journal: &Path) -> io::Result<BTreeSet<AccountId>> {
 /// # Errors
 /// When the file exists or cannot be written.
 pub fn write(journal: &Path, erased: &BTreeSet<AccountId>) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(journal)?;
-    for account in erased {
-        writeln!(file, "{account}")?;
-    }
-    file.sync_all()
+    journal::write(journal, erased.iter().map(AccountId::as_str))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+    use std::io::Write;
+
     use super::*;
+
+    /// Digits of an id.
+    const ID_LEN: usize = 32;
 
     #[test]
     fn who_was_erased_is_read_again_and_half_a_line_harms_nobody() {

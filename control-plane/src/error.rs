@@ -12,4 +12,7 @@ pub enum Inner {
     /// See [`DoesNotOpen`].
     #[error(transparent)]
     Vault(#[from] DoesNotOpen),
+    /// A journal beside the database cannot be written.
+    #[error("a journal cannot be written: {0}")]
+    Journal(#[from] std::io::Error),
 }

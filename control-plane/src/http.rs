@@ -30,6 +30,8 @@ mod enc_modes;
 mod generations;
 mod idempotent;
 mod identifiers;
+mod identities;
+mod identity_providers;
 mod introductions;
 mod keys;
 mod me;
@@ -89,9 +91,11 @@ pub fn operations() -> Table<ControlPlane> {
         otp::operations,
         sessions::operations,
         carrier::operations,
+        identity_providers::operations,
         alerts::operations,
         me::operations,
         identifiers::operations,
+        identities::operations,
         passwords::operations,
         passkeys::operations,
         secure_windows::operations,

@@ -166,6 +166,15 @@ impl ControlPlane {
         }
     }
 
+    /// Whether the account may have everything: a number or address of it was proved. One that stands
+    /// on an identity provider alone has none at first, and gets no device until it has.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_full(&self, session: &Session) -> Result<bool, Inner> {
+        Ok(!self.store().identifiers(&session.account).await?.is_empty())
+    }
+
     /// Numbers and addresses of an account, the number first.
     ///
     /// # Errors

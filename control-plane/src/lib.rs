@@ -28,6 +28,7 @@ pub mod device_facts;
 pub mod email;
 pub mod erasures;
 pub mod error;
+pub mod federation;
 pub mod gate;
 mod guess;
 pub mod http;
@@ -73,10 +74,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use sightline_grant::Revocation;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Mutex, Notify, broadcast};
 
 use carrier::Carrier;
 use clock::{Clock, SystemClock};
+use federation::IdentityProvider;
 use limits::Limits;
 use mail::MailSender;
 use passkey::RelyingParty;
@@ -124,6 +126,9 @@ pub enum OpenError {
     /// Without it erased people might be served again.
     #[error("the journal of erasures cannot be read: {0}")]
     Erasures(#[source] std::io::Error),
+    /// Without it identities that were unbound might sign in again.
+    #[error("the journal of unbindings cannot be read: {0}")]
+    Unbound(#[source] std::io::Error),
     /// See [`error::Inner`].
     #[error(transparent)]
     Inner(#[from] error::Inner),
@@ -144,6 +149,8 @@ struct State {
     sms: Arc<dyn SmsSender>,
     carrier: OnceLock<Arc<dyn Carrier>>,
     party: OnceLock<RelyingParty>,
+    providers: OnceLock<Vec<Arc<dyn IdentityProvider>>>,
+    unbinding: Mutex<()>,
     mail: Arc<dyn MailSender>,
     passwords: PasswordHasher,
     vault: Vault,
@@ -198,6 +205,7 @@ impl ControlPlane {
         let parts = Parts { config, store, clock, random, sms, mail, master };
         let control_plane = Self::from_parts(parts);
         control_plane.replay_erasures().await?;
+        control_plane.replay_unbindings().await?;
         Ok(control_plane)
     }
 
@@ -226,6 +234,8 @@ impl ControlPlane {
             sms: parts.sms,
             carrier: OnceLock::new(),
             party: OnceLock::new(),
+            providers: OnceLock::new(),
+            unbinding: Mutex::new(()),
             mail: parts.mail,
             vault,
             proof_ids: ProofIds::default(),

@@ -163,6 +163,20 @@ pub const AUTHENTICATOR_DATA_BYTES: usize = 2048;
 pub const CREDENTIAL_ID_BYTES: std::ops::RangeInclusive<usize> = 16..=1023;
 /// Longest signature of a passkey, bytes: that of the longest RSA key.
 pub const PASSKEY_SIGNATURE_BYTES: usize = 512;
+/// Life of a way to an identity provider, seconds.
+pub const IDENTITY_FLOW_SECS: u64 = 10 * MINUTE;
+/// Ways to identity providers that one network may begin.
+pub const IDENTITY_FLOWS_PER_NETWORK: [Window; 1] = [Window { seconds: HOUR, most: 300 }];
+/// Ways to identity providers that the logins of one account may begin.
+pub const IDENTITY_FLOWS_PER_ACCOUNT: [Window; 1] = [Window { seconds: HOUR, most: 30 }];
+/// Identities at providers that an account may have.
+pub const IDENTITIES_PER_ACCOUNT: u64 = 16;
+/// Attempts to take a grant back at its provider: with pauses of up to [`REVOKE_PAUSE_MAX_SECS`], a week.
+pub const REVOKE_ATTEMPTS: u64 = 40;
+/// Pause after the first attempt, seconds; pauses double.
+pub const REVOKE_PAUSE_SECS: u64 = 15;
+/// Longest pause between two attempts, seconds.
+pub const REVOKE_PAUSE_MAX_SECS: u64 = 6 * HOUR;
 /// Life of an invitation to share a device, seconds.
 pub const SHARE_INVITE_SECS: u64 = DAY;
 /// Shares of one device, open invitations included.

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::ControlPlane;
 use crate::address::Address;
 use crate::error::Inner;
+use crate::federation::REVOKE_CHANNEL;
 use crate::identifier::NOTICE_PLACE;
 use crate::ids::ChallengeId;
 use crate::limits::{PAGE, SEND_ATTEMPTS};
@@ -21,7 +22,7 @@ use crate::storage::model::{Message, OtpPurpose, OutboxEntry, Session};
 
 /// How often the worker looks without being called, and how often old rows go.
 const IDLE_ROUND: Duration = Duration::from_secs(5);
-/// Mails that are being sent at a time.
+/// Mails and words to identity providers that are being sent at a time.
 const MAILS_AT_ONCE: usize = 8;
 /// Longest time for one mail; below [`crate::limits::SEND_RETRY_SECS`], so that none is sent twice at once.
 const MAIL_LIMIT: Duration = Duration::from_secs(8);
@@ -75,8 +76,8 @@ impl ControlPlane {
         Ok(closed)
     }
 
-    /// Sends everything that is due now but mail, which goes on in tasks of its own: a mail server
-    /// that does not answer must not hold up the codes of others.
+    /// Sends everything that is due now but mail and words to identity providers, which go on in tasks
+    /// of their own: a server that does not answer must not hold up the codes of others.
     async fn deliver(&self, mails: &mut JoinSet<bool>) -> Result<u64, Inner> {
         let mut closed = 0;
         while let Some(entry) = self.store().outbox_claim(self.now()).await? {
@@ -88,6 +89,12 @@ impl ControlPlane {
                 }
                 let this = self.clone();
                 mails.spawn(async move { this.send_mail(&entry).await });
+            } else if entry.channel == REVOKE_CHANNEL {
+                if mails.len() >= MAILS_AT_ONCE {
+                    mails.join_next().await;
+                }
+                let this = self.clone();
+                mails.spawn(async move { this.take_grant_back(&entry).await });
             } else if self.deliver_sms(&entry).await? {
                 self.store().outbox_done(entry.id, self.now()).await?;
                 closed += 1;
@@ -282,6 +289,14 @@ fn text(kind: &str) -> (&'static str, &'static str) {
         "identifier_changed" => (
             "The phone number or mail address of your account was changed.",
             "您账号的手机号或邮箱已更改。",
+        ),
+        "identity_bound" => (
+            "A login at an identity provider was bound to your account and signs in to it now.",
+            "您的账号已绑定一个第三方登录，可用其登录。",
+        ),
+        "identity_unbound" => (
+            "A login at an identity provider was unbound from your account.",
+            "您的账号已解绑一个第三方登录。",
         ),
         "identifier_removed" => (
             "A phone number or mail address was taken off your account.",

@@ -1,4 +1,4 @@
-//! HTTP towards carriers: https with the system's certificates, or plain http to this machine.
+//! HTTP towards carriers and identity providers: https with the system's certificates, or plain http to this machine.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,24 +66,33 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Parses the address of a carrier.
+/// Parses the address of a carrier or an identity provider.
 ///
 /// # Errors
 /// See [`OutboundError::Address`].
 pub fn address(text: &str) -> Result<Url, OutboundError> {
     let refused = || OutboundError::Address(text.to_owned());
     let url = Url::parse(text).map_err(|_| refused())?;
-    let own = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => return Err(refused()),
-    };
+    if url.host().is_none() {
+        return Err(refused());
+    }
+    let own = is_here(&url);
     let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
     match url.scheme() {
         "https" if plain => Ok(url),
         "http" if plain && own => Ok(url),
         _ => Err(refused()),
+    }
+}
+
+/// Whether an address of the web is this machine's.
+pub fn is_here(url: &Url) -> bool {
+    let web = matches!(url.scheme(), "http" | "https");
+    web && match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
     }
 }
 

@@ -11,7 +11,9 @@
 //!   last one, so that counter needs no help.
 //! - **Nobody is let in on old facts.** Every login, code, password and proof is over, and every consent but
 //!   the one to having an account is asked for anew. Numbers and addresses are those of the backup: there
-//!   is no other way to sign in.
+//!   is no other way to sign in. Logins at identity providers open nothing until their holder, signed in
+//!   by a code, binds them again; those of an account without number or address hold, unless the journal
+//!   of unbindings ([`crate::federation::unbound`]) names them.
 //! - **No former owner comes back.** Bindings of cameras with an identity are suspended until the camera
 //!   itself says, with its key, that it knows no later one; if it does, the binding is over. A camera
 //!   with a publish password cannot say so: its binding is over, and its owner adds it again.
@@ -26,6 +28,7 @@ use crate::DATABASE_FILE;
 use crate::admin::{AdminError, refuse_existing};
 use crate::clock::{Clock, SystemClock};
 use crate::erasures::{self, ERASURES_FILE};
+use crate::federation::unbound::{self, UNBOUND_FILE};
 use crate::ids::AccountId;
 use crate::storage::sqlite::migrate::copies_of;
 use crate::storage::sqlite::{SqliteStore, private, upkeep::join_backup};
@@ -37,7 +40,8 @@ pub struct Restore {
     pub database: PathBuf,
     /// The newest `subject-keys.db` that there is.
     pub subject_keys: PathBuf,
-    /// The newest journal of erasures, besides the one that lies beside the database.
+    /// The newest journal of erasures, besides the one that lies beside the database. The journal of
+    /// unbindings is looked for beside both.
     pub erasures: Option<PathBuf>,
     /// The server was stopped before the backup and has not run since.
     pub unchanged: bool,
@@ -67,11 +71,12 @@ pub async fn restore(what: &Restore, data_dir: &Path) -> Result<Restored, AdminE
         return Err(AdminError::File(what.subject_keys.clone(), error));
     }
     let erased = all_erased(what, data_dir)?;
+    let gone = all_unbound(what, data_dir)?;
     let partial = target.with_extension("restoring");
     std::fs::copy(&what.database, &partial)
         .map_err(|e| AdminError::File(what.database.clone(), e))?;
     private::file(&partial).map_err(|e| AdminError::File(partial.clone(), e))?;
-    let done = prepare(&partial, what, &erased).await;
+    let done = prepare(&partial, what, &erased, &gone).await;
     for copy in copies_of(&partial) {
         // Made by the migration of a file that is a copy itself.
         let _ = std::fs::remove_file(copy);
@@ -84,7 +89,7 @@ pub async fn restore(what: &Restore, data_dir: &Path) -> Result<Restored, AdminE
             return Err(error);
         }
     };
-    put_in_place(&partial, &target, data_dir, &erased)?;
+    put_in_place(&partial, &target, data_dir, &erased, &gone)?;
     Ok(done)
 }
 
@@ -102,36 +107,56 @@ fn all_erased(what: &Restore, data_dir: &Path) -> Result<BTreeSet<AccountId>, Ad
     Ok(erased)
 }
 
+/// Every identity that any journal at hand says was unbound.
+fn all_unbound(what: &Restore, data_dir: &Path) -> Result<BTreeSet<String>, AdminError> {
+    let mut gone = BTreeSet::new();
+    let beside = [Some(&what.database), what.erasures.as_ref()].into_iter().flatten();
+    let beside = beside.map(|file| file.with_file_name(UNBOUND_FILE));
+    for journal in beside.chain([data_dir.join(UNBOUND_FILE)]) {
+        gone.extend(unbound::read(&journal).map_err(|e| AdminError::File(journal, e))?);
+    }
+    Ok(gone)
+}
+
 /// Works on a copy that nobody else has open.
 async fn prepare(
     partial: &Path,
     what: &Restore,
     erased: &BTreeSet<AccountId>,
+    gone: &BTreeSet<String>,
 ) -> Result<Restored, AdminError> {
     let inner = |error: crate::storage::StoreError| AdminError::Inner(error.into());
     join_backup(partial, &what.subject_keys).await.map_err(inner)?;
     let store = SqliteStore::open(partial).await?;
-    let done = store.after_restore(erased, what.unchanged, SystemClock.now()).await;
+    let done = store.after_restore(erased, gone, what.unchanged, SystemClock.now()).await;
     store.close().await;
     done.map_err(inner)
 }
 
-/// The journal first: a database without it would be served as it is.
+/// The journals first: a database without them would be served as it is.
 fn put_in_place(
     partial: &Path,
     target: &Path,
     data_dir: &Path,
     erased: &BTreeSet<AccountId>,
+    gone: &BTreeSet<String>,
 ) -> Result<(), AdminError> {
-    let journal = data_dir.join(ERASURES_FILE);
-    let new = journal.with_extension("new");
-    // Left behind by a restore that was cut off.
-    let _ = std::fs::remove_file(&new);
     let at = |path: &Path| {
         let path = path.to_owned();
         move |error| AdminError::File(path, error)
     };
+    let fresh = |name| {
+        let journal = data_dir.join(name);
+        let new = journal.with_extension("new");
+        // Left behind by a restore that was cut off.
+        let _ = std::fs::remove_file(&new);
+        (journal, new)
+    };
+    let (journal, new) = fresh(ERASURES_FILE);
     erasures::write(&new, erased).map_err(at(&new))?;
+    std::fs::rename(&new, &journal).map_err(at(&journal))?;
+    let (journal, new) = fresh(UNBOUND_FILE);
+    unbound::write(&new, gone).map_err(at(&new))?;
     std::fs::rename(&new, &journal).map_err(at(&journal))?;
     let synced = |path: &Path| std::fs::File::open(path).and_then(|file| file.sync_all());
     synced(partial).map_err(at(partial))?;

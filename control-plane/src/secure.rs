@@ -101,7 +101,8 @@ impl ControlPlane {
         self.open_secure(session, None, "password").await
     }
 
-    async fn open_secure(
+    /// Opens the window; its end, Unix seconds.
+    pub(crate) async fn open_secure(
         &self,
         session: &Session,
         challenge: Option<ChallengeId>,

@@ -18,8 +18,9 @@ use crate::otp::{OtpError, TARGET_PLACE, Tried};
 use crate::password::Password;
 use crate::random;
 use crate::storage::model::{
-    Account, Entry, IdentifierKind, NewIdentifier, OtpBinding, OtpChallenge, OtpPurpose,
-    Registration, Rotated, Rotation, Session, SessionOpened, SessionOpening, TokenHashes,
+    Account, Entry, FoundBy, IdentifierKind, IdentityUse, NewIdentifier, NewIdentity, OtpBinding,
+    OtpChallenge, OtpPurpose, Registration, Rotated, Rotation, Session, SessionOpened,
+    SessionOpening, TokenHashes,
 };
 use crate::terminal::{self, Permissions, Shown, TerminalFacts};
 use crate::vault::{DoesNotOpen, SubjectKey, token_hash};
@@ -69,7 +70,19 @@ struct Holder {
     subject: Subject,
     key: SubjectKey,
     registration: Option<Registration>,
+    identity: Option<IdentityUse>,
 }
+
+/// Whose identity at a provider was proved.
+pub(crate) enum Recognised {
+    /// An account's that it belongs to.
+    Known(Account, IdentityUse),
+    /// Nobody's yet: an account is made with this id and key.
+    New(AccountId, NewAccountKey, NewIdentity),
+}
+
+/// Data key of an account that is about to be made, and its wrapped form.
+pub(crate) struct NewAccountKey(pub(crate) SubjectKey, pub(crate) Vec<u8>);
 
 /// A pair of tokens.
 #[derive(Clone, Debug)]
@@ -238,11 +251,45 @@ impl ControlPlane {
             account: account.id,
             subject: account.subject,
             registration: None,
+            identity: None,
         };
         let opened = self.open_session(arrival, terminal, amr, None, holder).await?;
         let (signed_in, session) = opened.ok_or(OtpError::WrongCode)?;
         self.arrived(arrival, &session).await?;
         Ok(signed_in)
+    }
+
+    /// Opens a login by an identity at a provider, and registers who is new. `None` when the identity
+    /// found another holder in between.
+    pub(crate) async fn open_recognised(
+        &self,
+        arrival: &Arrival<'_>,
+        terminal: Thumbprint,
+        who: Recognised,
+    ) -> Result<Option<SignedIn>, SignInError> {
+        let holder = match who {
+            Recognised::Known(account, used) => {
+                let key = self.vault().subject_key(account.id.as_str(), &account.wrapped_key);
+                Holder {
+                    key: key.map_err(Inner::from)?,
+                    account: account.id,
+                    subject: account.subject,
+                    registration: None,
+                    identity: Some(used),
+                }
+            }
+            Recognised::New(account, NewAccountKey(key, wrapped_key), identity) => {
+                let subject = Subject(random::hex_id(self.random()));
+                let found_by = FoundBy::Identity(identity);
+                let registration =
+                    Some(Registration { subject: subject.clone(), wrapped_key, found_by });
+                Holder { account, subject, key, registration, identity: None }
+            }
+        };
+        let opened = self.open_session(arrival, terminal, "fed", None, holder).await?;
+        let Some((signed_in, session)) = opened else { return Ok(None) };
+        self.arrived(arrival, &session).await?;
+        Ok(Some(signed_in))
     }
 
     /// Whether a number may have found a new holder: nobody used the account for long, this terminal
@@ -401,13 +448,14 @@ impl ControlPlane {
         holder: Holder,
     ) -> Result<Option<(SignedIn, Session)>, OtpError> {
         let (now, random) = (self.now(), self.random());
-        let Holder { account, subject, key, registration } = holder;
+        let Holder { account, subject, key, registration, identity } = holder;
         let network = acting::sealed_network(&key, &account, random);
         acting::person(&account, None, network.clone());
         let name = arrival.terminal_name.trim();
         let tokens = self.tokens(&random::bytes::<32>(random));
         let opening = SessionOpening {
             challenge: challenge.cloned(),
+            identity,
             amr,
             account: account.clone(),
             registration,
@@ -444,8 +492,13 @@ impl ControlPlane {
         let found = self.store().account_by_lookup(&challenge.target).await;
         if let Some(account) = found.map_err(Inner::from)? {
             let key = self.vault().subject_key(account.id.as_str(), &account.wrapped_key);
-            let (key, registration) = (key.map_err(Inner::from)?, None);
-            return Ok(Holder { account: account.id, subject: account.subject, key, registration });
+            return Ok(Holder {
+                key: key.map_err(Inner::from)?,
+                account: account.id,
+                subject: account.subject,
+                registration: None,
+                identity: None,
+            });
         }
         let random = self.random();
         let account = AccountId(random::hex_id(random));
@@ -458,15 +511,15 @@ impl ControlPlane {
         let registration = Some(Registration {
             subject: subject.clone(),
             wrapped_key,
-            identifier: NewIdentifier {
+            found_by: FoundBy::Identifier(NewIdentifier {
                 kind: challenge.kind,
                 lookup: challenge.target.clone(),
                 value_enc: key.seal(IDENTIFIER_VALUE, account.as_str(), &text, random),
                 method: challenge.kind.method(),
                 held_until: 0,
-            },
+            }),
         });
-        Ok(Holder { account, subject, key, registration })
+        Ok(Holder { account, subject, key, registration, identity: None })
     }
 
     fn tokens(&self, refresh: &[u8]) -> Tokens {

@@ -11,6 +11,7 @@ mod credential;
 mod device_facts;
 mod handover;
 mod idempotency;
+mod identity;
 pub mod model;
 mod passkey;
 mod policy;
@@ -30,6 +31,7 @@ pub use abnormal::AbnormalStore;
 pub use carrier::CarrierStore;
 pub use credential::CredentialStore;
 pub use idempotency::IdempotencyStore;
+pub use identity::IdentityStore;
 use model::*;
 pub use passkey::PasskeyStore;
 pub use policy::ProductPolicyStore;
@@ -318,6 +320,8 @@ pub trait GateStore {
 pub trait OutboxStore {
     /// Claims the next due entry: counts the attempt and puts the next one off.
     async fn outbox_claim(&self, now: u64) -> Stored<Option<OutboxEntry>>;
+    /// Puts an open entry off, because it is tried more patiently than others.
+    async fn outbox_put_off(&self, id: u64, next_at: u64) -> Stored<()>;
     /// The entry was sent, or is given up.
     async fn outbox_done(&self, id: u64, now: u64) -> Stored<()>;
     /// Writes the in-app message of an entry and closes the entry, both or neither, once.
@@ -368,6 +372,7 @@ pub trait Store:
     + OutboxStore
     + UpkeepStore
     + IdempotencyStore
+    + IdentityStore
     + account::PersonalStore
     + restore::RestoreStore
     + Send

@@ -9,6 +9,7 @@ mod consent;
 mod credential;
 mod device_facts;
 pub(crate) mod email;
+pub(crate) mod federation;
 mod gate;
 mod handover;
 mod oplog;

@@ -24,6 +24,7 @@ pub struct Vault {
     otp: hmac::Key,
     printed_code: hmac::Key,
     refresh: hmac::Key,
+    flow: hmac::Key,
     pepper: Zeroizing<[u8; 32]>,
 }
 
@@ -38,6 +39,7 @@ impl Vault {
             otp: mac("one-time codes"),
             printed_code: mac("verification codes"),
             refresh: mac("refresh tokens"),
+            flow: mac("ways to identity providers"),
             pepper: derive(master, "password pepper"),
         }
     }
@@ -89,6 +91,12 @@ impl Vault {
         let head: [u8; 8] = tag.as_ref()[..8].try_into().expect("a SHA-256 tag has 32 bytes");
         let code = u64::from_be_bytes(head) % 10u64.pow(digits);
         Zeroizing::new(format!("{code:0width$}", width = digits as usize))
+    }
+
+    /// A secret of a way to an identity provider: derived each time, stored never.
+    pub(crate) fn flow_secret(&self, what: &str, flow: &str) -> Zeroizing<[u8; 32]> {
+        let tag = hmac::sign(&self.flow, &aad(what, flow));
+        Zeroizing::new(tag.as_ref().try_into().expect("a SHA-256 tag has 32 bytes"))
     }
 
     /// What goes into every password hash and is not in the database.

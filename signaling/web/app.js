@@ -12,8 +12,10 @@ import { addDeviceView } from './views/add_device.js';
 import { deviceView } from './views/device.js';
 import { devicesView } from './views/devices.js';
 import { introduceView } from './views/introduce.js';
+import { cameBack } from './views/identities.js';
 import { invitationView, meetView } from './views/invitation.js';
 import { liveView } from './views/live.js';
+import { returned } from './views/provider.js';
 import { sharesView } from './views/shares.js';
 import { signInView } from './views/signin.js';
 import { viewersView } from './views/viewers.js';
@@ -27,6 +29,8 @@ let view = null;
 let ended = false;
 // Whether the account is in basic mode; null: not known.
 let basic = null;
+// What the browser came back with from an identity provider, until a sign-in takes it.
+let way = null;
 // Views that were asked for: only the last one is shown.
 let turns = 0;
 
@@ -54,6 +58,7 @@ async function start() {
     return fail('start.unsupported');
   }
   await terminalKey();
+  welcomeBack();
   context.server = await open('GET', '/v1/server');
   if (context.server.development) banner();
   addEventListener('hashchange', async () => {
@@ -71,6 +76,16 @@ async function start() {
     await show();
   });
   await show();
+}
+
+/** Takes what an identity provider sent the browser back with to where it belongs. */
+function welcomeBack() {
+  const back = returned();
+  if (back?.purpose === 'login') way = back;
+  else if (back) {
+    cameBack(back);
+    history.replaceState(null, '', `${location.pathname}#/account`);
+  }
 }
 
 /** Shows the view of the address, or the sign-in. */
@@ -93,7 +108,9 @@ async function show() {
   if (signedIn) basic ??= await inBasicMode().catch(() => null);
   else basic = null;
   if (turn !== turns) return;
-  const signIn = () => (name === 'browse' ? browseView() : signInView({ ...context, ended, done: show }));
+  const came = way;
+  way = null;
+  const signIn = () => (name === 'browse' ? browseView() : signInView({ ...context, ended, done: show, way: came }));
   const full = () => (basic ? basicView({ restored: context.modeChanged }) : route(name, rest));
   const made = signedIn ? full() : signIn();
   view = made;

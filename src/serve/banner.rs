@@ -11,8 +11,17 @@ use crate::data_dir::DataDir;
 /// File with the demo device's bind text, for people who start the server in the background.
 pub(crate) const BIND_FILE: &str = "demo-bind.txt";
 
+/// Ports of what stands in for servers that are not ours.
+#[derive(Clone, Copy)]
+pub(crate) struct StandIns {
+    /// The carrier.
+    pub(crate) carrier: Option<u16>,
+    /// The identity provider.
+    pub(crate) identity: Option<u16>,
+}
+
 /// Prints where everything is. Standard output, so that logs can go elsewhere.
-pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool, carrier: Option<u16>) {
+pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool, there: StandIns) {
     let mut out = std::io::stdout().lock();
     let state = if data.is_new() { "new" } else { "existing" };
     let mut line = |text: String| {
@@ -51,9 +60,14 @@ pub(crate) fn print(data: &DataDir, raw: &Raw, at: DoorAddresses, lan: bool, car
         }
         carrier => format!("  SMS      {carrier:?}"),
     });
-    if let Some(port) = carrier {
+    if let Some(port) = there.carrier {
         line(format!(
             "  carrier  DEVELOPMENT CARRIER on 127.0.0.1:{port}: anybody can be any number"
+        ));
+    }
+    if let Some(port) = there.identity {
+        line(format!(
+            "  identity DEVELOPMENT IDENTITY on 127.0.0.1:{port}: anybody can be anybody"
         ));
     }
     if raw.demo.camera

@@ -13,6 +13,7 @@ import time
 import zlib
 from urllib.parse import urlsplit
 
+from api_identities import Identities
 from api_passkey import Passkeys
 from api_terminal import Key, Shown, Terminal, b64, from_b64
 from api_ways import NotYet, Ways
@@ -125,7 +126,7 @@ class Camera:
         return {"blob": b64(blob)}
 
 
-class World(Ways, Passkeys):
+class World(Ways, Passkeys, Identities):
     def __init__(self, request):
         self.origin, self.binary, self.data = request["origin"], request["sightline"], request["data"]
         self.sms_file, self.rtsp_port = request["sms_file"], request["rtsp_port"]
@@ -557,7 +558,7 @@ class World(Ways, Passkeys):
             recipes[f"OPTIONS /v1/{kind}-sessions/{{id}}"] = plain("OPTIONS", f"/v1/{kind}-sessions/{'0' * 32}")
             recipes[f"PATCH /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.trickle(kind)
             recipes[f"DELETE /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.end_session(kind)
-        recipes |= self.account_recipes() | self.passkey_recipes()
+        recipes |= self.account_recipes() | self.passkey_recipes() | self.identity_recipes()
         return recipes | self.later_recipes() | self.way_recipes()
 
     def account_recipes(self):

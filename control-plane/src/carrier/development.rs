@@ -14,9 +14,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use sightline_grant::Redacted;
-use url::{Host, Url, form_urlencoded};
+use url::{Url, form_urlencoded};
 
 use crate::clock::Clock;
+use crate::outbound;
 use crate::phone::Phone;
 use crate::random::{self, Random};
 use crate::vault;
@@ -128,23 +129,13 @@ async fn authorize(State(desk): State<Arc<Development>>, body: Bytes) -> Respons
     let Some(number) = Phone::parse(&field(&body, "number")) else {
         return (StatusCode::BAD_REQUEST, "not a number with country code").into_response();
     };
-    let url = Url::parse(&field(&body, "redirect_uri")).ok().filter(is_here);
+    let url = Url::parse(&field(&body, "redirect_uri")).ok().filter(outbound::is_here);
     let Some(mut url) = url else {
         return (StatusCode::BAD_REQUEST, "redirect_uri is not on this machine").into_response();
     };
     let code = desk.code_for(number);
     url.query_pairs_mut().append_pair("code", &code).append_pair("state", &field(&body, "state"));
     (quiet(), Redirect::to(url.as_str())).into_response()
-}
-
-fn is_here(url: &Url) -> bool {
-    let web = matches!(url.scheme(), "http" | "https");
-    web && match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 /// A field of a form; empty when it is not there.

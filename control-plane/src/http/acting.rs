@@ -14,6 +14,10 @@ use crate::acting::Acting;
 const QUIET: &[(&str, &str)] = &[
     ("POST /v1/otp", "a code on its way changes nothing yet; its use is logged"),
     ("POST /v1/me/passkeys/challenges", "a question; the passkey that answers it is logged"),
+    (
+        "POST /v1/me/identity-flows",
+        "a way that begins changes nothing yet; what it leads to is logged",
+    ),
     ("POST /v1/consents", "agreed to before; a new consent is logged"),
     ("POST /v1/devices/{serial}/key-challenge", "a question; the proof is logged"),
     ("POST /v1/devices/{serial}/generations", "reads by POST"),

@@ -11,7 +11,7 @@ use super::bindings::Bound;
 use super::body::Body;
 use super::picture::{Picture, picture};
 use super::problem::Problem;
-use super::proof::{LoggedIn, Proven};
+use super::proof::{FullLogin, LoggedIn, Proven};
 use crate::ControlPlane;
 use crate::bind_token::{BindTokenError, PresentError};
 use crate::ids::{BindTokenId, Serial};
@@ -63,7 +63,7 @@ pub(super) struct Presented {
 /// Makes a token.
 pub(super) async fn open(
     State(control_plane): State<ControlPlane>,
-    LoggedIn(session): LoggedIn,
+    FullLogin(session): FullLogin,
     Body(body): Body<NewToken>,
 ) -> Result<Created<TokenMade>, Problem> {
     let serial = body.serial.as_ref().map(Serial::as_str);

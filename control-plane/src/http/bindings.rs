@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::body::{Body, bytes};
 use super::problem::Problem;
-use super::proof::{ClientIp, LoggedIn};
+use super::proof::{ClientIp, FullLogin, LoggedIn};
 use crate::ControlPlane;
 use crate::add_code::{AddCode, BadAddCode};
 use crate::bind_client::BindClient;
@@ -123,7 +123,7 @@ impl Bind {
 pub(super) async fn bind(
     State(control_plane): State<ControlPlane>,
     ClientIp(ip): ClientIp,
-    LoggedIn(session): LoggedIn,
+    FullLogin(session): FullLogin,
     Body(body): Body<Bind>,
 ) -> Result<Created<Bound>, Problem> {
     let (request, client) = body.read(CodeKind::Bind)?;

@@ -39,6 +39,10 @@ pub struct WithToken {
     pub token: Redacted<String>,
 }
 
+/// The same, of an account that is full: a number or address of it was proved.
+#[derive(Clone, Debug)]
+pub struct FullLogin(pub Session);
+
 /// The request carried a login, or a session without an account, and proved its key.
 #[derive(Clone, Copy, Debug)]
 pub struct MayBrowse {
@@ -70,6 +74,22 @@ pub(super) const LOGIN_REFUSALS: &[Refused] = &[
     UNAVAILABLE,
 ];
 
+/// How an account that is not full is refused.
+const FULL_REFUSALS: &[Refused] = &[
+    LOGIN_REFUSALS[0],
+    LOGIN_REFUSALS[1],
+    CONSENT_REQUIRED,
+    IDENTIFIER_REQUIRED,
+    PROOF_INVALID,
+    PROOF_REPLAYED,
+    UNAVAILABLE,
+];
+const IDENTIFIER_REQUIRED: Refused = refused(
+    403,
+    "identifier-required",
+    "The account has no proved number or address yet; add one in its security first",
+);
+
 macro_rules! shows {
     ($($part:ty: $credential:ident, $refusals:ident;)+) => {
         $(impl Part for $part {
@@ -85,6 +105,7 @@ shows! {
     Proven: Key, KEY_REFUSALS;
     ProvenKey: Key, KEY_REFUSALS;
     LoggedIn: Login, LOGIN_REFUSALS;
+    FullLogin: Login, FULL_REFUSALS;
     WithToken: Login, LOGIN_REFUSALS;
     MayBrowse: Login, LOGIN_REFUSALS;
 }
@@ -130,6 +151,24 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         Ok(Self(WithToken::from_request_parts(parts, state).await?.session))
+    }
+}
+
+impl<S> FromRequestParts<S> for FullLogin
+where
+    S: Send + Sync,
+    ControlPlane: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let LoggedIn(session) = LoggedIn::from_request_parts(parts, state).await?;
+        let control_plane = ControlPlane::from_ref(state);
+        if control_plane.is_full(&session).await? {
+            Ok(Self(session))
+        } else {
+            Err(IDENTIFIER_REQUIRED.into())
+        }
     }
 }
 

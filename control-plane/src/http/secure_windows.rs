@@ -33,7 +33,7 @@ pub(super) struct Confirmation {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Confirmed {
     /// Unix seconds.
-    expires_at: u64,
+    pub(super) expires_at: u64,
 }
 
 /// Opens the window by a code or by the password.

@@ -15,7 +15,7 @@ use super::body::{Body, bytes};
 use super::introductions::{IntroductionOpened, NewIntroduction};
 use super::page::{Page, Paging};
 use super::problem::Problem;
-use super::proof::LoggedIn;
+use super::proof::{FullLogin, LoggedIn};
 use crate::ControlPlane;
 use crate::error::Inner;
 use crate::ids::ShareId;
@@ -158,7 +158,7 @@ pub(super) async fn offer(
 /// Accepts an invitation.
 pub(super) async fn accept(
     State(control_plane): State<ControlPlane>,
-    LoggedIn(session): LoggedIn,
+    FullLogin(session): FullLogin,
     Body(body): Body<AcceptedInvitation>,
 ) -> Result<Created<GuestsShareJson>, Problem> {
     let request = AcceptRequest {

@@ -2,6 +2,7 @@ mod account;
 mod credentials;
 mod devices;
 mod enc_mode;
+mod federation;
 mod introduction;
 mod mailbox;
 mod matrix;

@@ -9,7 +9,7 @@ use super::bindings::{Bind, BindBodyError, Bound};
 use super::body::Body;
 use super::picture::{Picture, picture};
 use super::problem::Problem;
-use super::proof::{ClientIp, LoggedIn, Proven, WithToken};
+use super::proof::{ClientIp, FullLogin, LoggedIn, Proven, WithToken};
 use crate::ControlPlane;
 use crate::binding::BindError;
 use crate::device_facts::FactError;
@@ -78,7 +78,7 @@ pub(super) async fn end(
 pub(super) async fn accept(
     State(control_plane): State<ControlPlane>,
     ClientIp(ip): ClientIp,
-    LoggedIn(session): LoggedIn,
+    FullLogin(session): FullLogin,
     Body(body): Body<Bind>,
 ) -> Result<Created<Bound>, Problem> {
     let (request, client) = body.read(CodeKind::Transfer)?;

@@ -87,6 +87,16 @@ pub(crate) fn notice(kind: &str) -> (&'static str, &'static str) {
              not you, sign in on a terminal that you know and put it back.",
             "此手机号或邮箱已从您的 Sightline 账号移除。如非本人操作，请在常用终端登录并重新绑定。",
         ),
+        "identity_bound" => (
+            "A login at an identity provider was bound to your Sightline account and signs in to it \
+             now. If this was not you, sign in on a terminal that you know and unbind it.",
+            "您的 Sightline 账号已绑定一个第三方登录。如非本人操作，请在常用终端登录并解绑。",
+        ),
+        "identity_unbound" => (
+            "A login at an identity provider was unbound from your Sightline account. If this was \
+             not you, sign in on a terminal that you know and look at your account.",
+            "您的 Sightline 账号已解绑一个第三方登录。如非本人操作，请在常用终端登录并检查账号。",
+        ),
         _ => (
             "A phone number or mail address was added to your Sightline account. If this was not \
              you, sign in on a terminal that you know and remove it.",

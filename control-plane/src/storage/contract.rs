@@ -5,6 +5,7 @@ mod credential;
 mod device_facts;
 mod handover;
 mod idempotency;
+mod identity;
 mod mailbox;
 mod passkey;
 mod policy;
@@ -68,6 +69,11 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(idempotency::a_key_gives_the_first_answer_again_and_no_other(store)),
     |store| Box::pin(idempotency::an_attempt_without_answer_gives_its_key_back(store)),
     |store| Box::pin(idempotency::an_account_has_a_bounded_number_of_keys(store)),
+    |store| Box::pin(identity::a_way_is_taken_once_by_who_began_it(store)),
+    |store| Box::pin(identity::an_identity_is_one_accounts_alone(store)),
+    |store| Box::pin(identity::the_last_way_in_stays(store)),
+    |store| Box::pin(identity::a_grant_outlives_what_it_belonged_to_until_it_is_taken_back(store)),
+    |store| Box::pin(identity::what_was_unbound_before_goes_again(store)),
     |store| Box::pin(sms::the_store_decides_as_the_core_does(store)),
     |store| Box::pin(sms::an_answer_gives_places_back_once_and_makes_the_pair_known(store)),
     |store| Box::pin(sms::a_message_is_handed_over_once(store)),
@@ -104,12 +110,13 @@ fn opening(challenge: &str, account: &str) -> SessionOpening {
     let name = |what: &str| format!("{what} of {challenge}");
     SessionOpening {
         challenge: Some(ChallengeId(challenge.into())),
+        identity: None,
         amr: "otp",
         account: AccountId(account.into()),
         registration: Some(Registration {
             subject: Subject(name("subject")),
             wrapped_key: vec![1],
-            identifier: identifier(IdentifierKind::Phone, b"number"),
+            found_by: FoundBy::Identifier(identifier(IdentifierKind::Phone, b"number")),
         }),
         terminal: TerminalId(name("terminal")),
         jkt: Thumbprint([1; 32]),

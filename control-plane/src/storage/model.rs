@@ -6,6 +6,7 @@ mod credential;
 mod device_facts;
 mod handover;
 mod idempotency;
+mod identity;
 mod introduction;
 mod mailbox;
 mod passkey;
@@ -30,6 +31,10 @@ pub use credential::{
 pub use device_facts::{Fact, FactKind, NewFact, NewProvisioning};
 pub use handover::{BindTokenState, CodeKind, CodeUse, CodeUsed, NewBindToken, NewDeviceCode};
 pub use idempotency::{KeyBegun, KeyedRequest};
+pub use identity::{
+    FlowPurpose, Identity, IdentityBinding, IdentityBound, IdentityFlow, IdentityRevocation,
+    IdentityUnbinding, IdentityUnbound, IdentityUse, NewIdentity,
+};
 pub use introduction::{Introduction, IntroductionPut, NewIntroduction, Party};
 pub use mailbox::{
     EncModeEvent, EndedProof, GenerationPage, GenerationPut, ListPut, ListedTerminal,
@@ -183,7 +188,9 @@ pub struct StepUp {
 pub struct SessionOpening {
     /// The challenge that was answered, if the login stands on one; used up.
     pub challenge: Option<ChallengeId>,
-    /// How the person was recognised: `otp` or `pwd` (RFC 8176).
+    /// The identity at a provider that was proved, if the account is known by it.
+    pub identity: Option<IdentityUse>,
+    /// How the person was recognised: `otp` or `pwd` (RFC 8176), or `fed` by a provider.
     pub amr: &'static str,
     /// Account to open the session for.
     pub account: AccountId,
@@ -215,7 +222,16 @@ pub struct Registration {
     /// Wrapped data key.
     pub wrapped_key: Vec<u8>,
     /// What was proved.
-    pub identifier: NewIdentifier,
+    pub found_by: FoundBy,
+}
+
+/// What a new account is found by.
+#[derive(Clone, Debug)]
+pub enum FoundBy {
+    /// A number or address.
+    Identifier(NewIdentifier),
+    /// An identity at a provider; no number or address is known yet.
+    Identity(NewIdentity),
 }
 
 /// Hashes of a pair of tokens.
@@ -236,7 +252,7 @@ pub enum SessionOpened {
     Opened(TerminalId),
     /// The challenge was used before.
     ChallengeUsed,
-    /// Someone registered the number in between; look it up again.
+    /// What the account is found by has another holder since it was looked up; look again.
     NumberTaken,
 }
 

@@ -13,6 +13,7 @@ mod gate;
 mod guess;
 mod handover;
 mod idempotency;
+mod identity;
 mod introduction;
 mod key;
 mod mailbox;

@@ -66,6 +66,7 @@ static FILES: &[File] = files! {
     "text/javascript; charset=utf-8":
         "add_code.js", "api.js", "app.js", "base32.js", "docs.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
         "keys.js", "otp.js", "policies.js", "work.js", "views/alerts.js", "views/carrier.js",
+        "views/identities.js", "views/provider.js",
         "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
         "sealed/codec.js", "sealed/connection.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",
         "sealed/generation.js", "sealed/gop_stream.js", "sealed/hpke.js", "sealed/introduction.js",

@@ -9,6 +9,7 @@ import { purposesInForce } from '../policies.js';
 import * as session from '../session.js';
 import { alertsSection } from './alerts.js';
 import { forgetConfirmation } from './confirm.js';
+import { identitiesOf } from './identities.js';
 import { ask, problemLine, purposeText, showProblem } from './dialogs.js';
 import { operationsCard } from './operations.js';
 import { policyLines } from './policy_lines.js';
@@ -24,11 +25,15 @@ export function accountView(context) {
   const keys = h('ul', { class: 'list', testid: 'device-keys' });
   const out = h('button', { class: 'quiet', t: 'account.signOutHere', testid: 'sign-out' });
   const security = h('ul', { class: 'list', testid: 'security' });
+  const identities = h('ul', { class: 'list', testid: 'identities' });
+  const partial = h('p', { class: 'assurance', role: 'status', t: 'account.partial', testid: 'account-partial', hidden: true });
   const profileCard = h('div', { testid: 'profile-form' });
   const operations = operationsCard();
   const basic = h('button', { class: 'quiet small', t: 'basic.withdraw', testid: 'basic-withdraw' });
   basic.addEventListener('click', () => withdrawPolicy(context));
-  const parts = { profile, security, terminals, consents, policies, keys, error, profileCard, operations };
+  const parts = {
+    profile, security, identities, partial, terminals, consents, policies, keys, error, profileCard, operations,
+  };
   out.addEventListener('click', () => busy(out, async () => {
     await call('DELETE', '/v1/sessions/current').catch(() => {});
     await session.forget();
@@ -38,9 +43,10 @@ export function accountView(context) {
     context.go('#/devices');
   }));
   const element = h('section', { class: 'page narrow' },
-    h('div', { class: 'row spread heading' }, h('h1', { t: 'account.title' }), out), error,
+    h('div', { class: 'row spread heading' }, h('h1', { t: 'account.title' }), out), error, partial,
     card('account.profile', null, profile),
     card('security.title', 'security.lead', security),
+    card('identities.title', 'identities.lead', identities),
     card('account.terminals', 'account.terminalsLead', terminals),
     alertsSection(),
     card('profile.title', 'profile.lead', profileCard),
@@ -57,7 +63,7 @@ const card = (title, lead, body) => h('div', { class: 'card' }, h('h2', { t: tit
 async function load(parts) {
   const fill = async (work) => work(parts).catch((problem) => showProblem(parts.error, problem));
   const log = ({ operations }) => operations.load();
-  await Promise.all([profileOf, securityOf, terminalsOf, consentsOf, keysOf, optionalOf, log].map(fill));
+  await Promise.all([profileOf, securityOf, identitiesOf, terminalsOf, consentsOf, keysOf, optionalOf, log].map(fill));
 }
 
 /** Withdrawing everything is asked about once more: it ends all that is running. */

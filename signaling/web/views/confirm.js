@@ -5,12 +5,14 @@ import { call } from '../api.js';
 import { busy, h } from '../dom.js';
 import { ask, codeField, countdown } from './dialogs.js';
 import { passwordField } from './password_field.js';
+import { leave } from './provider.js';
 
 /** A confirmation is asked for anew so long before the server forgets it, milliseconds. */
 const EARLY_MS = 60_000;
 let confirmedUntil = 0;
 
-const keep = ({ expires_at }) => {
+/** Keeps that the server has taken a confirmation. */
+export const keepConfirmation = ({ expires_at }) => {
   confirmedUntil = expires_at * 1000;
 };
 
@@ -24,7 +26,7 @@ export const forgetConfirmation = () => {
  */
 export async function confirmed(me) {
   if (Date.now() < confirmedUntil - EARLY_MS) return true;
-  if (!me.has_password) return byCode();
+  if (!me.has_password) return byCodeOrProvider(me);
   let code = false;
   const field = passwordField({ id: 'confirm-password', testid: 'confirm-password', autocomplete: 'current-password' });
   const other = h('button', { class: 'link', type: 'button', t: 'confirm.byCode', testid: 'confirm-by-code' });
@@ -40,11 +42,41 @@ export async function confirmed(me) {
     ],
     submit: async () => {
       if (!field.input.value) throw { key: 'password.empty' };
-      keep(await call('POST', '/v1/secure-windows', { password: field.input.value }));
+      keepConfirmation(await call('POST', '/v1/secure-windows', { password: field.input.value }));
     },
     leave: field.leave,
   });
-  return code ? byCode() : Boolean(done);
+  return code ? byCodeOrProvider(me) : Boolean(done);
+}
+
+/** By a code, or by an identity provider where no number or address may confirm anything. */
+async function byCodeOrProvider(me) {
+  if (!me.identifiers.length) {
+    await byProvider();
+    return false;
+  }
+  try {
+    return await byCode();
+  } catch (problem) {
+    if (problem.name !== 'identifier-held' || !(await byProvider())) throw problem;
+    return false;
+  }
+}
+
+/**
+ * Sends the browser to a provider that the account is bound to, from where it comes back to the account.
+ * Whether there is one.
+ */
+async function byProvider() {
+  const { items } = await call('GET', '/v1/me/identities');
+  const usable = items.filter((item) => !item.suspended);
+  if (!usable.length) return false;
+  await ask({
+    title: 'confirm.title', testid: 'confirm-provider', submitKey: 'confirm.byProvider',
+    body: [h('p', { class: 'hint', t: 'confirm.providerLead' })],
+    submit: () => leave(usable[0].provider, 'confirm'),
+  });
+  return true;
 }
 
 async function byCode() {
@@ -52,7 +84,7 @@ async function byCode() {
   const asked = await request();
   return Boolean(await codeDialog({
     testid: 'confirm-code', title: 'confirm.title', lead: 'confirm.codeLead', submitKey: 'confirm.submit', asked, request,
-    submit: async (answer) => keep(await call('POST', '/v1/secure-windows', answer)),
+    submit: async (answer) => keepConfirmation(await call('POST', '/v1/secure-windows', answer)),
   }));
 }
 

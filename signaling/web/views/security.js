@@ -15,6 +15,7 @@ const KINDS = ['phone', 'email'];
 /** Fills the list; `parts` has the list `security` and the line `error`. */
 export async function securityOf(parts) {
   const me = await call('GET', '/v1/me');
+  parts.partial.hidden = me.full;
   const passkeys = await passkeyLines(me, (key, testid, work) => action(parts, key, testid, work));
   parts.security.replaceChildren(...KINDS.map((kind) => identifierLine(parts, me, kind)), passwordLine(parts, me), ...passkeys);
 }

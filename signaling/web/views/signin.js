@@ -12,6 +12,7 @@ import { forgetConfirmation } from './confirm.js';
 import { codeField, countdown, problemLine, purposeText, showProblem } from './dialogs.js';
 import { passkeyButton } from './passkeys.js';
 import { passwordField } from './password_field.js';
+import { providerButtons, providerStep } from './provider.js';
 import { normalised } from './signin_address.js';
 import { passwordStep } from './signin_password.js';
 import { terminalName } from './terminal_name.js';
@@ -21,8 +22,11 @@ const WAYS = ['phone', 'email', 'password'];
 /** Refusals of a code that a password beside it helps against. */
 const WANTS_PASSWORD = ['second-factor-required', 'account-idle'];
 
-/** `ended`: the login of before was ended, and not by whoever sits here. */
-export function signInView({ server, done, ended }) {
+/**
+ * `ended`: the login of before was ended, and not by whoever sits here. `way`: what the browser came back
+ * with from an identity provider.
+ */
+export function signInView({ server, done, ended, way }) {
   const body = h('div', { class: 'signin-body', id: 'signin-way', role: 'tabpanel' });
   const context = { server, arrive: (answer) => arrive(answer, done) };
   const choice = tabs(body, context);
@@ -37,13 +41,13 @@ export function signInView({ server, done, ended }) {
         h('li', {}, icons.lock(), h('span', { t: key })))),
     h('p', { class: 'small' }, h('a', { href: '#/browse', t: 'basic.browseLink', testid: 'browse-link' })),
   );
-  const code = returnedCode();
-  if (code === null) addressStep(body, 'phone', '', context);
-  else {
-    const otherwise = () => addressStep(body, 'phone', '', context);
-    body.replaceChildren(carrierStep(code, terminalName(), { done: () => entered(done), otherwise }));
-  }
+  const ends = { done: () => entered(done), otherwise: () => addressStep(body, 'phone', '', context) };
+  const code = way ? null : returnedCode();
+  if (way) body.replaceChildren(providerStep(way, terminalName(), ends));
+  else if (code === null) ends.otherwise();
+  else body.replaceChildren(carrierStep(code, terminalName(), ends));
   body.after(...[passkeyButton(() => entered(done)), carrierButton()].map(whenThere));
+  providerButtons().then((element) => element && card.querySelector('.trust').before(element)).catch(() => {});
   notice().then((element) => element && card.append(element)).catch(() => {});
   return {
     element: h('div', { class: 'center' }, card),

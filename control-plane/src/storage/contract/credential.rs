@@ -35,7 +35,7 @@ pub(super) async fn an_identifier_is_one_accounts_alone(store: &dyn Store) {
     let registration = Registration {
         subject: Subject("other".into()),
         wrapped_key: vec![1],
-        identifier: identifier(IdentifierKind::Phone, b"other"),
+        found_by: FoundBy::Identifier(identifier(IdentifierKind::Phone, b"other")),
     };
     let opening = SessionOpening { registration: Some(registration), ..opening("c2", "b") };
     store.session_open(&opening, NOW).await.unwrap();

@@ -25,7 +25,8 @@ fn using(hash: u8, account: &AccountId) -> CodeUse {
 async fn other(store: &dyn Store) -> AccountId {
     store.otp_open(&challenge("c2"), &[], NOW).await.unwrap().unwrap();
     let mut opening = opening("c2", "b");
-    opening.registration.as_mut().unwrap().identifier.lookup = b"other number".to_vec();
+    let identifier = identifier(IdentifierKind::Phone, b"other number");
+    opening.registration.as_mut().unwrap().found_by = FoundBy::Identifier(identifier);
     opening.terminal = TerminalId("other terminal".into());
     let opened = store.session_open(&opening, NOW).await.unwrap();
     assert!(matches!(opened, SessionOpened::Opened(_)), "{opened:?}");

@@ -16,7 +16,8 @@ async fn person(store: &dyn Store, name: &str) -> AccountId {
     let opened = OtpChallenge { target: number.clone(), ..challenge(name) };
     store.otp_open(&opened, &[], NOW).await.unwrap().unwrap();
     let mut opening = opening(name, name);
-    opening.registration.as_mut().unwrap().identifier.lookup = number;
+    let identifier = identifier(IdentifierKind::Phone, &number);
+    opening.registration.as_mut().unwrap().found_by = FoundBy::Identifier(identifier);
     let opened = store.session_open(&opening, NOW).await.unwrap();
     assert!(matches!(opened, SessionOpened::Opened(_)));
     AccountId(name.into())

@@ -226,7 +226,7 @@ pub struct SecureWindow {
     pub account: AccountId,
     /// Challenge that was answered; used up.
     pub challenge: Option<ChallengeId>,
-    /// `code` or `password`.
+    /// `code`, `password` or `provider`.
     pub method: &'static str,
     /// End, Unix seconds.
     pub expires: u64,

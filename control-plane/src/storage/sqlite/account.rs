@@ -6,6 +6,7 @@ use sqlx::{SqliteConnection, query};
 
 use super::SqliteStore;
 use super::device::release;
+use super::identity;
 use super::row::{Columns, int, log};
 use super::share;
 use crate::ids::{AccountId, Serial, SessionId, Subject};
@@ -103,6 +104,7 @@ pub(super) async fn erase(
     }
     share::leave_all(connection, id, now).await?;
     log(connection, id.as_str(), "account.erased", "", now).await?;
+    identity::erase(connection, id, now).await?;
     for statement in ERASE {
         query(*statement).bind(id.as_str()).execute(&mut *connection).await?;
     }
@@ -132,6 +134,7 @@ const ERASE: &[&str] = &[
     "DELETE FROM device_code WHERE account = ?1",
     "DELETE FROM device_fact WHERE account = ?1",
     "DELETE FROM provisioning WHERE account = ?1",
+    "DELETE FROM identity_flow WHERE session IN (SELECT id FROM session WHERE account = ?1)",
     "DELETE FROM session WHERE account = ?1",
     "DELETE FROM terminal_detail
      WHERE terminal IN (SELECT id FROM terminal WHERE account = ?1)",

@@ -20,6 +20,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0011_account.sql"),
     include_str!("../../../migrations/0012_passkeys.sql"),
     include_str!("../../../migrations/0013_policies.sql"),
+    include_str!("../../../migrations/0014_identities.sql"),
 ];
 
 /// Why a database is not opened.

@@ -8,6 +8,7 @@ use sqlx::{SqliteConnection, query, query_scalar};
 use super::SqliteStore;
 use super::account::erase;
 use super::device::release;
+use super::identity;
 use super::row::{Columns, enqueue, epochs, int, log, raise};
 use crate::consent::ACCOUNT;
 use crate::consent::chain::{self, RESTORED};
@@ -56,6 +57,10 @@ pub(crate) const FATES: &[(&str, Fate)] = &[
     // Answers may name what is over.
     ("idempotency", Fate::Cleared),
     ("identifier", Fate::Kept),
+    ("identity", Fate::Handled),
+    ("identity_flow", Fate::Cleared),
+    // What was to be taken back still is; a second time does no harm.
+    ("identity_revocation", Fate::Kept),
     ("introduction", Fate::Cleared),
     ("key_challenge", Fate::Cleared),
     ("key_lock", Fate::Kept),
@@ -101,13 +106,15 @@ pub(crate) const FATES: &[(&str, Fate)] = &[
 ];
 
 impl SqliteStore {
-    /// Makes a joined backup fit to be served. `unchanged`: nothing was lost but erasures.
+    /// Makes a joined backup fit to be served. `unbound`: identities that were taken off after it.
+    /// `unchanged`: nothing was lost but erasures and unbindings.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn after_restore(
         &self,
         erased: &BTreeSet<AccountId>,
+        unbound: &BTreeSet<String>,
         unchanged: bool,
         now: u64,
     ) -> Stored<Restored> {
@@ -125,9 +132,11 @@ impl SqliteStore {
                 done.erased += u64::from(erase(&mut tx, &id, now).await?.is_some());
             }
         }
+        identity::unbound_before(&mut tx, unbound, now).await?;
         if !unchanged {
             query("INSERT INTO restored (at) VALUES (?1)").bind(int(now)).execute(&mut *tx).await?;
             end_what_may_be_over(&mut tx, now).await?;
+            identity::suspend(&mut tx, now).await?;
             raise_counters(&mut tx, now).await?;
             (done.suspended, done.released) = end_bindings(&mut tx, now).await?;
         }

@@ -5,12 +5,14 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, query};
 
 use super::SqliteStore;
+use super::identity;
 use super::otp::consume;
 use super::row::{Columns, enqueue, int, log};
 use crate::ids::{AccountId, SessionId, Subject, TerminalId};
 use crate::limits::REFRESH_RETRY_SECS;
 use crate::storage::model::{
-    Registration, Rotated, Rotation, Session, SessionOpened, SessionOpening, Terminal, TokenHashes,
+    FoundBy, NewIdentifier, Registration, Rotated, Rotation, Session, SessionOpened,
+    SessionOpening, Terminal, TokenHashes,
 };
 use crate::storage::{SessionStore, Stored};
 
@@ -25,6 +27,11 @@ impl SessionStore for SqliteStore {
         }
         if let Some(registration) = &opening.registration
             && !register(&mut tx, &opening.account, registration, now).await?
+        {
+            return Ok(SessionOpened::NumberTaken);
+        }
+        if let Some(known) = &opening.identity
+            && !identity::used(&mut tx, known, now).await?
         {
             return Ok(SessionOpened::NumberTaken);
         }
@@ -210,11 +217,11 @@ async fn register(
     new: &Registration,
     now: u64,
 ) -> Stored<bool> {
-    let taken = query("SELECT 1 FROM identifier WHERE lookup = ?1")
-        .bind(&new.identifier.lookup)
-        .fetch_optional(&mut *connection)
-        .await?;
-    if taken.is_some() {
+    let (taken, lookup) = match &new.found_by {
+        FoundBy::Identifier(it) => ("SELECT 1 FROM identifier WHERE lookup = ?1", &it.lookup),
+        FoundBy::Identity(it) => ("SELECT 1 FROM identity WHERE lookup = ?1", &it.lookup),
+    };
+    if query(taken).bind(lookup).fetch_optional(&mut *connection).await?.is_some() {
         return Ok(false);
     }
     query("INSERT INTO account (id, subject, status, created_at) VALUES (?1, ?2, 'active', ?3)")
@@ -228,22 +235,35 @@ async fn register(
         .bind(&new.wrapped_key)
         .execute(&mut *connection)
         .await?;
+    match &new.found_by {
+        FoundBy::Identifier(it) => add_identifier(connection, account, it, now).await?,
+        FoundBy::Identity(it) => identity::insert(connection, account, it, now).await?,
+    }
+    log(connection, account.as_str(), "account.registered", "", now).await?;
+    Ok(true)
+}
+
+async fn add_identifier(
+    connection: &mut SqliteConnection,
+    account: &AccountId,
+    new: &NewIdentifier,
+    now: u64,
+) -> Stored<()> {
     query(
         "INSERT INTO identifier
          (account, kind, value_enc, lookup, verified_at, method, held_until)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )
     .bind(account.as_str())
-    .bind(new.identifier.kind.as_str())
-    .bind(&new.identifier.value_enc)
-    .bind(&new.identifier.lookup)
+    .bind(new.kind.as_str())
+    .bind(&new.value_enc)
+    .bind(&new.lookup)
     .bind(int(now))
-    .bind(new.identifier.method)
-    .bind(int(new.identifier.held_until))
-    .execute(&mut *connection)
+    .bind(new.method)
+    .bind(int(new.held_until))
+    .execute(connection)
     .await?;
-    log(connection, account.as_str(), "account.registered", "", now).await?;
-    Ok(true)
+    Ok(())
 }
 
 async fn upsert_terminal(
@@ -314,6 +334,7 @@ pub(super) async fn revoke(
         "DELETE FROM secure_window WHERE session = ?1",
         "DELETE FROM key_proof WHERE session = ?1",
         "DELETE FROM key_challenge WHERE session = ?1",
+        "DELETE FROM identity_flow WHERE session = ?1",
     ] {
         query(statement).bind(session.as_str()).execute(&mut *connection).await?;
     }

@@ -26,6 +26,7 @@ const PURGE: &[&str] = &[
     "DELETE FROM notice WHERE expires <= ?1 AND ?2 = ?2",
     "DELETE FROM key_challenge WHERE expires_at < ?1 AND ?2 = ?2",
     "DELETE FROM passkey_challenge WHERE expires_at <= ?1 AND ?2 = ?2",
+    "DELETE FROM identity_flow WHERE expires_at <= ?1 AND ?2 = ?2",
     "DELETE FROM introduction WHERE expires <= ?1 AND ?2 = ?2",
     "DELETE FROM share WHERE guest IS NULL AND invite_expires <= ?1 AND ?2 = ?2",
     "DELETE FROM bind_token WHERE expires_at <= ?1 AND ?2 = ?2",
