@@ -286,6 +286,35 @@ mod tests {
     }
 
     #[test]
+    fn a_confirmation_is_fresh_by_the_providers_own_word() {
+        use std::sync::Arc;
+
+        use crate::clock::ManualClock;
+        use crate::federation::development::Development;
+        use crate::random::SeededRandom;
+
+        const SINCE: u64 = 1_000_000;
+        let issuer = "http://127.0.0.1:9";
+        let clock = Arc::new(ManualClock::new(SINCE));
+        let (secret, random) = (Redacted::new("s".to_owned()), Arc::new(SeededRandom::new(1)));
+        let desk = Development::new(issuer, "c", secret, clock.clone(), random).unwrap();
+        let http = outbound::client(None, &outbound::address(issuer).unwrap()).unwrap();
+        let fresh = |freshness, auth_time: Option<u64>| {
+            let registration = Registration { freshness, ..desk.registration() };
+            let provider = Oidc::new(registration, http.clone(), clock.clone());
+            let claims = serde_json::json!({
+                "iss": issuer, "sub": "a", "aud": "c", "exp": 1, "iat": 1, "auth_time": auth_time,
+            });
+            provider.is_fresh(&serde_json::from_value(claims).unwrap(), SINCE)
+        };
+        assert!(fresh(Freshness::Said, Some(SINCE - LEEWAY_SECS)));
+        assert!(!fresh(Freshness::Said, Some(SINCE - LEEWAY_SECS - 1)), "asked before");
+        assert!(!fresh(Freshness::Said, None), "it does not say");
+        assert!(fresh(Freshness::Always, None));
+        assert!(!fresh(Freshness::Always, Some(SINCE - LEEWAY_SECS - 1)), "it says otherwise");
+    }
+
+    #[test]
     fn the_challenge_is_that_of_the_rfc() {
         // RFC 7636, appendix B.
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
