@@ -198,6 +198,7 @@ impl ControlPlane {
         for session in erased.sessions {
             self.announce(Revocation::Session { session: session.0 });
         }
+        self.0.outbox.notify_one();
         for (serial, epochs) in erased.devices {
             self.announce_binding(&serial, epochs);
         }

@@ -34,6 +34,7 @@ mod introductions;
 mod keys;
 mod me;
 mod messages;
+mod oauth;
 mod oplog;
 mod otp;
 pub mod page;
@@ -49,6 +50,7 @@ mod refusals;
 mod secure_windows;
 mod sessions;
 mod shares;
+mod sso;
 mod step_ups;
 mod terminals;
 mod transfers;
@@ -110,6 +112,8 @@ pub fn operations() -> Table<ControlPlane> {
         oplog::operations,
         attestations::operations,
         apps::operations,
+        sso::operations,
+        oauth::operations,
         bind_tokens::operations,
         transfers::operations,
         device_details::operations,

@@ -58,6 +58,7 @@ pub mod secure;
 pub mod session;
 pub mod share;
 pub mod sms;
+pub mod sso;
 pub mod step_up;
 pub mod storage;
 pub mod terminal;
@@ -139,6 +140,7 @@ struct State {
     random: Arc<dyn Random>,
     sms: Arc<dyn SmsSender>,
     carrier: OnceLock<Arc<dyn Carrier>>,
+    sso: sso::Desk,
     mail: Arc<dyn MailSender>,
     passwords: PasswordHasher,
     vault: Vault,
@@ -193,6 +195,7 @@ impl ControlPlane {
         let parts = Parts { config, store, clock, random, sms, mail, master };
         let control_plane = Self::from_parts(parts);
         control_plane.replay_erasures().await?;
+        control_plane.prepare_signing().await?;
         Ok(control_plane)
     }
 
@@ -220,6 +223,7 @@ impl ControlPlane {
             random: parts.random,
             sms: parts.sms,
             carrier: OnceLock::new(),
+            sso: sso::Desk::default(),
             mail: parts.mail,
             vault,
             proof_ids: ProofIds::default(),

@@ -88,6 +88,12 @@ impl ControlPlane {
                 }
                 let this = self.clone();
                 mails.spawn(async move { this.send_mail(&entry).await });
+            } else if entry.channel == "app" {
+                if mails.len() >= MAILS_AT_ONCE {
+                    mails.join_next().await;
+                }
+                let this = self.clone();
+                mails.spawn(async move { this.send_logout(&entry).await });
             } else if self.deliver_sms(&entry).await? {
                 self.store().outbox_done(entry.id, self.now()).await?;
                 closed += 1;
@@ -227,6 +233,15 @@ fn text(kind: &str) -> (&'static str, &'static str) {
             "A login was ended because its token was used twice. If this was not you, sign out \
              your other terminals.",
             "登录凭证被重复使用，该登录已终止。如非本人操作，请退出其他终端。",
+        ),
+        "app_agreed" => (
+            "You agreed that an app signs you in. Account shows your apps and removes them.",
+            "您已同意一个应用使用您的账号登录。可在账号页面查看和移除应用。",
+        ),
+        "app_token_reused" => (
+            "A login of an app was ended because its token or code was used twice. If this was not \
+             you, remove the app in Account.",
+            "一个应用的登录凭证被重复使用，该登录已终止。如非本人操作，请在账号页面移除该应用。",
         ),
         "device_bound" => ("A camera was bound to your account.", "一台摄像机已绑定到您的账号。"),
         "device_unbound" => (

@@ -14,6 +14,7 @@ use crate::acting::Acting;
 const QUIET: &[(&str, &str)] = &[
     ("POST /v1/otp", "a code on its way changes nothing yet; its use is logged"),
     ("POST /v1/consents", "agreed to before; a new consent is logged"),
+    ("POST /v1/sso/authorizations", "asks what to agree to; what is agreed to is logged"),
     ("POST /v1/devices/{serial}/key-challenge", "a question; the proof is logged"),
     ("POST /v1/devices/{serial}/generations", "reads by POST"),
     ("POST /v1/shares/invitation", "reads by POST, so that the code stands in no address"),

@@ -10,10 +10,11 @@ mod introduction;
 mod mailbox;
 mod share;
 mod sms;
+mod sso;
 
 use sightline_grant::Thumbprint;
 
-use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
+use crate::ids::{AccountId, AppId, ChallengeId, Serial, SessionId, Subject, TerminalId};
 
 pub use abnormal::{Alert, LoginSeen, Noticed};
 pub use account::{
@@ -39,6 +40,10 @@ pub use share::{
     ShareCut, ShareEnded, ShareTerms,
 };
 pub use sms::{Delivery, SmsAsk, SmsDecision, SmsOpened};
+pub use sso::{
+    App, AppCode, AppConsent, AppLogin, AppLogout, AppRotated, AppRotation, AppSession, LoginTimes,
+    NewAppCode, PersonsApp, Redeemed, Redemption, SigningKey,
+};
 
 /// An active account.
 #[derive(Clone, Debug)]
@@ -249,6 +254,8 @@ pub struct Session {
     pub terminal: TerminalId,
     /// Key of the terminal.
     pub jkt: Thumbprint,
+    /// The first-party app that has it; `None`: it is the person's own.
+    pub app: Option<AppId>,
 }
 
 /// A refresh.
@@ -258,6 +265,8 @@ pub struct Rotation {
     pub presented: Vec<u8>,
     /// Key that the request proved.
     pub jkt: Thumbprint,
+    /// App that presents it; `None`: nobody but the person's own terminal may.
+    pub app: Option<AppId>,
     /// Successor and new access token.
     pub tokens: TokenHashes,
     /// New idle end, Unix seconds.
@@ -271,8 +280,8 @@ pub enum Rotated {
     Fresh,
     /// Not a token, or the login is over, or another terminal's.
     Refused,
-    /// The token had been used: the login is over now.
-    Reused(SessionId),
+    /// The token had been used: the login is over now, and these sessions with it.
+    Reused(Vec<SessionId>),
 }
 
 /// A signed-in terminal.

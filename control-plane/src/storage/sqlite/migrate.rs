@@ -18,6 +18,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0009_shares.sql"),
     include_str!("../../../migrations/0010_devices.sql"),
     include_str!("../../../migrations/0011_account.sql"),
+    include_str!("../../../migrations/0015_sso.sql"),
 ];
 
 /// Why a database is not opened.

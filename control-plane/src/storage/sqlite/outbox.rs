@@ -33,6 +33,15 @@ impl OutboxStore for SqliteStore {
         }))
     }
 
+    async fn outbox_defer(&self, id: u64, next_at: u64) -> Stored<()> {
+        query("UPDATE outbox SET next_at = ?2 WHERE id = ?1 AND done_at IS NULL")
+            .bind(int(id))
+            .bind(int(next_at))
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
     async fn outbox_done(&self, id: u64, now: u64) -> Stored<()> {
         query("UPDATE outbox SET done_at = ?2 WHERE id = ?1 AND done_at IS NULL")
             .bind(int(id))
