@@ -13,6 +13,7 @@ use sightline_relay::config::MAX_WORKERS;
 
 pub(crate) mod carrier;
 pub(crate) mod sms;
+pub(crate) mod sso;
 pub(crate) use credentials::MailTls;
 use credentials::{Mail, Passwords};
 
@@ -37,6 +38,8 @@ pub(crate) struct Raw {
     pub(crate) sms: sms::Sms,
     /// Signing in by the phone's own line.
     pub(crate) carrier: carrier::Carrier,
+    /// Apps that people sign in to with their account.
+    pub(crate) sso: sso::Sso,
     /// Unusual logins.
     pub(crate) abnormal: carrier::Abnormal,
     /// Logging.
@@ -318,6 +321,7 @@ fn validate(raw: &Raw) -> Result<(), ConfigError> {
     }
     sms::validate(&raw.sms)?;
     carrier::validate(&raw.carrier)?;
+    sso::validate(&raw.sso)?;
     for (key, first, each) in [
         ("listen.webrtc", raw.listen.webrtc.port(), 1),
         ("listen.roq", raw.listen.roq.port(), 1),

@@ -8,6 +8,7 @@ pub(crate) mod mail;
 mod modes;
 mod plane;
 mod pull;
+mod sso;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -112,6 +113,7 @@ impl Server {
         let control = facts::open_control_plane(data.path(), &raw).await?;
         let stand_in = carrier::join(&raw, &control, lan).await?;
         let doors = Doors::bind(&raw).await?;
+        sso::join(&raw, &control, doors.addresses())?;
 
         let authority = Arc::new(facts::ControlAuthority { control: control.clone() });
         let leaves = WebTransportLeaves::new(now).map_err(|error| error.to_string())?;

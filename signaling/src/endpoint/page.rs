@@ -34,6 +34,8 @@ pub(crate) fn operations(table: &mut Table<Arc<Signaling>>) {
     table.page("/", index);
     table.page("/assets/{*path}", asset);
     table.page("/docs", docs);
+    // Where apps send browsers to sign people in: the same page, which reads the request itself.
+    table.page("/oauth/authorize", index);
     let about = (NO_PURPOSE, "This description (OpenAPI 3.1)");
     table
         .get("/v1/openapi.json", Rule::Public, about, openapi)
@@ -65,7 +67,7 @@ static FILES: &[File] = files! {
     "image/svg+xml": "icon.svg";
     "text/javascript; charset=utf-8":
         "add_code.js", "api.js", "app.js", "base32.js", "docs.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
-        "keys.js", "otp.js", "work.js", "views/alerts.js", "views/carrier.js",
+        "keys.js", "otp.js", "work.js", "views/alerts.js", "views/apps.js", "views/authorize.js", "views/carrier.js",
         "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
         "sealed/codec.js", "sealed/connection.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",
         "sealed/generation.js", "sealed/gop_stream.js", "sealed/hpke.js", "sealed/introduction.js",

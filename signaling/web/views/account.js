@@ -6,6 +6,7 @@ import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
 import { devicesWithKey, forgetAllDeviceKeys, forgetDeviceKey, terminalKey } from '../keys.js';
 import * as session from '../session.js';
+import { appsOf } from './apps.js';
 import { alertsSection } from './alerts.js';
 import { forgetConfirmation } from './confirm.js';
 import { ask, problemLine, purposeText, showProblem } from './dialogs.js';
@@ -20,12 +21,13 @@ export function accountView(context) {
   const consents = h('ul', { class: 'list', testid: 'consents' });
   const keys = h('ul', { class: 'list', testid: 'device-keys' });
   const out = h('button', { class: 'quiet', t: 'account.signOutHere', testid: 'sign-out' });
+  const apps = h('ul', { class: 'list', testid: 'apps' });
   const security = h('ul', { class: 'list', testid: 'security' });
   const profileCard = h('div', { testid: 'profile-form' });
   const operations = operationsCard();
   const basic = h('button', { class: 'quiet small', t: 'basic.withdraw', testid: 'basic-withdraw' });
   basic.addEventListener('click', () => withdrawPolicy(context));
-  const parts = { profile, security, terminals, consents, keys, error, profileCard, operations };
+  const parts = { profile, security, apps, terminals, consents, keys, error, profileCard, operations };
   out.addEventListener('click', () => busy(out, async () => {
     await call('DELETE', '/v1/sessions/current').catch(() => {});
     await session.forget();
@@ -38,6 +40,7 @@ export function accountView(context) {
     h('div', { class: 'row spread heading' }, h('h1', { t: 'account.title' }), out), error,
     card('account.profile', null, profile),
     card('security.title', 'security.lead', security),
+    card('apps.title', 'apps.lead', apps),
     card('account.terminals', 'account.terminalsLead', terminals),
     alertsSection(),
     card('profile.title', 'profile.lead', profileCard),
@@ -53,7 +56,7 @@ const card = (title, lead, body) => h('div', { class: 'card' }, h('h2', { t: tit
 async function load(parts) {
   const fill = async (work) => work(parts).catch((problem) => showProblem(parts.error, problem));
   const log = ({ operations }) => operations.load();
-  await Promise.all([profileOf, securityOf, terminalsOf, consentsOf, keysOf, optionalOf, log].map(fill));
+  await Promise.all([profileOf, securityOf, appsOf, terminalsOf, consentsOf, keysOf, optionalOf, log].map(fill));
 }
 
 /** Withdrawing everything is asked about once more: it ends all that is running. */

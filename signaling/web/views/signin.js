@@ -18,8 +18,11 @@ const WAYS = ['phone', 'email', 'password'];
 /** Refusals of a code that a password beside it helps against. */
 const WANTS_PASSWORD = ['second-factor-required', 'account-idle'];
 
-/** `ended`: the login of before was ended, and not by whoever sits here. */
-export function signInView({ server, done, ended }) {
+/**
+ * `ended`: the login of before was ended, and not by whoever sits here. `app`: the one that sent the
+ * person here.
+ */
+export function signInView({ server, done, ended, app }) {
   const body = h('div', { class: 'signin-body', id: 'signin-way', role: 'tabpanel' });
   const context = { server, arrive: (answer) => arrive(answer, done) };
   const choice = tabs(body, context);
@@ -27,6 +30,7 @@ export function signInView({ server, done, ended }) {
     h('div', { class: 'hero-mark' }, icons.logo()),
     h('h1', { t: 'signin.title' }),
     h('p', { class: 'muted', t: 'signin.lead' }),
+    app ? h('p', { class: 'assurance', t: 'apps.signInFor', tp: { name: app.name }, testid: 'app-sign-in' }) : null,
     ended ? h('p', { class: 'assurance', role: 'status', t: 'signin.ended', testid: 'signed-out' }) : null,
     choice, body,
     h('ul', { class: 'trust' },
@@ -40,7 +44,8 @@ export function signInView({ server, done, ended }) {
     const otherwise = () => addressStep(body, 'phone', '', context);
     body.replaceChildren(carrierStep(code, terminalName(), { done: () => entered(done), otherwise }));
   }
-  carrierButton().then((element) => element && body.after(element)).catch(() => {});
+  // The way by the carrier does not lead back to an app.
+  if (!app) carrierButton().then((element) => element && body.after(element)).catch(() => {});
   notice().then((element) => element && card.append(element)).catch(() => {});
   return {
     element: h('div', { class: 'center' }, card),
