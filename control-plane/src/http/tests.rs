@@ -8,6 +8,7 @@ mod matrix;
 mod repeats;
 mod shares;
 mod sms;
+mod sso;
 mod terminal;
 
 use std::net::SocketAddr;
