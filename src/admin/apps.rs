@@ -15,6 +15,17 @@ pub(crate) enum AppCommand {
     Add(AddApp),
     /// List apps
     List,
+    /// Name another privacy policy of an app; people agree anew to a newer version
+    Policy {
+        /// Client id
+        id: String,
+        /// Its address
+        #[arg(long)]
+        url: String,
+        /// Its version
+        #[arg(long)]
+        version: u32,
+    },
     /// Forget an app; its logins end, and it is told
     Remove {
         /// Client id
@@ -66,6 +77,13 @@ pub(super) async fn run(
     match command {
         AppCommand::Add(wish) => add(control, wish, out).await,
         AppCommand::List => list(control, out).await,
+        AppCommand::Policy { id, url, version } => {
+            let done = control.set_app_policy(&AppId(id.clone()), url, *version).await;
+            done.map_err(|error| text(&error))?;
+            let value = json!({ "client_id": id, "policy_url": url, "policy_version": version });
+            out.line(value, &format!("{id}: version {version} at {url}"));
+            Ok(())
+        }
         AppCommand::Remove { id } => {
             control.remove_app(&AppId(id.clone())).await.map_err(|error| text(&error))?;
             out.line(json!({ "removed": id }), &format!("{id} is removed"));

@@ -20,7 +20,7 @@ const EXPECTED = [
   [403, /^\/v1\/devices\/[^/]+\/key-proof$/],
   [403, /^\/v1\/sessions$/],
   [422, /^\/v1\/me\/password$/],
-  [404, /^\/v1\/whep-sessions\//],
+  [404, /^\/v1\/(whep-sessions\/|sso\/authorizations$)/],
   [403, /^\/v1\/devices\/[^/]+\/(codes|location)$/],
   [401, /^\/v1\/(media-grants|devices|live\/.*|sessions\/(basic|refresh))$/],
 ];

@@ -79,14 +79,19 @@ impl NewApp {
                  com.example.app:/path; it has no fragment and at most 512 characters",
             );
         }
-        if !uri::is_page(&self.policy_url) || self.policy_version == 0 {
-            return bad("the privacy policy has an https address and a version from 1 on");
-        }
+        check_policy(&self.policy_url, self.policy_version)?;
         if !self.backchannel_uri.as_deref().is_none_or(uri::is_back_channel) {
             return bad("word of logouts goes to an https address, or to http on this machine");
         }
         Ok(())
     }
+}
+
+fn check_policy(url: &str, version: u32) -> Result<(), AppError> {
+    if uri::is_page(url) && version > 0 {
+        return Ok(());
+    }
+    Err(AppError::Bad("the privacy policy has an https address and a version from 1 on"))
 }
 
 impl ControlPlane {
@@ -121,6 +126,21 @@ impl ControlPlane {
     /// When the database does not answer.
     pub async fn list_apps(&self) -> Result<Vec<App>, Inner> {
         Ok(self.store().apps().await?)
+    }
+
+    /// Names another privacy policy of an app; people agree anew to a newer version.
+    ///
+    /// # Errors
+    /// See [`AppError`].
+    pub async fn set_app_policy(
+        &self,
+        id: &AppId,
+        url: &str,
+        version: u32,
+    ) -> Result<(), AppError> {
+        check_policy(url, version)?;
+        let done = self.store().app_policy_put(id, url, version).await.map_err(Inner::from)?;
+        if done { Ok(()) } else { Err(AppError::Unknown) }
     }
 
     /// Forgets an app; its logins end and it is told.

@@ -20,6 +20,8 @@ pub trait SsoStore {
     async fn app(&self, id: &AppId) -> Stored<Option<App>>;
     /// Gives a confidential app another secret. `false`: there is no such app.
     async fn app_secret_put(&self, id: &AppId, hash: &[u8]) -> Stored<bool>;
+    /// Names another privacy policy of an app. `false`: there is no such app.
+    async fn app_policy_put(&self, id: &AppId, url: &str, version: u32) -> Stored<bool>;
     /// Forgets an app; its logins end. Sessions that ended; `None`: no such app.
     async fn app_remove(&self, id: &AppId, now: u64) -> Stored<Option<Vec<SessionId>>>;
 

@@ -216,9 +216,14 @@ async fn a_consent_is_remembered_until_the_policy_or_the_wish_grows() {
     let made = rig.trade(&app, &member(&to, "code").unwrap(), None).await.unwrap();
     assert!(!made.scopes.unwrap().profile);
     assert!(asked(&asks(&app, "&prompt=consent")).await);
-    let newer = NewApp { policy_version: 2, ..new_app("Weather") };
-    let newer = rig.cp.add_app(&newer).await.unwrap().id;
+    rig.cp.set_app_policy(&app, "https://app.example/policy-2", 2).await.unwrap();
+    assert!(asked(&asks(&app, "")).await, "another policy");
+    back(answer("", Decision::Agreed { profile: true }).await);
+    assert!(!asked(&asks(&app, "")).await);
+    let newer = rig.other_app().await.id;
     assert!(asked(&asks(&newer, "")).await, "agreeing to one app is not agreeing to another");
+    let unknown = rig.cp.set_app_policy(&AppId("0".into()), "https://app.example/", 1).await;
+    assert!(matches!(unknown, Err(AppError::Unknown)));
 }
 
 #[tokio::test]

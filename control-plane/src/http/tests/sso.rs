@@ -25,7 +25,7 @@ impl Client<'_> {
         Answer { body: serde_json::from_slice(&bytes).unwrap_or(Value::Null), ..answer }
     }
 
-    async fn get(&self, path: &str, headers: &[(&str, String)]) -> Answer {
+    async fn shown(&self, path: &str, headers: &[(&str, String)]) -> Answer {
         let mut request = Request::builder().uri(path);
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -92,10 +92,10 @@ async fn an_app_with_a_secret_signs_a_person_in_and_learns_what_it_may() {
     assert_eq!(made.body["scope"], "openid profile");
     let access = made.body["access_token"].as_str().unwrap().to_owned();
     let bearer = ("authorization", format!("Bearer {access}"));
-    let info = server.get("/oauth/userinfo", &[bearer.clone()]).await;
+    let info = server.shown("/oauth/userinfo", &[bearer.clone()]).await;
     assert_eq!(info.body["name"], "Anna", "{}", info.body);
     // It opens nothing else, however it is shown.
-    assert_eq!(server.get("/v1/me", &[bearer.clone()]).await.problem(), "login-required");
+    assert_eq!(server.shown("/v1/me", &[bearer.clone()]).await.problem(), "login-required");
     let mut thief = Client::new(&rig, 7);
     thief.token = Some(access);
     assert_eq!(thief.call("GET", "/v1/me", None).await.problem(), "login-required");
@@ -108,7 +108,7 @@ async fn an_app_with_a_secret_signs_a_person_in_and_learns_what_it_may() {
     assert_eq!(given_up.status, StatusCode::OK);
     let unknown = server.form("/oauth/revoke", &[("token", "x")], &[login]).await;
     assert_eq!(unknown.status, StatusCode::OK, "nothing to give up");
-    let over = server.get("/oauth/userinfo", &[bearer]).await;
+    let over = server.shown("/oauth/userinfo", &[bearer]).await;
     assert_eq!(over.problem(), "app-login-required");
     let challenge = over.headers[header::WWW_AUTHENTICATE].to_str().unwrap();
     assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
@@ -246,11 +246,11 @@ fn what_changes_an_account_is_barred_to_apps_unless_it_is_named_here() {
 async fn the_provider_describes_itself() {
     let rig = Rig::new().await;
     let anybody = Client::new(&rig, 7);
-    let about = anybody.get("/.well-known/openid-configuration", &[]).await.body;
+    let about = anybody.shown("/.well-known/openid-configuration", &[]).await.body;
     assert_eq!(about["issuer"], "https://test.example");
     assert_eq!(about["token_endpoint"], "https://test.example/oauth/token");
     assert_eq!(about["code_challenge_methods_supported"], json!(["S256"]));
-    let keys = anybody.get("/oauth/keys", &[]).await.body;
+    let keys = anybody.shown("/oauth/keys", &[]).await.body;
     assert_eq!((&keys["keys"][0]["alg"], &keys["keys"][0]["d"]), (&json!("ES256"), &Value::Null));
     let request = Request::builder().method(Method::OPTIONS).uri("/oauth/token");
     let (answer, _) = anybody.exchange(request.body(Body::empty()).unwrap()).await;

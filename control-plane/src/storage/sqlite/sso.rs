@@ -46,6 +46,17 @@ impl SsoStore for SqliteStore {
         Ok(done.rows_affected() == 1)
     }
 
+    async fn app_policy_put(&self, id: &AppId, url: &str, version: u32) -> Stored<bool> {
+        let done =
+            query("UPDATE sso_app SET policy_url = ?2, policy_version = ?3 WHERE id = ?1")
+                .bind(id.as_str())
+                .bind(url)
+                .bind(i64::from(version))
+                .execute(&self.writer)
+                .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     async fn app_remove(&self, id: &AppId, now: u64) -> Stored<Option<Vec<SessionId>>> {
         app::remove(self, id, now).await
     }
