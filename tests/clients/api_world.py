@@ -12,6 +12,7 @@ import time
 import zlib
 from urllib.parse import urlsplit
 
+from api_apps import App
 from api_terminal import Key, Shown, Terminal, b64, from_b64
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -537,7 +538,7 @@ class World:
             recipes[f"OPTIONS /v1/{kind}-sessions/{{id}}"] = plain("OPTIONS", f"/v1/{kind}-sessions/{'0' * 32}")
             recipes[f"PATCH /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.trickle(kind)
             recipes[f"DELETE /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.end_session(kind)
-        return recipes | self.account_recipes() | self.later_recipes()
+        return recipes | self.account_recipes() | self.later_recipes() | App(self).recipes()
 
     def account_recipes(self):
         owner, here = self.owner, self.here
