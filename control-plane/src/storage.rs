@@ -15,8 +15,8 @@ pub mod model;
 pub mod restore;
 mod share;
 pub mod sms;
-pub mod sso;
 pub mod sqlite;
+pub mod sso;
 
 use std::path::Path;
 

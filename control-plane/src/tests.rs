@@ -3,6 +3,7 @@
 mod abnormal;
 mod adding;
 mod admin;
+pub(crate) mod apps_rig;
 mod basic;
 mod carrier;
 mod consent;
@@ -15,7 +16,6 @@ mod oplog;
 mod ownership;
 mod personal;
 mod restore;
-pub(crate) mod apps_rig;
 pub(crate) mod rig;
 mod shares;
 mod sign_in;

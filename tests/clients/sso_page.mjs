@@ -200,7 +200,7 @@ async function second(page, app) {
 async function further(page, app) {
   await page.goto(app.start());
   await page.locator('#back').waitFor();
-  show({ step: 'again', asked: false, code: app.back().has('code') });
+  show({ step: 'again', code: app.back().has('code') });
   await page.goto(app.start({ prompt: 'consent' }));
   await page.getByTestId('app-refuse').click();
   await page.locator('#back').waitFor();

@@ -81,11 +81,7 @@ impl Rule {
     pub fn admits_apps(self) -> bool {
         matches!(
             self,
-            Self::KeyOrLogin
-                | Self::Login
-                | Self::BasicLogin
-                | Self::Owner
-                | Self::OwnerOrGuest(_)
+            Self::KeyOrLogin | Self::Login | Self::BasicLogin | Self::Owner | Self::OwnerOrGuest(_)
         )
     }
 

@@ -93,9 +93,7 @@ async fn discovery(State(control_plane): State<ControlPlane>) -> Json<Discovery>
     Json(control_plane.discovery())
 }
 
-async fn keys(
-    State(control_plane): State<ControlPlane>,
-) -> Result<Json<PublishedKeys>, Problem> {
+async fn keys(State(control_plane): State<ControlPlane>) -> Result<Json<PublishedKeys>, Problem> {
     Ok(Json(PublishedKeys { keys: control_plane.published_keys().await? }))
 }
 

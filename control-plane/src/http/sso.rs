@@ -27,9 +27,11 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Apps that the account signs in to, and what they get");
     table.get("/v1/me/apps", Rule::OwnLogin, about, list);
     let about = ("account", "Take an app off the account; its logins end, and it is told");
-    table
-        .delete("/v1/me/apps/{id}", Rule::OwnLogin, about, take_off)
-        .refuses(&[refused(404, "not-found", "No such thing on this account")]);
+    table.delete("/v1/me/apps/{id}", Rule::OwnLogin, about, take_off).refuses(&[refused(
+        404,
+        "not-found",
+        "No such thing on this account",
+    )]);
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -72,7 +72,8 @@ impl Egress {
     fn may_reach(&self, to: &Url) -> bool {
         let mut bare = to.clone();
         bare.set_query(None);
-        let schemes = address(bare.as_str()).is_ok() && (self.private_too || to.scheme() == "https");
+        let schemes =
+            address(bare.as_str()).is_ok() && (self.private_too || to.scheme() == "https");
         let host = match to.host() {
             Some(Host::Ipv4(ip)) => is_public(ip.into()),
             Some(Host::Ipv6(ip)) => is_public(ip.into()),
@@ -123,10 +124,28 @@ mod tests {
             assert!(is_public(good.parse().unwrap()), "{good}");
         }
         for bad in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0",
-            "100.64.0.1", "198.18.0.1", "192.0.0.8", "203.0.113.9", "224.0.0.1", "255.255.255.255",
-            "::1", "::", "fe80::1", "fc00::1", "::ffff:10.0.0.1", "2002:a00:1::", "2001::1",
-            "2001:db8::1", "ff02::1", "64:ff9b::a00:1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "198.18.0.1",
+            "192.0.0.8",
+            "203.0.113.9",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "::ffff:10.0.0.1",
+            "2002:a00:1::",
+            "2001::1",
+            "2001:db8::1",
+            "ff02::1",
+            "64:ff9b::a00:1",
         ] {
             assert!(!is_public(bad.parse().unwrap()), "{bad}");
         }
@@ -137,7 +156,9 @@ mod tests {
         let (strict, loose) = (Egress::new(false).unwrap(), Egress::new(true).unwrap());
         let may = |egress: &Egress, text: &str| egress.may_reach(&Url::parse(text).unwrap());
         assert!(may(&strict, "https://app.example/out?x=1"));
-        for bad in ["https://10.0.0.1/", "https://[::1]/", "http://localhost/", "http://app.example/"] {
+        for bad in
+            ["https://10.0.0.1/", "https://[::1]/", "http://localhost/", "http://app.example/"]
+        {
             assert!(!may(&strict, bad), "{bad}");
         }
         assert!(may(&loose, "http://127.0.0.1:4000/") && !may(&loose, "http://app.example/"));

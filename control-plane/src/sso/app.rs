@@ -74,10 +74,8 @@ impl NewApp {
             return bad("an app has 1 to 10 redirect addresses");
         }
         if !uris.iter().all(|uri| uri::is_redirect(uri)) {
-            return bad(
-                "a redirect address is https, http on the same machine, or a scheme like \
-                 com.example.app:/path; it has no fragment and at most 512 characters",
-            );
+            return bad("a redirect address is https, http on the same machine, or a scheme like \
+                 com.example.app:/path; it has no fragment and at most 512 characters");
         }
         check_policy(&self.policy_url, self.policy_version)?;
         if !self.backchannel_uri.as_deref().is_none_or(uri::is_back_channel) {

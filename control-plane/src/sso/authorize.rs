@@ -11,9 +11,7 @@ use crate::error::Inner;
 use crate::ids::AppId;
 use crate::limits::{APP_CODE_SECS, APP_CODES_PER_ACCOUNT, AUTH_FRESH_SECS};
 use crate::random;
-use crate::storage::model::{
-    App, AppConsent, Charge, LoginTimes, NewAppCode, RetryAfter, Session,
-};
+use crate::storage::model::{App, AppConsent, Charge, LoginTimes, NewAppCode, RetryAfter, Session};
 use crate::vault::token_hash;
 
 /// What the person says.

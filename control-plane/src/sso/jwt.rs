@@ -84,7 +84,11 @@ impl ControlPlane {
     }
 
     /// Signs claims.
-    pub(super) async fn signed_claims(&self, typ: &str, claims: &impl Serialize) -> Result<String, Inner> {
+    pub(super) async fn signed_claims(
+        &self,
+        typ: &str,
+        claims: &impl Serialize,
+    ) -> Result<String, Inner> {
         let key = self.signing_key().await?;
         let private = self.vault().open_server(PRIVATE, &key.kid, &key.sealed)?;
         let private = Zeroizing::new(private);
@@ -101,9 +105,8 @@ impl ControlPlane {
 
     /// The key that signs; the first one is made when it is wanted.
     async fn signing_key(&self) -> Result<SigningKey, Inner> {
-        let signs = |keys: Vec<SigningKey>| {
-            keys.into_iter().find(|key| key.published_until.is_none())
-        };
+        let signs =
+            |keys: Vec<SigningKey>| keys.into_iter().find(|key| key.published_until.is_none());
         if let Some(key) = signs(self.store().signing_keys(self.now()).await?) {
             return Ok(key);
         }

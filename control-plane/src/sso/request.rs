@@ -162,8 +162,7 @@ fn takes_no_others(query: &Query) -> Result<(), Told> {
 
 fn prompt(query: &Query) -> Result<Prompt, Told> {
     let mut prompt = Prompt::default();
-    for word in query.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty())
-    {
+    for word in query.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
         match word {
             "none" => prompt.none = true,
             "login" => prompt.login = true,

@@ -198,10 +198,11 @@ impl ControlPlane {
         needs_key(app, jkt)?;
         if app.first_party {
             let jkt = jkt.ok_or(TokenError::InvalidProof)?;
-            let tokens = self.rotate(token, jkt, Some(&app.id)).await.map_err(|error| match error {
-                RefreshError::Refused => TokenError::InvalidGrant,
-                RefreshError::Inner(inner) => inner.into(),
-            })?;
+            let tokens =
+                self.rotate(token, jkt, Some(&app.id)).await.map_err(|error| match error {
+                    RefreshError::Refused => TokenError::InvalidGrant,
+                    RefreshError::Inner(inner) => inner.into(),
+                })?;
             return Ok(AppTokens { tokens, id_token: None, scopes: None, bound: true });
         }
         let now = self.now();
@@ -296,7 +297,9 @@ fn needs_key(app: &App, jkt: Option<Thumbprint>) -> Result<(), TokenError> {
 fn challenge_of(verifier: &str) -> Result<[u8; 32], TokenError> {
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     if !PKCE_VERIFIER_CHARS.contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
-        return Err(TokenError::InvalidRequest("code_verifier has 43 to 128 unreserved characters"));
+        return Err(TokenError::InvalidRequest(
+            "code_verifier has 43 to 128 unreserved characters",
+        ));
     }
     let hash = digest(&SHA256, verifier.as_bytes());
     Ok(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))

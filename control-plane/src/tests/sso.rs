@@ -81,8 +81,14 @@ async fn a_request_is_for_a_known_address_exactly_and_errors_go_there_only() {
         (format!("{good}&response_mode=fragment"), "invalid_request"),
         (format!("{good}&request=x"), "request_not_supported"),
         (format!("{good}&request_uri=x"), "request_uri_not_supported"),
-        (with("state=s1", &format!("state={}", "s".repeat(APP_STATE_CHARS + 1))), "invalid_request"),
-        (with("nonce=n1", &format!("nonce={}", "n".repeat(APP_NONCE_CHARS + 1))), "invalid_request"),
+        (
+            with("state=s1", &format!("state={}", "s".repeat(APP_STATE_CHARS + 1))),
+            "invalid_request",
+        ),
+        (
+            with("nonce=n1", &format!("nonce={}", "n".repeat(APP_NONCE_CHARS + 1))),
+            "invalid_request",
+        ),
     ] {
         assert_eq!(error_of(&rig, &query).await, error, "{query}");
     }
@@ -139,7 +145,8 @@ async fn a_code_is_for_its_app_its_address_its_verifier_and_its_key_within_its_m
 async fn a_code_that_comes_twice_kills_what_came_of_it() {
     let rig = Rig::new().await;
     let anna = rig.sign_in(ANNA, 1).await;
-    for (app, jkt) in [(rig.other_app().await.id, None), (rig.own_app().await.id, Some(terminal(5)))]
+    for (app, jkt) in
+        [(rig.other_app().await.id, None), (rig.own_app().await.id, Some(terminal(5)))]
     {
         let code = rig.app_code(&anna, &app, "").await;
         let made = rig.trade(&app, &code, jkt).await.unwrap();
@@ -266,7 +273,10 @@ async fn apps_cannot_join_people_and_learn_a_name_only_if_they_may() {
         let made = rig.app_signed_in(user, app, None).await;
         let (header, claims) = verified(&rig, made.id_token.unwrap().expose()).await.unwrap();
         assert_eq!((&header["typ"], &claims["nonce"]), (&"JWT".into(), &"n1".into()));
-        assert_eq!((&claims["iss"], &claims["aud"]), (&"https://test.example".into(), &app.0.as_str().into()));
+        assert_eq!(
+            (&claims["iss"], &claims["aud"]),
+            (&"https://test.example".into(), &app.0.as_str().into())
+        );
         let login = rig.cp.app_login(&made.tokens.access, None).await.unwrap().unwrap();
         let info = rig.cp.user_info(&login).await.unwrap();
         assert_eq!((claims["sub"].as_str(), info.name), (Some(info.sub.as_str()), None));
@@ -310,7 +320,8 @@ async fn a_replaced_key_is_published_for_its_time_and_nothing_else_verifies() {
 async fn a_stolen_refresh_token_ends_the_login() {
     let rig = Rig::new().await;
     let anna = rig.sign_in(ANNA, 1).await;
-    for (app, jkt) in [(rig.other_app().await.id, None), (rig.own_app().await.id, Some(terminal(5)))]
+    for (app, jkt) in
+        [(rig.other_app().await.id, None), (rig.own_app().await.id, Some(terminal(5)))]
     {
         let first = rig.app_signed_in(&anna, &app, jkt).await.tokens;
         let app = rig.app(&app).await;

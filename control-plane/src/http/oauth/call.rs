@@ -117,7 +117,10 @@ impl<T: ToSchema> Part for Call<T> {
 impl<T> FromRequest<ControlPlane> for Call<T> {
     type Rejection = OAuthError;
 
-    async fn from_request(request: Request, control_plane: &ControlPlane) -> Result<Self, OAuthError> {
+    async fn from_request(
+        request: Request,
+        control_plane: &ControlPlane,
+    ) -> Result<Self, OAuthError> {
         let (mut parts, body) = request.into_parts();
         let Ok(ClientIp(ip)) = ClientIp::from_request_parts(&mut parts, control_plane).await;
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -128,12 +131,14 @@ impl<T> FromRequest<ControlPlane> for Call<T> {
         let whole = Request::from_parts(parts.clone(), body);
         let reading = timeout(BODY_TIMEOUT, Bytes::from_request(whole, control_plane)).await;
         let read = reading.ok().and_then(Result::ok);
-        let read = read.ok_or(TokenError::InvalidRequest("the form did not arrive, or is too long"))?;
+        let read =
+            read.ok_or(TokenError::InvalidRequest("the form did not arrive, or is too long"))?;
         let form = Form::parse(&read)?;
         let mut shown = shown(&parts.headers, &form)?;
         control_plane.count_app_call(&shown.id, ip).await?;
         if parts.headers.contains_key(DPOP) {
-            let proof = verify(control_plane, &parts, None).map_err(|_| TokenError::InvalidProof)?;
+            let proof =
+                verify(control_plane, &parts, None).map_err(|_| TokenError::InvalidProof)?;
             let taken = control_plane.take_proof(&proof, false);
             taken.map_err(|_| TokenError::InvalidProof)?;
             shown.jkt = Some(proof.key.thumbprint());

@@ -49,9 +49,7 @@ impl IntoResponse for OAuthError {
                 (StatusCode::BAD_REQUEST, "unsupported_grant_type", None)
             }
             TokenError::InvalidProof => (StatusCode::BAD_REQUEST, "invalid_dpop_proof", None),
-            TokenError::Limited(wait) => {
-                (StatusCode::TOO_MANY_REQUESTS, "slow_down", Some(wait.0))
-            }
+            TokenError::Limited(wait) => (StatusCode::TOO_MANY_REQUESTS, "slow_down", Some(wait.0)),
             TokenError::Inner(inner) => {
                 tracing::error!(error = inner as &dyn std::error::Error, "an app's request failed");
                 (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", Some(1))

@@ -132,7 +132,9 @@ fn expected(rule: Rule, actor: Actor) -> Expected {
             _ => Expected::Refused("app-login-required"),
         },
         Rule::OwnLogin if actor == Actor::AppSession => Expected::Refused("app-barred"),
-        Rule::Login | Rule::OwnLogin | Rule::BasicLogin => logged_in(actor).unwrap_or(Expected::Admitted),
+        Rule::Login | Rule::OwnLogin | Rule::BasicLogin => {
+            logged_in(actor).unwrap_or(Expected::Admitted)
+        }
         Rule::Owner => logged_in(actor).unwrap_or(match actor {
             Actor::Owner | Actor::AppSession => Expected::Admitted,
             _ => Expected::AsUnknown,
@@ -237,7 +239,8 @@ impl Client<'_> {
             request = request.header("DPoP", proof);
         }
         let request = request.header(header::CONTENT_TYPE, FORM);
-        let (answer, bytes) = self.exchange(request.body(Body::from(text.join("&"))).unwrap()).await;
+        let (answer, bytes) =
+            self.exchange(request.body(Body::from(text.join("&"))).unwrap()).await;
         Answer { body: serde_json::from_slice(&bytes).unwrap_or(Value::Null), ..answer }
     }
 }

@@ -11,9 +11,8 @@ use crate::tests::apps_rig::{BACK, VERIFIER, asks, member};
 impl Client<'_> {
     /// A form, with a proof where `proven`.
     async fn form(&self, path: &str, members: &[(&str, &str)], more: &[(&str, String)]) -> Answer {
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(members)
-            .finish();
+        let body =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(members).finish();
         let kind = "application/x-www-form-urlencoded";
         let mut request =
             Request::builder().method(Method::POST).uri(path).header(header::CONTENT_TYPE, kind);
@@ -77,9 +76,15 @@ async fn an_app_with_a_secret_signs_a_person_in_and_learns_what_it_may() {
     let (id, secret) = (added.id.as_str(), added.secret.unwrap());
     let asked = json!({"query": asks(&added.id, "")});
     let shown = anna.call("POST", "/v1/sso/requests", Some(asked.clone())).await;
-    assert_eq!((&shown.body["app"]["name"], &shown.body["scopes"]), (&json!("Weather"), &json!(["openid", "profile"])));
+    assert_eq!(
+        (&shown.body["app"]["name"], &shown.body["scopes"]),
+        (&json!("Weather"), &json!(["openid", "profile"]))
+    );
     let question = anna.call("POST", "/v1/sso/authorizations", Some(asked.clone())).await;
-    assert_eq!((&question.body["redirect_to"], &question.body["app"]["id"]), (&Value::Null, &json!(id)));
+    assert_eq!(
+        (&question.body["redirect_to"], &question.body["app"]["id"]),
+        (&Value::Null, &json!(id))
+    );
     let code = anna.agree(&added.id).await;
     let again = anna.call("POST", "/v1/sso/authorizations", Some(asked)).await;
     assert!(again.body["redirect_to"].is_string(), "remembered: {}", again.body);
@@ -87,7 +92,12 @@ async fn an_app_with_a_secret_signs_a_person_in_and_learns_what_it_may() {
     let server = Client::new(&rig, 7);
     let login = basic(id, secret.expose());
     let made = server.form("/oauth/token", &code_form(&code, None), &[login.clone()]).await;
-    assert_eq!((made.status, &made.body["token_type"]), (StatusCode::OK, &json!("Bearer")), "{}", made.body);
+    assert_eq!(
+        (made.status, &made.body["token_type"]),
+        (StatusCode::OK, &json!("Bearer")),
+        "{}",
+        made.body
+    );
     assert_eq!(made.body["scope"], "openid profile");
     let access = made.body["access_token"].as_str().unwrap().to_owned();
     let bearer = ("authorization", format!("Bearer {access}"));
@@ -101,7 +111,10 @@ async fn an_app_with_a_secret_signs_a_person_in_and_learns_what_it_may() {
     assert_eq!(thief.call("GET", "/oauth/userinfo", None).await.problem(), "app-login-required");
 
     let apps = anna.call("GET", "/v1/me/apps", None).await;
-    assert_eq!((&apps.body["items"][0]["id"], &apps.body["items"][0]["logins"]), (&json!(id), &json!(1)));
+    assert_eq!(
+        (&apps.body["items"][0]["id"], &apps.body["items"][0]["logins"]),
+        (&json!(id), &json!(1))
+    );
     let token = made.body["refresh_token"].as_str().unwrap();
     let given_up = server.form("/oauth/revoke", &[("token", token)], &[login.clone()]).await;
     assert_eq!(given_up.status, StatusCode::OK);
@@ -144,7 +157,10 @@ async fn the_token_endpoint_refuses_in_the_words_of_oauth() {
             ask(&[("grant_type", "refresh_token"), ("refresh_token", "x")], login()).await,
             (400, "invalid_grant"),
         ),
-        (ask(&good, [login(), vec![("dpop", "x".into())]].concat()).await, (400, "invalid_dpop_proof")),
+        (
+            ask(&good, [login(), vec![("dpop", "x".into())]].concat()).await,
+            (400, "invalid_dpop_proof"),
+        ),
     ] {
         assert_eq!(error(&answer), wanted);
     }
@@ -158,11 +174,17 @@ async fn the_token_endpoint_refuses_in_the_words_of_oauth() {
     let phone = Client::new(&rig, 5);
     let form = code_form(&code, Some(own.id.as_str()));
     let elsewhere = ("dpop", phone.proof("POST", "/oauth/revoke"));
-    assert_eq!(error(&phone.form("/oauth/token", &form, &[elsewhere]).await), (400, "invalid_dpop_proof"));
+    assert_eq!(
+        error(&phone.form("/oauth/token", &form, &[elsewhere]).await),
+        (400, "invalid_dpop_proof")
+    );
     let proof = ("dpop", phone.proof("POST", "/oauth/token"));
     let made = phone.form("/oauth/token", &form, &[proof.clone()]).await;
     assert_eq!((made.status, &made.body["token_type"]), (StatusCode::OK, &json!("DPoP")));
-    assert_eq!(error(&phone.form("/oauth/token", &form, &[proof]).await), (400, "invalid_dpop_proof"));
+    assert_eq!(
+        error(&phone.form("/oauth/token", &form, &[proof]).await),
+        (400, "invalid_dpop_proof")
+    );
 }
 
 #[tokio::test]
@@ -208,7 +230,11 @@ async fn a_first_party_app_does_what_the_person_does_but_for_ways_to_sign_in() {
         ("POST", "/v1/sso/authorizations"),
     ] {
         let barred = phone.call(method, path, Some(json!({}))).await;
-        assert_eq!((barred.status, barred.problem()), (StatusCode::FORBIDDEN, "app-barred"), "{path}");
+        assert_eq!(
+            (barred.status, barred.problem()),
+            (StatusCode::FORBIDDEN, "app-barred"),
+            "{path}"
+        );
     }
     for wish in [json!({"purpose": "secure"}), json!({"purpose": "identifier", "target": BEN})] {
         assert_eq!(phone.call("POST", "/v1/otp", Some(wish)).await.problem(), "app-barred");
@@ -218,7 +244,10 @@ async fn a_first_party_app_does_what_the_person_does_but_for_ways_to_sign_in() {
     thief.token.clone_from(&phone.token);
     assert_eq!(thief.call("GET", "/v1/me", None).await.problem(), "wrong-terminal");
     assert_eq!(thief.call("GET", "/oauth/userinfo", None).await.problem(), "app-login-required");
-    assert_eq!(phone.call("DELETE", "/v1/sessions/current", None).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        phone.call("DELETE", "/v1/sessions/current", None).await.status,
+        StatusCode::NO_CONTENT
+    );
     assert_eq!(anna.call("GET", "/v1/me", None).await.status, StatusCode::OK, "the person's stays");
     anna.agree(&own).await;
 }

@@ -37,23 +37,21 @@ impl SsoStore for SqliteStore {
     }
 
     async fn app_secret_put(&self, id: &AppId, hash: &[u8]) -> Stored<bool> {
-        let done =
-            query("UPDATE sso_app SET secret_hash = ?2 WHERE id = ?1 AND confidential = 1")
-                .bind(id.as_str())
-                .bind(hash)
-                .execute(&self.writer)
-                .await?;
+        let done = query("UPDATE sso_app SET secret_hash = ?2 WHERE id = ?1 AND confidential = 1")
+            .bind(id.as_str())
+            .bind(hash)
+            .execute(&self.writer)
+            .await?;
         Ok(done.rows_affected() == 1)
     }
 
     async fn app_policy_put(&self, id: &AppId, url: &str, version: u32) -> Stored<bool> {
-        let done =
-            query("UPDATE sso_app SET policy_url = ?2, policy_version = ?3 WHERE id = ?1")
-                .bind(id.as_str())
-                .bind(url)
-                .bind(i64::from(version))
-                .execute(&self.writer)
-                .await?;
+        let done = query("UPDATE sso_app SET policy_url = ?2, policy_version = ?3 WHERE id = ?1")
+            .bind(id.as_str())
+            .bind(url)
+            .bind(i64::from(version))
+            .execute(&self.writer)
+            .await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -219,11 +217,7 @@ pub(super) async fn used(
     }
 }
 
-async fn live_on(
-    connection: &mut SqliteConnection,
-    login: &str,
-    idle_expires: u64,
-) -> Stored<()> {
+async fn live_on(connection: &mut SqliteConnection, login: &str, idle_expires: u64) -> Stored<()> {
     for statement in [
         "UPDATE sso_grant SET idle_expires = ?2 WHERE id = ?1",
         "UPDATE session SET idle_expires = max(idle_expires, ?2) WHERE revoked_at IS NULL

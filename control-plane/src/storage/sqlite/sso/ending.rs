@@ -18,12 +18,11 @@ pub(in crate::storage::sqlite) async fn end_of_session(
         .bind(session.as_str())
         .execute(&mut *connection)
         .await?;
-    let open = query(
-        "SELECT id FROM sso_grant WHERE ended_at IS NULL AND (login = ?1 OR session = ?1)",
-    )
-    .bind(session.as_str())
-    .fetch_all(&mut *connection)
-    .await?;
+    let open =
+        query("SELECT id FROM sso_grant WHERE ended_at IS NULL AND (login = ?1 OR session = ?1)")
+            .bind(session.as_str())
+            .fetch_all(&mut *connection)
+            .await?;
     let mut ended = Vec::new();
     for row in open {
         ended.extend(end(connection, &AppLoginId(row.text("id")?), true, now).await?);

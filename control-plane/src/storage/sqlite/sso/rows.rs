@@ -14,7 +14,8 @@ pub(super) fn app(row: &SqliteRow) -> Stored<App> {
     Ok(App {
         id: AppId(row.text("id")?),
         name: row.text("name")?,
-        redirect_uris: redirect_uris.map_err(|_| StoreError::Inconsistent("a list of addresses"))?,
+        redirect_uris: redirect_uris
+            .map_err(|_| StoreError::Inconsistent("a list of addresses"))?,
         first_party: row.num("first_party")? == 1,
         confidential: row.num("confidential")? == 1,
         secret_hash: row.opt_blob("secret_hash")?,
