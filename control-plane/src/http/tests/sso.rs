@@ -91,7 +91,8 @@ async fn an_app_with_a_secret_signs_a_person_in_and_learns_what_it_may() {
 
     let server = Client::new(&rig, 7);
     let login = basic(id, secret.expose());
-    let made = server.form("/oauth/token", &code_form(&code, None), &[login.clone()]).await;
+    let made =
+        server.form("/oauth/token", &code_form(&code, None), std::slice::from_ref(&login)).await;
     assert_eq!(
         (made.status, &made.body["token_type"]),
         (StatusCode::OK, &json!("Bearer")),
@@ -101,10 +102,13 @@ async fn an_app_with_a_secret_signs_a_person_in_and_learns_what_it_may() {
     assert_eq!(made.body["scope"], "openid profile");
     let access = made.body["access_token"].as_str().unwrap().to_owned();
     let bearer = ("authorization", format!("Bearer {access}"));
-    let info = server.shown("/oauth/userinfo", &[bearer.clone()]).await;
+    let info = server.shown("/oauth/userinfo", std::slice::from_ref(&bearer)).await;
     assert_eq!(info.body["name"], "Anna", "{}", info.body);
     // It opens nothing else, however it is shown.
-    assert_eq!(server.shown("/v1/me", &[bearer.clone()]).await.problem(), "login-required");
+    assert_eq!(
+        server.shown("/v1/me", std::slice::from_ref(&bearer)).await.problem(),
+        "login-required"
+    );
     let mut thief = Client::new(&rig, 7);
     thief.token = Some(access);
     assert_eq!(thief.call("GET", "/v1/me", None).await.problem(), "login-required");
@@ -116,7 +120,8 @@ async fn an_app_with_a_secret_signs_a_person_in_and_learns_what_it_may() {
         (&json!(id), &json!(1))
     );
     let token = made.body["refresh_token"].as_str().unwrap();
-    let given_up = server.form("/oauth/revoke", &[("token", token)], &[login.clone()]).await;
+    let given_up =
+        server.form("/oauth/revoke", &[("token", token)], std::slice::from_ref(&login)).await;
     assert_eq!(given_up.status, StatusCode::OK);
     let unknown = server.form("/oauth/revoke", &[("token", "x")], &[login]).await;
     assert_eq!(unknown.status, StatusCode::OK, "nothing to give up");
@@ -179,7 +184,7 @@ async fn the_token_endpoint_refuses_in_the_words_of_oauth() {
         (400, "invalid_dpop_proof")
     );
     let proof = ("dpop", phone.proof("POST", "/oauth/token"));
-    let made = phone.form("/oauth/token", &form, &[proof.clone()]).await;
+    let made = phone.form("/oauth/token", &form, std::slice::from_ref(&proof)).await;
     assert_eq!((made.status, &made.body["token_type"]), (StatusCode::OK, &json!("DPoP")));
     assert_eq!(
         error(&phone.form("/oauth/token", &form, &[proof]).await),
