@@ -3,6 +3,7 @@
 //! Works beside a running server, which shares the database and notices within a second what was
 //! ended here.
 
+mod apps;
 mod policy;
 mod simulate;
 
@@ -47,6 +48,9 @@ enum AdminCommand {
     /// Manage accounts
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Manage apps that people sign in to with their account
+    #[command(subcommand)]
+    App(apps::AppCommand),
     /// Write a consistent copy of the database into a folder
     Backup {
         /// The folder; made if it does not exist
@@ -194,6 +198,7 @@ async fn execute(args: &AdminArgs) -> Result<(), String> {
     match &args.command {
         AdminCommand::Device(command) => device(&control, command, out).await,
         AdminCommand::Account(command) => account(&control, command, out).await,
+        AdminCommand::App(command) => apps::run(&control, command, out).await,
         AdminCommand::Backup { folder } => backup(&control, folder, out).await,
         AdminCommand::AppVersion(command) => app_version(&control, command, out).await,
         AdminCommand::Policy(command) => policy::run(&control, command, out).await,
@@ -376,7 +381,8 @@ async fn restore(data: &Path, wish: &RestoreArgs, out: Output) -> Result<(), Str
         text += &format!(
             "\nEverybody signs in and agrees again. {suspended} cameras confirm their owner when they \
              next ask; {released} cameras with a publish password must be added again by their \
-             owners: give those that may have changed hands a new one by `admin device rotate`."
+             owners: give those that may have changed hands a new one by `admin device rotate`. Apps \
+             with a secret need a new one: `admin app rotate-secret`."
         );
     }
     let value = json!({

@@ -15,6 +15,7 @@ pub(crate) mod carrier;
 pub(crate) mod identity;
 mod passkeys;
 pub(crate) mod sms;
+pub(crate) mod sso;
 pub(crate) use credentials::MailTls;
 use credentials::{Mail, Passwords};
 
@@ -39,6 +40,8 @@ pub(crate) struct Raw {
     pub(crate) sms: sms::Sms,
     /// Signing in by the phone's own line.
     pub(crate) carrier: carrier::Carrier,
+    /// Apps that people sign in to with their account.
+    pub(crate) sso: sso::Sso,
     /// Unusual logins.
     pub(crate) abnormal: carrier::Abnormal,
     /// Logging.
@@ -329,6 +332,7 @@ fn validate(raw: &Raw) -> Result<(), ConfigError> {
     carrier::validate(&raw.carrier)?;
     passkeys::validate(raw)?;
     identity::validate(&raw.identity_providers)?;
+    sso::validate(&raw.sso)?;
     for (key, first, each) in [
         ("listen.webrtc", raw.listen.webrtc.port(), 1),
         ("listen.roq", raw.listen.roq.port(), 1),

@@ -9,6 +9,7 @@ pub(crate) mod mail;
 mod modes;
 mod plane;
 mod pull;
+mod sso;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -115,6 +116,7 @@ impl Server {
         let identities = identity::join(&raw, &control, lan).await?;
         let doors = Doors::bind(&raw).await?;
         name_passkeys(&raw, &control, doors.addresses());
+        sso::join(&raw, &control, doors.addresses())?;
 
         let authority = Arc::new(facts::ControlAuthority { control: control.clone() });
         let leaves = WebTransportLeaves::new(now).map_err(|error| error.to_string())?;

@@ -36,6 +36,7 @@ mod introductions;
 mod keys;
 mod me;
 mod messages;
+mod oauth;
 mod oplog;
 mod otp;
 pub mod page;
@@ -53,6 +54,7 @@ mod refusals;
 mod secure_windows;
 mod sessions;
 mod shares;
+mod sso;
 mod step_ups;
 mod terminals;
 mod transfers;
@@ -118,6 +120,8 @@ pub fn operations() -> Table<ControlPlane> {
         oplog::operations,
         attestations::operations,
         apps::operations,
+        sso::operations,
+        oauth::operations,
         bind_tokens::operations,
         transfers::operations,
         device_details::operations,

@@ -68,6 +68,15 @@ id! {
     ProvisioningId
 }
 
+id! {
+    /// App that people sign in to with their account: its client id. 32 hex digits.
+    AppId
+}
+id! {
+    /// Login that an app has: `sid` of its tokens. 32 hex digits.
+    AppLoginId
+}
+
 /// Longest serial, characters.
 pub const MAX_SERIAL_LEN: usize = 64;
 

@@ -62,6 +62,7 @@ pub mod secure;
 pub mod session;
 pub mod share;
 pub mod sms;
+pub mod sso;
 pub mod step_up;
 pub mod storage;
 pub mod terminal;
@@ -151,6 +152,7 @@ struct State {
     party: OnceLock<RelyingParty>,
     providers: OnceLock<Vec<Arc<dyn IdentityProvider>>>,
     unbinding: Mutex<()>,
+    sso: sso::Desk,
     mail: Arc<dyn MailSender>,
     passwords: PasswordHasher,
     vault: Vault,
@@ -206,6 +208,7 @@ impl ControlPlane {
         let control_plane = Self::from_parts(parts);
         control_plane.replay_erasures().await?;
         control_plane.replay_unbindings().await?;
+        control_plane.prepare_signing().await?;
         Ok(control_plane)
     }
 
@@ -236,6 +239,7 @@ impl ControlPlane {
             party: OnceLock::new(),
             providers: OnceLock::new(),
             unbinding: Mutex::new(()),
+            sso: sso::Desk::default(),
             mail: parts.mail,
             vault,
             proof_ids: ProofIds::default(),

@@ -1,12 +1,14 @@
 //! Every limit of the control plane, with its unit.
 
 mod devices;
+mod sso;
 
 use crate::abnormal;
 use crate::sms::budget::Policy;
 use crate::storage::model::Window;
 
 pub use devices::*;
+pub use sso::*;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;

@@ -18,12 +18,13 @@ use crate::limits::{PAGE, SEND_ATTEMPTS};
 use crate::mail::{self, Mail};
 use crate::otp::TARGET_PLACE;
 use crate::sms::{self, NotSent};
+use crate::sso::APP_CHANNEL;
 use crate::storage::model::{Message, OtpPurpose, OutboxEntry, Session};
 
 /// How often the worker looks without being called, and how often old rows go.
 const IDLE_ROUND: Duration = Duration::from_secs(5);
 /// Mails and words to identity providers that are being sent at a time.
-const MAILS_AT_ONCE: usize = 8;
+const ASIDE_AT_ONCE: usize = 8;
 /// Longest time for one mail; below [`crate::limits::SEND_RETRY_SECS`], so that none is sent twice at once.
 const MAIL_LIMIT: Duration = Duration::from_secs(8);
 /// Rounds between two purges.
@@ -43,15 +44,15 @@ pub struct Shown {
 impl ControlPlane {
     /// Sends what waits, whenever something waits, until cancelled.
     pub async fn run_worker(self, stop: CancellationToken) {
-        let (mut rounds, mut mails) = (0u32, JoinSet::new());
+        let (mut rounds, mut aside) = (0u32, JoinSet::new());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.0.outbox.notified() => {}
                 () = tokio::time::sleep(IDLE_ROUND) => rounds += 1,
             }
-            while mails.try_join_next().is_some() {}
-            if let Err(error) = self.deliver(&mut mails).await {
+            while aside.try_join_next().is_some() {}
+            if let Err(error) = self.deliver(&mut aside).await {
                 tracing::warn!(%error, "messages wait in the outbox");
             }
             if rounds >= ROUNDS_PER_PURGE {
@@ -68,39 +69,47 @@ impl ControlPlane {
     /// # Errors
     /// When the database does not answer; what was not closed is tried again.
     pub async fn deliver_outbox(&self) -> Result<u64, Inner> {
-        let mut mails = JoinSet::new();
-        let mut closed = self.deliver(&mut mails).await?;
-        while let Some(sent) = mails.join_next().await {
+        let mut aside = JoinSet::new();
+        let mut closed = self.deliver(&mut aside).await?;
+        while let Some(sent) = aside.join_next().await {
             closed += u64::from(sent.unwrap_or(false));
         }
         Ok(closed)
     }
 
-    /// Sends everything that is due now but mail and words to identity providers, which go on in tasks
+    /// Sends everything that is due now but mail and words to identity providers and apps, which go on in tasks
     /// of their own: a server that does not answer must not hold up the codes of others.
-    async fn deliver(&self, mails: &mut JoinSet<bool>) -> Result<u64, Inner> {
+    async fn deliver(&self, aside: &mut JoinSet<bool>) -> Result<u64, Inner> {
         let mut closed = 0;
         while let Some(entry) = self.store().outbox_claim(self.now()).await? {
-            if entry.channel == "in_app" {
-                closed += u64::from(self.store().outbox_deliver(entry.id, self.now()).await?);
-            } else if entry.channel == "mail" {
-                if mails.len() >= MAILS_AT_ONCE {
-                    mails.join_next().await;
+            match &*entry.channel {
+                "in_app" => {
+                    closed += u64::from(self.store().outbox_deliver(entry.id, self.now()).await?);
                 }
-                let this = self.clone();
-                mails.spawn(async move { this.send_mail(&entry).await });
-            } else if entry.channel == REVOKE_CHANNEL {
-                if mails.len() >= MAILS_AT_ONCE {
-                    mails.join_next().await;
+                "mail" | REVOKE_CHANNEL | APP_CHANNEL => {
+                    if aside.len() >= ASIDE_AT_ONCE {
+                        aside.join_next().await;
+                    }
+                    let this = self.clone();
+                    aside.spawn(async move { this.send_aside(&entry).await });
                 }
-                let this = self.clone();
-                mails.spawn(async move { this.take_grant_back(&entry).await });
-            } else if self.deliver_sms(&entry).await? {
-                self.store().outbox_done(entry.id, self.now()).await?;
-                closed += 1;
+                _ if self.deliver_sms(&entry).await? => {
+                    self.store().outbox_done(entry.id, self.now()).await?;
+                    closed += 1;
+                }
+                _ => {}
             }
         }
         Ok(closed)
+    }
+
+    /// Sends to a server that only this entry waits for. Whether the entry was closed.
+    async fn send_aside(&self, entry: &OutboxEntry) -> bool {
+        match &*entry.channel {
+            REVOKE_CHANNEL => self.take_grant_back(entry).await,
+            APP_CHANNEL => self.send_logout(entry).await,
+            _ => self.send_mail(entry).await,
+        }
     }
 
     /// Whether the entry was closed.
@@ -234,6 +243,15 @@ fn text(kind: &str) -> (&'static str, &'static str) {
             "A login was ended because its token was used twice. If this was not you, sign out \
              your other terminals.",
             "登录凭证被重复使用，该登录已终止。如非本人操作，请退出其他终端。",
+        ),
+        "app_agreed" => (
+            "You agreed that an app signs you in. Account shows your apps and removes them.",
+            "您已同意一个应用使用您的账号登录。可在账号页面查看和移除应用。",
+        ),
+        "app_token_reused" => (
+            "A login of an app was ended because its token or code was used twice. If this was not \
+             you, remove the app in Account.",
+            "一个应用的登录凭证被重复使用，该登录已终止。如非本人操作，请在账号页面移除该应用。",
         ),
         "device_bound" => ("A camera was bound to your account.", "一台摄像机已绑定到您的账号。"),
         "device_unbound" => (

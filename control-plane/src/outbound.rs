@@ -1,15 +1,21 @@
-//! HTTP towards carriers and identity providers: https with the system's certificates, or plain http to this machine.
+//! HTTP towards carriers and identity providers: https with the system's certificates, or plain http to
+//! this machine; and towards apps, wherever their operators put them but within our own networks
+//! ([`Egress`]).
+
+mod egress;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use sightline_grant::Redacted;
 use url::{Host, Url};
+
+pub use egress::Egress;
 
 /// Longest time for a request and its answer.
 const TIMEOUT: Duration = Duration::from_secs(8);
@@ -117,20 +123,23 @@ pub fn secret(path: &Path) -> Result<Redacted<String>, OutboundError> {
 /// See [`OutboundError`].
 pub fn client(ca_file: Option<&Path>, at: &Url) -> Result<Client, OutboundError> {
     let roots = if at.scheme() == "https" { roots(ca_file)? } else { RootCertStore::empty() };
+    builder(roots)?.build().map_err(|error| OutboundError::Client(error.to_string()))
+}
+
+/// A client that goes to where it is sent and nowhere else.
+fn builder(roots: RootCertStore) -> Result<ClientBuilder, OutboundError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| OutboundError::Client(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Client::builder()
+    Ok(Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TIMEOUT)
-        .tls_backend_preconfigured(tls)
-        .build()
-        .map_err(|error| OutboundError::Client(error.to_string()))
+        .tls_backend_preconfigured(tls))
 }
 
 fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, OutboundError> {

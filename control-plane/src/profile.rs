@@ -5,6 +5,7 @@ use sightline_grant::Redacted;
 use crate::ControlPlane;
 use crate::avatar::{self, BadPicture, Picture};
 use crate::error::Inner;
+use crate::ids::AccountId;
 use crate::limits::{MAX_NAME_CHARS, PROFILE_PUTS};
 use crate::storage::model::{Charge, ProfileEdit, RetryAfter, Session};
 use crate::vault::SubjectKey;
@@ -91,6 +92,19 @@ impl ControlPlane {
             scenario: open(SCENARIO, row.scenario_enc)?,
             avatar: self.store().avatar(&session.account).await?.is_some(),
         })
+    }
+
+    /// The name that a person gave the account.
+    pub(crate) async fn nickname_of(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<Redacted<String>>, Inner> {
+        let Some(account) = self.store().account(account).await? else { return Ok(None) };
+        let id = account.id.as_str();
+        let key = self.vault().subject_key(id, &account.wrapped_key)?;
+        let sealed = self.store().profile(&account.id).await?.nickname_enc;
+        let name = sealed.map(|sealed| key.open(NICKNAME, id, &sealed)).transpose()?;
+        Ok(name.map(Redacted::new))
     }
 
     /// Changes the profile.

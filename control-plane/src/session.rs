@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
-use sightline_grant::{Redacted, Revocation, Thumbprint};
+use sightline_grant::{Redacted, Thumbprint};
 
 use crate::ControlPlane;
 use crate::acting;
@@ -10,7 +10,7 @@ use crate::consent::ConsentError;
 use crate::credential::PasswordError;
 use crate::error::Inner;
 use crate::identifier::{IDENTIFIER_VALUE, KnownAddress};
-use crate::ids::{AccountId, ChallengeId, SessionId, Subject, TerminalId};
+use crate::ids::{AccountId, AppId, ChallengeId, SessionId, Subject, TerminalId};
 use crate::limits::{
     ACCESS_TTL_SECS, MAX_NAME_CHARS, RECYCLED_AFTER_SECS, SESSION_IDLE_SECS, SESSION_MAX_SECS,
 };
@@ -26,7 +26,7 @@ use crate::terminal::{self, Permissions, Shown, TerminalFacts};
 use crate::vault::{DoesNotOpen, SubjectKey, token_hash};
 
 /// Column of the encrypted terminal name.
-const TERMINAL_NAME: &str = "terminal.name";
+pub(crate) const TERMINAL_NAME: &str = "terminal.name";
 
 /// A login to open.
 #[derive(Clone, Debug)]
@@ -333,12 +333,23 @@ impl ControlPlane {
         token: &Redacted<String>,
         terminal: Thumbprint,
     ) -> Result<Tokens, RefreshError> {
+        self.rotate(token, terminal, None).await
+    }
+
+    /// The same for the session of an app.
+    pub(crate) async fn rotate(
+        &self,
+        token: &Redacted<String>,
+        terminal: Thumbprint,
+        app: Option<&AppId>,
+    ) -> Result<Tokens, RefreshError> {
         let now = self.now();
         let successor = self.vault().refresh_successor(token.expose());
         let tokens = self.tokens(successor.as_slice());
         let rotation = Rotation {
             presented: token_hash(token.expose()),
             jkt: terminal,
+            app: app.cloned(),
             tokens: self.hashes(&tokens),
             idle_expires: now + SESSION_IDLE_SECS,
         };
@@ -348,9 +359,8 @@ impl ControlPlane {
                 Ok(tokens)
             }
             Rotated::Refused => Err(RefreshError::Refused),
-            Rotated::Reused(session) => {
-                self.announce(Revocation::Session { session: session.0 });
-                self.0.outbox.notify_one();
+            Rotated::Reused(ended) => {
+                self.announce_sessions(ended);
                 Err(RefreshError::Refused)
             }
         }
@@ -369,9 +379,8 @@ impl ControlPlane {
     /// # Errors
     /// When the database does not answer.
     pub async fn sign_out(&self, session: &Session) -> Result<(), Inner> {
-        if self.store().session_revoke(&session.id, self.now()).await? {
-            self.announce(Revocation::Session { session: session.id.0.clone() });
-        }
+        let ended = self.store().session_revoke(&session.id, self.now()).await?;
+        self.announce_sessions(ended);
         Ok(())
     }
 
@@ -386,9 +395,7 @@ impl ControlPlane {
     ) -> Result<bool, Inner> {
         let ended = self.store().terminal_revoke(&session.account, terminal, self.now()).await?;
         let Some(ended) = ended else { return Ok(false) };
-        for session in ended {
-            self.announce(Revocation::Session { session: session.0 });
-        }
+        self.announce_sessions(ended);
         Ok(true)
     }
 
@@ -477,8 +484,9 @@ impl ControlPlane {
                 let id = opening.session;
                 let (held, here) = (account.clone(), terminal.clone());
                 let client_type = opening.client_type;
+                let app = None;
                 let session =
-                    Session { id, account: held, subject, terminal: here, jkt, client_type };
+                    Session { id, account: held, subject, terminal: here, jkt, client_type, app };
                 let new_account = opening.registration.is_some();
                 Ok(Some((SignedIn { tokens, account, terminal, new_account }, session)))
             }
@@ -522,7 +530,7 @@ impl ControlPlane {
         Ok(Holder { account, subject, key, registration, identity: None })
     }
 
-    fn tokens(&self, refresh: &[u8]) -> Tokens {
+    pub(crate) fn tokens(&self, refresh: &[u8]) -> Tokens {
         let access = random::bytes::<32>(self.random());
         Tokens {
             access: Redacted::new(B64.encode(access)),
@@ -530,7 +538,7 @@ impl ControlPlane {
         }
     }
 
-    fn hashes(&self, tokens: &Tokens) -> TokenHashes {
+    pub(crate) fn hashes(&self, tokens: &Tokens) -> TokenHashes {
         TokenHashes {
             access: token_hash(tokens.access.expose()),
             access_expires: self.now() + ACCESS_TTL_SECS,

@@ -19,6 +19,7 @@ pub mod restore;
 mod share;
 pub mod sms;
 pub mod sqlite;
+pub mod sso;
 
 use std::path::Path;
 
@@ -37,6 +38,7 @@ pub use passkey::PasskeyStore;
 pub use policy::ProductPolicyStore;
 pub use share::ShareStore;
 pub use sms::SmsStore;
+pub use sso::SsoStore;
 
 pub use device_facts::DeviceFactStore;
 pub use handover::HandoverStore;
@@ -112,8 +114,8 @@ pub trait SessionStore {
     /// Trades a refresh token for its successor; a second use outside the retry window ends the
     /// session.
     async fn refresh_rotate(&self, rotation: &Rotation, now: u64) -> Stored<Rotated>;
-    /// Ends a session. `false` when it was over.
-    async fn session_revoke(&self, session: &SessionId, now: u64) -> Stored<bool>;
+    /// Ends a session, and what apps have from it. Sessions that ended; none when it was over.
+    async fn session_revoke(&self, session: &SessionId, now: u64) -> Stored<Vec<SessionId>>;
     /// Signs a terminal of the account out; the sessions that ended. `None`: no such terminal.
     async fn terminal_revoke(
         &self,
@@ -320,8 +322,8 @@ pub trait GateStore {
 pub trait OutboxStore {
     /// Claims the next due entry: counts the attempt and puts the next one off.
     async fn outbox_claim(&self, now: u64) -> Stored<Option<OutboxEntry>>;
-    /// Puts an open entry off, because it is tried more patiently than others.
-    async fn outbox_put_off(&self, id: u64, next_at: u64) -> Stored<()>;
+    /// The next attempt is not before then.
+    async fn outbox_defer(&self, id: u64, next_at: u64) -> Stored<()>;
     /// The entry was sent, or is given up.
     async fn outbox_done(&self, id: u64, now: u64) -> Stored<()>;
     /// Writes the in-app message of an entry and closes the entry, both or neither, once.
@@ -354,6 +356,7 @@ pub trait Store:
     + OtpStore
     + SmsStore
     + CarrierStore
+    + SsoStore
     + AbnormalStore
     + SessionStore
     + DeviceStore

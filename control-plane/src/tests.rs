@@ -3,6 +3,7 @@
 mod abnormal;
 mod adding;
 mod admin;
+pub(crate) mod apps_rig;
 mod basic;
 mod carrier;
 mod consent;
@@ -20,5 +21,6 @@ pub(crate) mod rig;
 mod shares;
 mod sign_in;
 mod sms;
+mod sso;
 mod terminals;
 mod worker;

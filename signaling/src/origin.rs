@@ -2,7 +2,8 @@
 //!
 //! No cookie exists, so a foreign page has no authority to borrow. These rules close what is left:
 //! DNS rebinding (an address of ours under a foreign name) and foreign pages that drive the API of
-//! a server on the visitor's own machine. WHIP and WHEP are for players of any origin.
+//! a server on the visitor's own machine. WHIP and WHEP are for players of any origin, and so are the
+//! endpoints of OAuth for apps.
 
 use std::net::IpAddr;
 
@@ -71,9 +72,17 @@ pub(crate) fn check(
 
 /// Whether pages of any origin may use this path.
 pub(crate) fn is_shared(path: &str) -> bool {
-    ["/v1/whep/", "/v1/whip/", "/v1/whep-sessions/", "/v1/whip-sessions/"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix))
+    let media = ["/v1/whep/", "/v1/whip/", "/v1/whep-sessions/", "/v1/whip-sessions/"];
+    // What apps ask for that sign people in here. The authorisation endpoint is not among them: it is
+    // the person's.
+    let apps = [
+        "/oauth/token",
+        "/oauth/revoke",
+        "/oauth/userinfo",
+        "/oauth/keys",
+        "/.well-known/openid-configuration",
+    ];
+    media.iter().any(|prefix| path.starts_with(prefix)) || apps.contains(&path)
 }
 
 /// The name and port that a request was sent to; `None` without one, or with several.
@@ -153,7 +162,12 @@ mod tests {
         let own = Some("http://localhost:8080");
         let host = "localhost:8080";
         assert_eq!(checked(Method::POST, "/v1/whep/C/0", host, foreign), Ok(()));
+        assert_eq!(checked(Method::POST, "/oauth/token", host, foreign), Ok(()));
         assert_eq!(checked(Method::POST, "/v1/media-grants", host, own), Ok(()));
+        for own_alone in ["/v1/sso/authorizations", "/v1/sso/requests", "/oauth/token/x"] {
+            let refused = checked(Method::POST, own_alone, host, foreign);
+            assert_eq!(refused, Err(Problem::CrossOrigin), "{own_alone}");
+        }
         for origin in [foreign, Some("null"), Some("http://localhost:8081"), Some("")] {
             let refused = checked(Method::POST, "/v1/media-grants", host, origin);
             assert_eq!(refused, Err(Problem::CrossOrigin), "{origin:?}");

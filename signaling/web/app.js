@@ -8,6 +8,7 @@ import { forgetAllDeviceKeys, terminalKey } from './keys.js';
 import * as session from './session.js';
 import { accountView } from './views/account.js';
 import { basicView, browseView, inBasicMode } from './views/basic.js';
+import { authorizeView, refusedView, requestOfApp, whoAsks } from './views/authorize.js';
 import { addDeviceView } from './views/add_device.js';
 import { deviceView } from './views/device.js';
 import { devicesView } from './views/devices.js';
@@ -31,6 +32,8 @@ let ended = false;
 let basic = null;
 // What the browser came back with from an identity provider, until a sign-in takes it.
 let way = null;
+// What an app asks for, when one does; the page is its alone then.
+const asking = requestOfApp();
 // Views that were asked for: only the last one is shown.
 let turns = 0;
 
@@ -98,7 +101,7 @@ async function show() {
   const signedIn = await session.isSignedIn();
   if (signedIn) ended = false;
   const [name = '', ...rest] = location.hash.replace(/^#\//, '').split('/').map(decodeURIComponent);
-  nav.hidden = !signedIn;
+  nav.hidden = !signedIn || asking !== null;
   for (const link of nav.children) {
     const here = link.getAttribute('href') === `#/${name === 'account' ? name : 'devices'}`;
     if (here) link.setAttribute('aria-current', 'page');
@@ -107,10 +110,15 @@ async function show() {
   // A server that does not answer is the view's to tell.
   if (signedIn) basic ??= await inBasicMode().catch(() => null);
   else basic = null;
-  if (turn !== turns) return;
+  const asks = asking !== null && !signedIn ? await whoAsks(asking) : {};
+  // Without an answer the browser is on its way back to the app.
+  if (turn !== turns || !asks) return;
   const came = way;
   way = null;
-  const signIn = () => (name === 'browse' ? browseView() : signInView({ ...context, ended, done: show, way: came }));
+  const signIn = () => {
+    if (asks.problem) return refusedView(asks.problem);
+    return name === 'browse' ? browseView() : signInView({ ...context, ended, done: show, app: asks.app, way: came });
+  };
   const full = () => (basic ? basicView({ restored: context.modeChanged }) : route(name, rest));
   const made = signedIn ? full() : signIn();
   view = made;
@@ -120,6 +128,7 @@ async function show() {
 }
 
 function route(name, [serial, channel = '0']) {
+  if (asking !== null) return authorizeView(asking);
   if (name === 'live' && serial) return liveView(context, serial, Number(channel) || 0);
   if (name === 'viewers' && serial) return viewersView(context, serial);
   if (name === 'shares' && serial) return sharesView(context, serial);

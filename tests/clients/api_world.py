@@ -13,6 +13,7 @@ import time
 import zlib
 from urllib.parse import urlsplit
 
+from api_apps import App
 from api_identities import Identities
 from api_passkey import Passkeys
 from api_terminal import Key, Shown, Terminal, b64, from_b64
@@ -559,7 +560,7 @@ class World(Ways, Passkeys, Identities):
             recipes[f"PATCH /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.trickle(kind)
             recipes[f"DELETE /v1/{kind}-sessions/{{id}}"] = lambda kind=kind: self.end_session(kind)
         recipes |= self.account_recipes() | self.passkey_recipes() | self.identity_recipes()
-        return recipes | self.later_recipes() | self.way_recipes()
+        return recipes | self.later_recipes() | self.way_recipes() | App(self).recipes()
 
     def account_recipes(self):
         owner, here = self.owner, self.here

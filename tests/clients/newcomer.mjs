@@ -21,7 +21,7 @@ const EXPECTED = [
   [403, /^\/v1\/sessions(\/passkey)?$/],
   [422, /^\/v1\/me\/password$/],
   [409, /^\/v1\/me\/identities(\/[^/]+)?$/],
-  [404, /^\/v1\/whep-sessions\//],
+  [404, /^\/v1\/(whep-sessions\/|sso\/authorizations$)/],
   [403, /^\/v1\/devices\/[^/]+\/(codes|location)$/],
   [401, /^\/v1\/(media-grants|devices|live\/.*|sessions\/(basic|refresh))$/],
 ];

@@ -16,7 +16,7 @@ pub mod openapi;
 pub mod strict_json;
 
 pub use answer::{Accepted, Answer, Created, NoContent, Success};
-pub use part::{Credential, Described, Draft, Part};
+pub use part::{Credential, Described, Draft, FORM, Part};
 pub use refused::{Refusals, Refused, RefusedAs, refused};
 pub use rule::Rule;
 pub use schemas::Schemas;

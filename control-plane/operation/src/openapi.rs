@@ -132,6 +132,12 @@ impl Contract {
             by_status.entry(refused.status).or_default().insert(refused.name);
         }
         for (status, names) in by_status {
+            if let Some((kind, schema)) = &operation.errors {
+                let mut response = refusal(status, &names);
+                response["content"][*kind] = json!({ "schema": schema });
+                responses.insert(status.to_string(), response);
+                continue;
+            }
             let name = names.iter().copied().collect::<Vec<_>>().join(".");
             let reference = json!({ "$ref": format!("#/components/responses/{name}") });
             refusals.entry(name).or_insert_with(|| refusal(status, &names));
@@ -231,6 +237,14 @@ fn security_schemes() -> Value {
         "grant": {
             "type": "http", "scheme": "Bearer",
             "description": "Media grant of POST /v1/media-grants, once",
+        },
+        "client": {
+            "type": "http", "scheme": "basic",
+            "description": "Client id and secret of an app; they may stand in the form, too",
+        },
+        "app": {
+            "type": "http", "scheme": "Bearer",
+            "description": "Access token of a login that an app has",
         },
         "publisher": {
             "type": "http", "scheme": "Bearer",

@@ -12,6 +12,9 @@ use crate::refused::{Refusals, Refused};
 use crate::schemas::{Schemas, members};
 use crate::table::{Parameter, Taken};
 
+/// Media type of forms.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
 /// What a request must show, as its extractors ask for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Credential {
@@ -42,6 +45,12 @@ impl Draft {
     pub fn takes<T: ToSchema>(&mut self) {
         let schema = self.schemas.add::<T>();
         self.taken = Some(Taken { kind: "application/json", schema });
+    }
+
+    /// The body is a form of this type's members.
+    pub fn takes_form<T: ToSchema>(&mut self) {
+        let schema = self.schemas.add::<T>();
+        self.taken = Some(Taken { kind: FORM, schema });
     }
 
     /// The query has the members of this type.

@@ -12,6 +12,9 @@ pub enum Rule {
     KeyOrLogin,
     /// A login of an account that agreed to the policy.
     Login,
+    /// The same, of the person's own: not one that an app has. For whatever changes how somebody
+    /// signs in, or shows other apps.
+    OwnLogin,
     /// A login, also one in basic mode, which agreed to nothing.
     BasicLogin,
     /// A login of the account that owns the device of the path or body.
@@ -27,6 +30,10 @@ pub enum Rule {
     Grant,
     /// Whoever knows the unguessable part of the path.
     Ticket,
+    /// An app, by its client id and what goes with it.
+    Client,
+    /// An app, by an access token of a login that it has.
+    App,
     /// The operator.
     Operator,
 }
@@ -40,6 +47,7 @@ impl Rule {
             Self::Key => "key",
             Self::KeyOrLogin => "key-or-login",
             Self::Login => "login",
+            Self::OwnLogin => "own-login",
             Self::BasicLogin => "basic-login",
             Self::Owner => "owner",
             Self::OwnerOrGuest(scope) => return format!("owner-or-guest:{scope}"),
@@ -47,6 +55,8 @@ impl Rule {
             Self::Publisher => "publisher",
             Self::Grant => "grant",
             Self::Ticket => "ticket",
+            Self::Client => "client",
+            Self::App => "app",
             Self::Operator => "operator",
         };
         name.to_owned()
@@ -57,7 +67,21 @@ impl Rule {
     pub fn needs_login(self) -> bool {
         matches!(
             self,
-            Self::Login | Self::BasicLogin | Self::Owner | Self::OwnerOrGuest(_) | Self::Operator
+            Self::Login
+                | Self::OwnLogin
+                | Self::BasicLogin
+                | Self::Owner
+                | Self::OwnerOrGuest(_)
+                | Self::Operator
+        )
+    }
+
+    /// Whether a login that a first-party app has is as good as the person's own.
+    #[must_use]
+    pub fn admits_apps(self) -> bool {
+        matches!(
+            self,
+            Self::KeyOrLogin | Self::Login | Self::BasicLogin | Self::Owner | Self::OwnerOrGuest(_)
         )
     }
 
@@ -69,6 +93,8 @@ impl Rule {
             Self::KeyOrLogin => &[&["proof"], &["login", "proof"]],
             Self::Publisher => &[&["publisher"]],
             Self::Grant => &[&["grant", "proof"]],
+            Self::Client => &[&["client"], &["client", "proof"], &["proof"]],
+            Self::App => &[&["app"], &["login", "proof"]],
             _ => &[&["login", "proof"]],
         }
     }

@@ -91,6 +91,8 @@ pub struct Operation {
     pub successes: Vec<Success>,
     /// Problems.
     pub refusals: Vec<Refused>,
+    /// Media type and schema of refusals in the words of another protocol, beside problems.
+    pub errors: Option<(&'static str, Value)>,
     /// Whether the description lists it.
     pub listed: bool,
     /// Whether it takes an Idempotency-Key.
@@ -115,6 +117,13 @@ impl<S: Clone + Send + Sync + 'static> Saying<'_, S> {
     /// It refuses so.
     pub fn refuses(self, refusals: &[Refused]) -> Self {
         self.0.operation.refusals.extend_from_slice(refusals);
+        self
+    }
+
+    /// It refuses in JSON of this type, too, as the protocol that it belongs to wants it.
+    pub fn errs_as<T: ToSchema>(self) -> Self {
+        let schema = self.0.schemas.add::<T>();
+        self.0.operation.errors = Some(("application/json", schema));
         self
     }
 
@@ -213,6 +222,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
             taken: None,
             successes: Vec::new(),
             refusals: Vec::new(),
+            errors: None,
             listed: false,
             keyed: false,
         };
@@ -241,6 +251,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
             taken: draft.taken,
             successes: draft.successes,
             refusals: draft.refusals,
+            errors: None,
             listed: true,
             keyed: false,
         };

@@ -55,7 +55,7 @@ impl ControlPlane {
             return Ok(true);
         }
         tracing::warn!(provider, attempt, %error, "a grant was not taken back; it is tried again");
-        self.store().outbox_put_off(entry.id, now + pause(attempt)).await?;
+        self.store().outbox_defer(entry.id, now + pause(attempt)).await?;
         Ok(false)
     }
 

@@ -19,6 +19,7 @@ const QUIET: &[(&str, &str)] = &[
         "a way that begins changes nothing yet; what it leads to is logged",
     ),
     ("POST /v1/consents", "agreed to before; a new consent is logged"),
+    ("POST /v1/sso/authorizations", "asks what to agree to; what is agreed to is logged"),
     ("POST /v1/devices/{serial}/key-challenge", "a question; the proof is logged"),
     ("POST /v1/devices/{serial}/generations", "reads by POST"),
     ("POST /v1/shares/invitation", "reads by POST, so that the code stands in no address"),

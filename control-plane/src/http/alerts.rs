@@ -17,9 +17,9 @@ use crate::ids::TerminalId;
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Unusual logins of the account, newest first");
-    table.get("/v1/me/alerts", Rule::Login, about, list);
+    table.get("/v1/me/alerts", Rule::OwnLogin, about, list);
     let about = ("account", "Agree to the login of another terminal that is held");
-    table.post("/v1/me/alerts/{id}/approval", Rule::Login, about, approve).refuses(&[refused(
+    table.post("/v1/me/alerts/{id}/approval", Rule::OwnLogin, about, approve).refuses(&[refused(
         404,
         "not-found",
         "No login of this id is held, or this terminal's is",

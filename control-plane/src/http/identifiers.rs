@@ -17,9 +17,9 @@ use crate::storage::model::IdentifierKind;
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let path = "/v1/me/identifiers/{kind}";
     let about = ("account", "Put a proved number or address on the account");
-    table.put(path, Rule::Login, about, change).may::<IdentifierError>();
+    table.put(path, Rule::OwnLogin, about, change).may::<IdentifierError>();
     let about = ("account", "Take a number or address off the account");
-    table.delete(path, Rule::Login, about, remove).may::<IdentifierError>();
+    table.delete(path, Rule::OwnLogin, about, remove).may::<IdentifierError>();
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -23,15 +23,17 @@ use crate::storage::model::{FlowPurpose, Identity};
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let path = "/v1/me/identities";
     let about = ("account", "Logins at identity providers that sign in to the account");
-    table.get(path, Rule::Login, about, list);
+    table.get(path, Rule::OwnLogin, about, list);
     let about = ("account", "Bind what a browser came back with to the account");
-    table.post(path, Rule::Login, about, bind).may::<IdentityError>();
+    table.post(path, Rule::OwnLogin, about, bind).may::<IdentityError>();
     let about = ("account", "Unbind a login at an identity provider, which is told so");
-    table.delete("/v1/me/identities/{id}", Rule::Login, about, unbind).may::<IdentityError>();
+    table.delete("/v1/me/identities/{id}", Rule::OwnLogin, about, unbind).may::<IdentityError>();
     let about = ("account", "Begin to bind, or to confirm who one is by an identity provider");
-    table.post("/v1/me/identity-flows", Rule::Login, about, begin).may::<IdentityError>();
+    table.post("/v1/me/identity-flows", Rule::OwnLogin, about, begin).may::<IdentityError>();
     let about = ("account", "Confirm who one is by an identity provider that has asked again");
-    table.post("/v1/secure-windows/provider", Rule::Login, about, confirm).may::<IdentityError>();
+    table
+        .post("/v1/secure-windows/provider", Rule::OwnLogin, about, confirm)
+        .may::<IdentityError>();
 }
 
 /// A login at an identity provider.

@@ -17,10 +17,10 @@ use crate::terminal::{Permissions, TerminalFacts};
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     table.get("/v1/me", Rule::Login, ("account", "The account"), show);
     let about = ("account", "Terminals on which the account is signed in");
-    table.get("/v1/me/terminals", Rule::Login, about, terminals);
+    table.get("/v1/me/terminals", Rule::OwnLogin, about, terminals);
     let about = ("account", "Sign another terminal out; its streams end");
     table
-        .delete("/v1/me/terminals/{id}", Rule::Login, about, sign_out_terminal)
+        .delete("/v1/me/terminals/{id}", Rule::OwnLogin, about, sign_out_terminal)
         .refuses(&[refused(404, "not-found", "No such thing on this account")]);
 }
 

@@ -19,10 +19,10 @@ use crate::oplog::{Entry, Wanted};
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "What was done on the account in the last 180 days, newest first");
-    table.get("/v1/me/oplog", Rule::Login, about, list);
+    table.get("/v1/me/oplog", Rule::OwnLogin, about, list);
     let about = ("account", "The same as a file: the newest 10 000 lines");
     table
-        .get("/v1/me/oplog/export", Rule::Login, about, export)
+        .get("/v1/me/oplog/export", Rule::OwnLogin, about, export)
         .answers(200, Some("application/jsonl"))
         .answers(200, Some("text/csv"))
         .refuses(&[refused(503, "unavailable", "The service cannot do this now; try again")]);

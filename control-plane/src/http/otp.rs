@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::body::{Body, REFUSALS as BODY_REFUSALS};
 use super::problem::Problem;
-use super::proof::{ClientIp, LOGIN_REFUSALS, LoggedIn, Proven};
+use super::proof::{APP_BARRED, ClientIp, LOGIN_REFUSALS, LoggedIn, Proven};
 use crate::ControlPlane;
 use crate::identifier::IdentifierError;
 use crate::ids::ChallengeId;
@@ -112,6 +112,11 @@ pub(super) async fn request(
     let asking = Asking { ip, worked: worked(&parts.headers) };
     let Body(wish) = Request::from_parts(parts, body).extract().await?;
     let sent = match (wish, session) {
+        (CodeWanted::Secure { .. } | CodeWanted::Identifier { .. }, Some(session))
+            if session.app.is_some() =>
+        {
+            return Err(APP_BARRED.into());
+        }
         (CodeWanted::Login { target }, _) => {
             let target = Redacted::new(target);
             control_plane.request_login_code(target.expose(), terminal, asking).await?

@@ -43,15 +43,15 @@ pub(super) fn operations(table: &mut Table<ControlPlane>) {
         .may::<PasskeyLoginError>()
         .may::<LoginHeld>();
     let about = ("account", "Passkeys of the account, oldest first");
-    table.get("/v1/me/passkeys", Rule::Login, about, list);
+    table.get("/v1/me/passkeys", Rule::OwnLogin, about, list);
     let about = ("account", "What a browser needs to make a passkey");
-    table.post("/v1/me/passkeys/challenges", Rule::Login, about, wish).may::<PasskeyError>();
+    table.post("/v1/me/passkeys/challenges", Rule::OwnLogin, about, wish).may::<PasskeyError>();
     let about = ("account", "Add a passkey; it signs in from now on");
-    table.post("/v1/me/passkeys", Rule::Login, about, add).may::<PasskeyError>();
+    table.post("/v1/me/passkeys", Rule::OwnLogin, about, add).may::<PasskeyError>();
     let about = ("account", "Give a passkey another name");
-    table.patch("/v1/me/passkeys/{id}", Rule::Login, about, rename).may::<PasskeyError>();
+    table.patch("/v1/me/passkeys/{id}", Rule::OwnLogin, about, rename).may::<PasskeyError>();
     let about = ("account", "Take a passkey off the account; nothing else changes");
-    table.delete("/v1/me/passkeys/{id}", Rule::Login, about, remove).may::<PasskeyError>();
+    table.delete("/v1/me/passkeys/{id}", Rule::OwnLogin, about, remove).may::<PasskeyError>();
 }
 
 /// Whom passkeys are for.

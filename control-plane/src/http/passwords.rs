@@ -16,7 +16,7 @@ use crate::password::Password;
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Set or change the password; all other logins end");
-    table.put("/v1/me/password", Rule::Login, about, set).may::<NewPasswordError>();
+    table.put("/v1/me/password", Rule::OwnLogin, about, set).may::<NewPasswordError>();
     let about = ("account", "Set a new password by a code; all logins end");
     table.post("/v1/password-resets", Rule::Key, about, reset).may::<NewPasswordError>();
 }

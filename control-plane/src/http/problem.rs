@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sightline_operation::{Refused, RefusedAs};
 
+use super::oauth::APP_LOGIN_REQUIRED;
 use crate::binding::BindError;
 use crate::consent::{ConsentError, MEDIA_VIEW};
 use crate::device::DeviceError;
@@ -104,7 +105,15 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            let scheme = HeaderValue::from_static("DPoP algs=\"ES256 EdDSA\"");
+            let scheme = match self.name {
+                // RFC 6750, 3.1 and RFC 9449, 7.1.
+                APP_LOGIN_REQUIRED => {
+                    "Bearer error=\"invalid_token\", DPoP algs=\"ES256 EdDSA\", \
+                     error=\"invalid_token\""
+                }
+                _ => "DPoP algs=\"ES256 EdDSA\"",
+            };
+            let scheme = HeaderValue::from_static(scheme);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
         response

@@ -15,7 +15,7 @@ use crate::ControlPlane;
 use crate::replay::ProofRefused;
 use crate::storage::model::Session;
 
-const DPOP: HeaderName = HeaderName::from_static("dpop");
+pub(super) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// The request proved possession of this key and carried no token: a terminal before its login, or
 /// a device.
@@ -61,6 +61,13 @@ const PROOF_REPLAYED: Refused =
 const UNAVAILABLE: Refused =
     refused(503, "unavailable", "The service cannot do this now; try again after Retry-After");
 
+/// How an app's login is refused what only the person may.
+pub(super) const APP_BARRED: Refused = refused(
+    403,
+    "app-barred",
+    "An app's login does not do this; the person does it in Sightline itself",
+);
+
 /// How a missing or foreign key is refused.
 const KEY_REFUSALS: &[Refused] = &[PROOF_INVALID, PROOF_REPLAYED, UNAVAILABLE];
 
@@ -69,6 +76,7 @@ pub(super) const LOGIN_REFUSALS: &[Refused] = &[
     refused(401, "login-required", "No login, or it has ended; sign in"),
     refused(401, "wrong-terminal", "The login belongs to another terminal's key"),
     CONSENT_REQUIRED,
+    APP_BARRED,
     PROOF_INVALID,
     PROOF_REPLAYED,
     UNAVAILABLE,
@@ -197,6 +205,9 @@ where
         }
         control_plane.take_proof(&proof, true)?;
         let rule = parts.extensions.get::<Declared>().map(|declared| declared.rule);
+        if session.app.is_some() && !rule.is_some_and(Rule::admits_apps) {
+            return Err(APP_BARRED.into());
+        }
         if rule != Some(Rule::BasicLogin) && control_plane.in_basic_mode(&session).await? {
             return Err(Problem::policy_required());
         }
@@ -260,12 +271,12 @@ impl ControlPlane {
 }
 
 /// The token that a request shows.
-fn token(parts: &Parts) -> Option<Redacted<String>> {
+pub(super) fn token(parts: &Parts) -> Option<Redacted<String>> {
     let value = single(&parts.headers, &header::AUTHORIZATION)?.strip_prefix("DPoP ")?;
     Some(Redacted::new(value.trim().to_owned()))
 }
 
-fn verify(
+pub(super) fn verify(
     control_plane: &ControlPlane,
     parts: &Parts,
     token: Option<&Redacted<String>>,
@@ -283,7 +294,7 @@ fn verify(
 }
 
 /// The value of a header that occurs once.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(first)

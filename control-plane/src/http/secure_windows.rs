@@ -16,7 +16,7 @@ use crate::secure::SecureError;
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
     let about = ("account", "Confirm who one is, for dangerous acts of this login");
-    table.post("/v1/secure-windows", Rule::Login, about, open).may::<SecureError>();
+    table.post("/v1/secure-windows", Rule::OwnLogin, about, open).may::<SecureError>();
 }
 
 #[derive(Deserialize, ToSchema)]

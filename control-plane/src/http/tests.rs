@@ -11,6 +11,7 @@ mod policies;
 mod repeats;
 mod shares;
 mod sms;
+mod sso;
 mod terminal;
 
 use std::net::SocketAddr;

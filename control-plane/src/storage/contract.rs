@@ -13,6 +13,7 @@ mod proofs;
 mod sealing;
 mod shares;
 mod sms;
+mod sso;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -78,6 +79,9 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(sms::an_answer_gives_places_back_once_and_makes_the_pair_known(store)),
     |store| Box::pin(sms::a_message_is_handed_over_once(store)),
     |store| Box::pin(sms::decisions_and_pairs_go_after_their_time(store)),
+    |store| Box::pin(sso::apps_are_bounded_and_keys_are_replaced(store)),
+    |store| Box::pin(sso::a_code_opens_one_login_and_its_replay_ends_it(store)),
+    |store| Box::pin(sso::the_session_of_an_app_ends_with_the_login_it_came_from(store)),
     |store| Box::pin(shares::an_invitation_is_used_once_within_its_time(store)),
     |store| Box::pin(shares::a_device_and_a_guest_have_so_many_shares_and_no_more(store)),
     |store| Box::pin(shares::taking_away_raises_the_number_and_giving_does_not(store)),

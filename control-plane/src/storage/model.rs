@@ -13,10 +13,11 @@ mod passkey;
 mod policy;
 mod share;
 mod sms;
+mod sso;
 
 use sightline_grant::Thumbprint;
 
-use crate::ids::{AccountId, ChallengeId, Serial, SessionId, Subject, TerminalId};
+use crate::ids::{AccountId, AppId, ChallengeId, Serial, SessionId, Subject, TerminalId};
 
 pub use abnormal::{Alert, LoginSeen, Noticed};
 pub use account::{
@@ -48,6 +49,10 @@ pub use share::{
     ShareCut, ShareEnded, ShareTerms,
 };
 pub use sms::{Delivery, SmsAsk, SmsDecision, SmsOpened};
+pub use sso::{
+    App, AppCode, AppConsent, AppLogin, AppLogout, AppRotated, AppRotation, AppSession, LoginTimes,
+    NewAppCode, PersonsApp, Redeemed, Redemption, SigningKey,
+};
 
 /// An active account.
 #[derive(Clone, Debug)]
@@ -271,6 +276,8 @@ pub struct Session {
     pub jkt: Thumbprint,
     /// Kind of client on it: the product whose policies are in force.
     pub client_type: String,
+    /// The first-party app that has it; `None`: it is the person's own.
+    pub app: Option<AppId>,
 }
 
 /// A refresh.
@@ -280,6 +287,8 @@ pub struct Rotation {
     pub presented: Vec<u8>,
     /// Key that the request proved.
     pub jkt: Thumbprint,
+    /// App that presents it; `None`: nobody but the person's own terminal may.
+    pub app: Option<AppId>,
     /// Successor and new access token.
     pub tokens: TokenHashes,
     /// New idle end, Unix seconds.
@@ -293,8 +302,8 @@ pub enum Rotated {
     Fresh,
     /// Not a token, or the login is over, or another terminal's.
     Refused,
-    /// The token had been used: the login is over now.
-    Reused(SessionId),
+    /// The token had been used: the login is over now, and these sessions with it.
+    Reused(Vec<SessionId>),
 }
 
 /// A signed-in terminal.

@@ -33,6 +33,7 @@ mod sealing;
 mod session;
 mod share;
 mod sms;
+mod sso;
 mod terminal;
 pub mod upkeep;
 mod version;

@@ -34,6 +34,8 @@ pub(crate) fn operations(table: &mut Table<Arc<Signaling>>) {
     table.page("/", index);
     table.page("/assets/{*path}", asset);
     table.page("/docs", docs);
+    // Where apps send browsers to sign people in: the same page, which reads the request itself.
+    table.page("/oauth/authorize", index);
     let about = (NO_PURPOSE, "This description (OpenAPI 3.1)");
     table
         .get("/v1/openapi.json", Rule::Public, about, openapi)
@@ -66,6 +68,7 @@ static FILES: &[File] = files! {
     "text/javascript; charset=utf-8":
         "add_code.js", "api.js", "app.js", "base32.js", "docs.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
         "keys.js", "otp.js", "policies.js", "work.js", "views/alerts.js", "views/carrier.js",
+        "views/apps.js", "views/authorize.js",
         "views/identities.js", "views/provider.js",
         "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
         "sealed/codec.js", "sealed/connection.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",

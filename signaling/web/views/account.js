@@ -7,6 +7,7 @@ import * as icons from '../icons.js';
 import { devicesWithKey, forgetAllDeviceKeys, forgetDeviceKey, terminalKey } from '../keys.js';
 import { purposesInForce } from '../policies.js';
 import * as session from '../session.js';
+import { appsOf } from './apps.js';
 import { alertsSection } from './alerts.js';
 import { forgetConfirmation } from './confirm.js';
 import { identitiesOf } from './identities.js';
@@ -24,6 +25,7 @@ export function accountView(context) {
   const policies = h('ul', { class: 'list', testid: 'policies' });
   const keys = h('ul', { class: 'list', testid: 'device-keys' });
   const out = h('button', { class: 'quiet', t: 'account.signOutHere', testid: 'sign-out' });
+  const apps = h('ul', { class: 'list', testid: 'apps' });
   const security = h('ul', { class: 'list', testid: 'security' });
   const identities = h('ul', { class: 'list', testid: 'identities' });
   const partial = h('p', { class: 'assurance', role: 'status', t: 'account.partial', testid: 'account-partial', hidden: true });
@@ -32,7 +34,7 @@ export function accountView(context) {
   const basic = h('button', { class: 'quiet small', t: 'basic.withdraw', testid: 'basic-withdraw' });
   basic.addEventListener('click', () => withdrawPolicy(context));
   const parts = {
-    profile, security, identities, partial, terminals, consents, policies, keys, error, profileCard, operations,
+    profile, security, identities, partial, apps, terminals, consents, policies, keys, error, profileCard, operations,
   };
   out.addEventListener('click', () => busy(out, async () => {
     await call('DELETE', '/v1/sessions/current').catch(() => {});
@@ -47,6 +49,7 @@ export function accountView(context) {
     card('account.profile', null, profile),
     card('security.title', 'security.lead', security),
     card('identities.title', 'identities.lead', identities),
+    card('apps.title', 'apps.lead', apps),
     card('account.terminals', 'account.terminalsLead', terminals),
     alertsSection(),
     card('profile.title', 'profile.lead', profileCard),
@@ -63,7 +66,8 @@ const card = (title, lead, body) => h('div', { class: 'card' }, h('h2', { t: tit
 async function load(parts) {
   const fill = async (work) => work(parts).catch((problem) => showProblem(parts.error, problem));
   const log = ({ operations }) => operations.load();
-  await Promise.all([profileOf, securityOf, identitiesOf, terminalsOf, consentsOf, keysOf, optionalOf, log].map(fill));
+  const fillers = [profileOf, securityOf, identitiesOf, appsOf, terminalsOf, consentsOf, keysOf, optionalOf, log];
+  await Promise.all(fillers.map(fill));
 }
 
 /** Withdrawing everything is asked about once more: it ends all that is running. */

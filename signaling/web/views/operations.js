@@ -8,7 +8,7 @@ import { problemLine, showProblem } from './dialogs.js';
 
 const DAY = 86_400;
 /** Groups of actions by the part before the dot. */
-const GROUPS = ['session', 'terminal', 'device', 'share', 'consent', 'account', 'identifier', 'identity', 'password', 'passkey', 'profile', 'request'];
+const GROUPS = ['session', 'terminal', 'device', 'share', 'consent', 'account', 'identifier', 'identity', 'password', 'passkey', 'profile', 'app', 'request'];
 const SPANS = [7, 30, 180];
 
 /** The card: filter, list, further pages, export. */

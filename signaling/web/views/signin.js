@@ -23,10 +23,10 @@ const WAYS = ['phone', 'email', 'password'];
 const WANTS_PASSWORD = ['second-factor-required', 'account-idle'];
 
 /**
- * `ended`: the login of before was ended, and not by whoever sits here. `way`: what the browser came back
- * with from an identity provider.
+ * `ended`: the login of before was ended, and not by whoever sits here. `app`: the one that sent the
+ * person here. `way`: what the browser came back with from an identity provider.
  */
-export function signInView({ server, done, ended, way }) {
+export function signInView({ server, done, ended, app, way }) {
   const body = h('div', { class: 'signin-body', id: 'signin-way', role: 'tabpanel' });
   const context = { server, arrive: (answer) => arrive(answer, done) };
   const choice = tabs(body, context);
@@ -34,6 +34,7 @@ export function signInView({ server, done, ended, way }) {
     h('div', { class: 'hero-mark' }, icons.logo()),
     h('h1', { t: 'signin.title' }),
     h('p', { class: 'muted', t: 'signin.lead' }),
+    app ? h('p', { class: 'assurance', t: 'apps.signInFor', tp: { name: app.name }, testid: 'app-sign-in' }) : null,
     ended ? h('p', { class: 'assurance', role: 'status', t: 'signin.ended', testid: 'signed-out' }) : null,
     choice, body,
     h('ul', { class: 'trust' },
@@ -46,8 +47,10 @@ export function signInView({ server, done, ended, way }) {
   if (way) body.replaceChildren(providerStep(way, terminalName(), ends));
   else if (code === null) ends.otherwise();
   else body.replaceChildren(carrierStep(code, terminalName(), ends));
-  body.after(...[passkeyButton(() => entered(done)), carrierButton()].map(whenThere));
-  providerButtons().then((element) => element && card.querySelector('.trust').before(element)).catch(() => {});
+  // The ways by carrier and provider do not lead back to an app.
+  const buttons = [passkeyButton(() => entered(done)), ...(app ? [] : [carrierButton()])];
+  body.after(...buttons.map(whenThere));
+  if (!app) providerButtons().then((element) => element && card.querySelector('.trust').before(element)).catch(() => {});
   notice().then((element) => element && card.append(element)).catch(() => {});
   return {
     element: h('div', { class: 'center' }, card),

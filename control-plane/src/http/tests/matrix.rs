@@ -3,7 +3,7 @@
 //! schema takes, so a new operation is judged from its first day.
 
 use sightline_operation::openapi::Contract;
-use sightline_operation::{Operation, Rule};
+use sightline_operation::{FORM, Operation, Rule};
 
 use super::*;
 use crate::consent::{ACCOUNT, DEVICE_SHARED};
@@ -26,6 +26,8 @@ const NO_DEVICE: &str = "CAM-9";
 /// Seeds of the two cameras.
 const CAMERA: u8 = 100;
 const OTHER_CAMERA: u8 = 110;
+/// Seed of an app's key.
+const APP: u8 = 120;
 /// A third person.
 const CARL: &str = "+4915200000002";
 
@@ -65,9 +67,13 @@ enum Actor {
     Browser,
     /// Runs the server: a key of their own, and what the database holds of the owner's login.
     Operator,
+    /// A first-party app that the owner signed in to.
+    AppSession,
+    /// Somebody else's app that the owner signed in to.
+    ThirdPartyApp,
 }
 
-const ACTORS: [Actor; 22] = [
+const ACTORS: [Actor; 24] = [
     Actor::Owner,
     Actor::Guest(ShareScope::View),
     Actor::Guest(ShareScope::Playback),
@@ -90,6 +96,8 @@ const ACTORS: [Actor; 22] = [
     Actor::BasicMode,
     Actor::Browser,
     Actor::Operator,
+    Actor::AppSession,
+    Actor::ThirdPartyApp,
 ];
 
 /// What is to come of it.
@@ -104,7 +112,10 @@ enum Expected {
 }
 
 /// Problems that are about who asks.
-const IDENTITY: [&str; 6] = [
+const IDENTITY: [&str; 9] = [
+    "app-barred",
+    "app-login-required",
+    "invalid_client",
     "login-required",
     "wrong-terminal",
     "proof-invalid",
@@ -123,17 +134,26 @@ fn expected(rule: Rule, actor: Actor) -> Expected {
             Actor::Camera | Actor::OtherCamera => Expected::Admitted,
             _ => Expected::Refused("device-unknown"),
         },
-        Rule::Login => logged_in(actor).unwrap_or(Expected::Admitted),
+        // Nobody here shows what an app shows of itself.
+        Rule::Client => Expected::Refused("invalid_client"),
+        Rule::App => match actor {
+            Actor::AppSession | Actor::ThirdPartyApp => Expected::Admitted,
+            Actor::NoProof => Expected::Refused("proof-invalid"),
+            _ => Expected::Refused("app-login-required"),
+        },
+        Rule::OwnLogin if actor == Actor::AppSession => Expected::Refused("app-barred"),
         Rule::BasicLogin if actor == Actor::BasicMode => Expected::Admitted,
-        Rule::BasicLogin => logged_in(actor).unwrap_or(Expected::Admitted),
+        Rule::Login | Rule::OwnLogin | Rule::BasicLogin => {
+            logged_in(actor).unwrap_or(Expected::Admitted)
+        }
         Rule::Owner => logged_in(actor).unwrap_or(match actor {
-            Actor::Owner => Expected::Admitted,
+            Actor::Owner | Actor::AppSession => Expected::Admitted,
             _ => Expected::AsUnknown,
         }),
         // A code for viewing is what they ask for; one to sign in with needs no login.
         Rule::KeyOrLogin => expected(Rule::OwnerOrGuest("any"), actor),
         Rule::OwnerOrGuest(scope) => logged_in(actor).unwrap_or(match actor {
-            Actor::Owner => Expected::Admitted,
+            Actor::Owner | Actor::AppSession => Expected::Admitted,
             Actor::Guest(has) if scope == "any" || json!(has) == scope => Expected::Admitted,
             // Guests know that the device exists; what they lack is said.
             Actor::Guest(_) => Expected::Refused("scope-required"),
@@ -148,7 +168,7 @@ fn expected(rule: Rule, actor: Actor) -> Expected {
 /// How a login that does not hold is refused; `None` when it holds.
 fn logged_in(actor: Actor) -> Option<Expected> {
     match actor {
-        Actor::Owner | Actor::ExOwner | Actor::Stranger => None,
+        Actor::Owner | Actor::ExOwner | Actor::Stranger | Actor::AppSession => None,
         Actor::Guest(_) | Actor::ExGuest => None,
         Actor::WrongTerminal => Some(Expected::Refused("wrong-terminal")),
         Actor::NoProof => Some(Expected::Refused("proof-invalid")),
@@ -215,6 +235,28 @@ struct World {
     schemas: Value,
 }
 
+impl Client<'_> {
+    /// The members of a body as a form.
+    async fn send_form(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        proof: Option<&str>,
+    ) -> Answer {
+        let members = body.as_object().unwrap();
+        let text: Vec<_> = members.iter().map(|(name, _)| format!("{name}=x")).collect();
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(proof) = proof {
+            request = request.header("DPoP", proof);
+        }
+        let request = request.header(header::CONTENT_TYPE, FORM);
+        let (answer, bytes) =
+            self.exchange(request.body(Body::from(text.join("&"))).unwrap()).await;
+        Answer { body: serde_json::from_slice(&bytes).unwrap_or(Value::Null), ..answer }
+    }
+}
+
 impl World {
     async fn new(actor: Actor) -> Self {
         let rig = Rig::new().await.named();
@@ -246,6 +288,7 @@ impl World {
             Actor::Camera => (CAMERA, &owner),
             Actor::OtherCamera => (OTHER_CAMERA, &owner),
             Actor::WrongTerminal | Actor::Browser | Actor::Operator => (3, &owner),
+            Actor::AppSession | Actor::ThirdPartyApp => (APP, &owner),
             _ => (1, &owner),
         };
         let of_user = match actor {
@@ -258,8 +301,17 @@ impl World {
             rig.cp.withdraw_consent(&owner.session, ACCOUNT.id).await.unwrap();
         }
         let access = tokens.access.expose().clone();
-        let refresh = tokens.refresh.expose().clone();
+        let mut refresh = tokens.refresh.expose().clone();
         let token = match actor {
+            Actor::AppSession | Actor::ThirdPartyApp => {
+                let app = match actor {
+                    Actor::AppSession => rig.own_app().await.id,
+                    _ => rig.other_app().await.id,
+                };
+                let made = rig.app_signed_in(&owner, &app, Some(terminal(APP))).await;
+                refresh = made.tokens.refresh.expose().clone();
+                Some(made.tokens.access.expose().clone())
+            }
             Actor::Camera | Actor::OtherCamera | Actor::NoToken => None,
             Actor::RefreshToken => Some(refresh.clone()),
             Actor::Browser => Some(rig.cp.open_basic(terminal(3)).token.expose().clone()),
@@ -375,11 +427,18 @@ impl World {
         let method = operation.method.to_uppercase();
         let proof = client.proof(&method, &path);
         let proof = (self.actor != Actor::NoProof).then_some(&*proof);
+        let form = operation.taken.as_ref().is_some_and(|taken| taken.kind == FORM);
+        if let Some(body) = body.as_ref().filter(|_| form) {
+            return client.send_form(&method, &path, body, proof).await;
+        }
         client.send(&method, &path, body.map(|body| body.to_string()), proof).await
     }
 }
 
 fn name(answer: &Answer) -> &str {
+    if let Some(error) = answer.body["error"].as_str() {
+        return error;
+    }
     if answer.status.is_success() { "" } else { answer.problem() }
 }
 
@@ -416,7 +475,7 @@ async fn judge(world: &World, operation: &Operation) -> Result<(), String> {
 
 /// A refresh token is worth something with its own key only, which is said as if it were unknown.
 fn renewed_by_another(world: &World, operation: &Operation) -> bool {
-    let own = logged_in(world.actor).is_none();
+    let own = logged_in(world.actor).is_none() && world.actor != Actor::AppSession;
     operation.path == "/v1/sessions/refresh" && !own
 }
 

@@ -31,7 +31,7 @@ impl Client<'_> {
         items.iter().find(|item| item["purpose"] == "media.view").unwrap().clone()
     }
 
-    async fn agree(&self, version: u32) -> Answer {
+    async fn agree_to_viewing(&self, version: u32) -> Answer {
         let consent = json!({"purpose": "media.view", "version": version, "decision": "granted"});
         self.call("POST", "/v1/consents", Some(consent)).await
     }
@@ -89,11 +89,11 @@ async fn a_consent_is_given_to_the_policy_in_force_and_a_newer_one_needs_it_anew
     put(&rig, 4).await;
     let refusal = rig.admit(&anna, "CAM-1").await.unwrap_err();
     assert!(matches!(refusal, crate::gate::Refusal::ConsentRequired), "the product has its own");
-    let outdated = app.agree(1).await;
+    let outdated = app.agree_to_viewing(1).await;
     assert_eq!((outdated.status, outdated.problem()), (StatusCode::CONFLICT, "purpose-changed"));
-    let first = app.agree(4).await;
+    let first = app.agree_to_viewing(4).await;
     assert_eq!(first.status, StatusCode::CREATED, "{}", first.body);
-    assert_eq!(app.agree(4).await.body, first.body, "agreed to before");
+    assert_eq!(app.agree_to_viewing(4).await.body, first.body, "agreed to before");
     let admitted = rig.admit(&anna, "CAM-1").await.unwrap();
     assert!(admitted.epochs.consent > lease, "what ran under the other text has ended");
     let own = &app.decided().await[1];
@@ -103,8 +103,8 @@ async fn a_consent_is_given_to_the_policy_in_force_and_a_newer_one_needs_it_anew
 
     put(&rig, 5).await;
     assert!(rig.admit(&anna, "CAM-1").await.is_err(), "a newer version");
-    assert_eq!(app.agree(4).await.problem(), "purpose-changed");
-    assert_eq!(app.agree(5).await.status, StatusCode::CREATED);
+    assert_eq!(app.agree_to_viewing(4).await.problem(), "purpose-changed");
+    assert_eq!(app.agree_to_viewing(5).await.status, StatusCode::CREATED);
     assert!(rig.admit(&anna, "CAM-1").await.is_ok());
     assert!(rig.cp.remove_product_policy("wall").await.unwrap());
     assert!(rig.admit(&anna, "CAM-1").await.is_ok(), "the general one was agreed to before");

@@ -133,7 +133,7 @@ async fn has_other_terminal(connection: &mut SqliteConnection, login: &LoginSeen
     let other = query(
         "SELECT 1 FROM session s JOIN terminal t ON t.id = s.terminal
          WHERE s.account = ?1 AND s.terminal <> ?2 AND s.revoked_at IS NULL
-         AND t.revoked_at IS NULL AND s.idle_expires > ?3 AND s.abs_expires > ?3",
+         AND t.revoked_at IS NULL AND s.app IS NULL AND s.idle_expires > ?3 AND s.abs_expires > ?3",
     )
     .bind(login.account.as_str())
     .bind(login.seen.terminal.as_str())
@@ -155,8 +155,7 @@ async fn end(
     let mut ended = Vec::with_capacity(open.len());
     for row in open {
         let session = SessionId(row.text("id")?);
-        revoke(connection, &session, now).await?;
-        ended.push(session);
+        ended.extend(revoke(connection, &session, now).await?.sessions);
     }
     Ok(ended)
 }

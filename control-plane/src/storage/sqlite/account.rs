@@ -92,6 +92,7 @@ pub(super) async fn erase(
     .await?;
     let sessions: Stored<Vec<_>> =
         sessions.iter().map(|row| row.text("id").map(SessionId)).collect();
+    super::sso::end_of_account(connection, id, now).await?;
     let bound = query("SELECT serial FROM binding WHERE account = ?1 AND unbound_at IS NULL")
         .bind(id.as_str())
         .fetch_all(&mut *connection)
@@ -135,6 +136,10 @@ const ERASE: &[&str] = &[
     "DELETE FROM device_fact WHERE account = ?1",
     "DELETE FROM provisioning WHERE account = ?1",
     "DELETE FROM identity_flow WHERE session IN (SELECT id FROM session WHERE account = ?1)",
+    "DELETE FROM sso_token WHERE granted IN (SELECT id FROM sso_grant WHERE account = ?1)",
+    "DELETE FROM sso_grant WHERE account = ?1",
+    "DELETE FROM sso_code WHERE account = ?1",
+    "DELETE FROM sso_consent WHERE account = ?1",
     "DELETE FROM session WHERE account = ?1",
     "DELETE FROM terminal_detail
      WHERE terminal IN (SELECT id FROM terminal WHERE account = ?1)",

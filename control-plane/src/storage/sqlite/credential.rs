@@ -27,7 +27,7 @@ impl CredentialStore for SqliteStore {
                     (SELECT count(*) FROM identifier o WHERE o.account = a.id) AS identifiers,
                     (SELECT max(t.last_seen) FROM terminal t WHERE t.account = a.id) AS last_seen,
                     EXISTS (SELECT 1 FROM terminal t WHERE t.account = a.id AND t.jkt = ?2
-                            AND t.revoked_at IS NULL) AS known
+                            AND t.revoked_at IS NULL AND t.app IS NULL) AS known
              FROM identifier i
              JOIN account a ON a.id = i.account
              JOIN subject_key k ON k.account = a.id
@@ -174,8 +174,7 @@ impl CredentialStore for SqliteStore {
         let mut ended = Vec::with_capacity(open.len());
         for row in open {
             let session = SessionId(row.text("id")?);
-            revoke(&mut tx, &session, now).await?;
-            ended.push(session);
+            ended.extend(revoke(&mut tx, &session, now).await?.sessions);
         }
         let how = if new.challenge.is_some() { "password.reset" } else { "password.changed" };
         log(&mut tx, account, how, "", now).await?;

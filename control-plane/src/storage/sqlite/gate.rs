@@ -25,7 +25,7 @@ impl GateStore for SqliteStore {
         now: u64,
     ) -> Stored<Option<GateFacts>> {
         let row = query(
-            "SELECT s.id AS session_id, s.account, s.terminal, a.subject, a.consent_epoch, t.jkt,
+            "SELECT s.id AS session_id, s.account, s.terminal, s.app, a.subject, a.consent_epoch, t.jkt,
                     t.client_type,
                     b.epoch AS bound_epoch, e.key_epoch, d.channels,
                     b.account = s.account AS owned, g.number AS share_number,

@@ -260,6 +260,7 @@ async fn told_of(
 }
 
 /// Whether something else signs in: a number or address, or another identity whose provider is there.
+/// A passkey does not count: it may be taken off at any time, and comes back with no backup.
 async fn may_unbind(
     connection: &mut SqliteConnection,
     wish: &IdentityUnbinding<'_>,

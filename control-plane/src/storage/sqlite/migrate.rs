@@ -21,6 +21,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0012_passkeys.sql"),
     include_str!("../../../migrations/0013_policies.sql"),
     include_str!("../../../migrations/0014_identities.sql"),
+    include_str!("../../../migrations/0015_sso.sql"),
 ];
 
 /// Why a database is not opened.

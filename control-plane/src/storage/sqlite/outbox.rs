@@ -33,7 +33,7 @@ impl OutboxStore for SqliteStore {
         }))
     }
 
-    async fn outbox_put_off(&self, id: u64, next_at: u64) -> Stored<()> {
+    async fn outbox_defer(&self, id: u64, next_at: u64) -> Stored<()> {
         query("UPDATE outbox SET next_at = ?2 WHERE id = ?1 AND done_at IS NULL")
             .bind(int(id))
             .bind(int(next_at))

@@ -97,6 +97,16 @@ pub(crate) const FATES: &[(&str, Fate)] = &[
     ("sms_bucket", Fate::Kept),
     ("sms_decision", Fate::Kept),
     ("sms_pair", Fate::Kept),
+    // Secrets go; see `end_what_may_be_over`.
+    ("sso_app", Fate::Handled),
+    ("sso_code", Fate::Cleared),
+    ("sso_consent", Fate::Cleared),
+    ("sso_grant", Fate::Cleared),
+    // One that leaked and was replaced must not sign again; the next start makes another.
+    ("sso_key", Fate::Cleared),
+    // It ends what is over in any case.
+    ("sso_logout", Fate::Kept),
+    ("sso_token", Fate::Cleared),
     ("step_up", Fate::Cleared),
     ("subject_key", Fate::Kept),
     ("suspended_binding", Fate::Handled),
@@ -151,6 +161,8 @@ async fn end_what_may_be_over(connection: &mut SqliteConnection, now: u64) -> St
         let statement = format!("DELETE FROM {table}");
         query(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
+    // Like passwords: one that leaked and was changed must not come back.
+    query("UPDATE sso_app SET secret_hash = NULL").execute(&mut *connection).await?;
     query("UPDATE session SET revoked_at = ?1 WHERE revoked_at IS NULL")
         .bind(int(now))
         .execute(&mut *connection)

@@ -8,7 +8,8 @@ use super::SqliteStore;
 use super::identity;
 use super::otp::consume;
 use super::row::{Columns, enqueue, int, log};
-use crate::ids::{AccountId, SessionId, Subject, TerminalId};
+use super::sso;
+use crate::ids::{AccountId, AppId, SessionId, Subject, TerminalId};
 use crate::limits::REFRESH_RETRY_SECS;
 use crate::storage::model::{
     FoundBy, NewIdentifier, Registration, Rotated, Rotation, Session, SessionOpened,
@@ -62,7 +63,7 @@ impl SessionStore for SqliteStore {
 
     async fn session_by_access(&self, hash: &[u8], now: u64) -> Stored<Option<Session>> {
         query(
-            "SELECT s.id AS session_id, s.account, s.terminal, a.subject, t.jkt, t.client_type
+            "SELECT s.id AS session_id, s.account, s.terminal, s.app, a.subject, t.jkt, t.client_type
              FROM access_token k
              JOIN session s ON s.id = k.session
              JOIN terminal t ON t.id = s.terminal
@@ -91,12 +92,14 @@ impl SessionStore for SqliteStore {
              JOIN account a ON a.id = s.account
              LEFT JOIN refresh_token n ON n.hash = ?4
              WHERE r.hash = ?1 AND t.jkt = ?2 AND s.revoked_at IS NULL AND t.revoked_at IS NULL
-             AND s.idle_expires > ?3 AND s.abs_expires > ?3 AND a.status = 'active'",
+             AND s.idle_expires > ?3 AND s.abs_expires > ?3 AND a.status = 'active'
+             AND s.app IS ?5",
         )
         .bind(&rotation.presented)
         .bind(rotation.jkt.to_string())
         .bind(int(now))
         .bind(&rotation.tokens.refresh)
+        .bind(rotation.app.as_ref().map(AppId::as_str))
         .fetch_optional(&mut *tx)
         .await?;
         let Some(row) = row else { return Ok(Rotated::Refused) };
@@ -107,12 +110,12 @@ impl SessionStore for SqliteStore {
             let retry = now <= rotated_at + REFRESH_RETRY_SECS && row.num("successor_fresh")? == 1;
             if !retry {
                 let account = row.text("account")?;
-                revoke(&mut tx, &family, now).await?;
+                let ended = revoke(&mut tx, &family, now).await?.sessions;
                 log(&mut tx, &account, "session.token_reused", family.as_str(), now).await?;
                 let terminal = row.text("terminal")?;
                 enqueue(&mut tx, "in_app", "token_reused", &terminal, Some(&account), now).await?;
                 tx.commit().await?;
-                return Ok(Rotated::Reused(family));
+                return Ok(Rotated::Reused(ended));
             }
         }
         query("UPDATE refresh_token SET rotated_at = ?2 WHERE hash = ?1 AND rotated_at IS NULL")
@@ -126,6 +129,7 @@ impl SessionStore for SqliteStore {
             .bind(int(rotation.idle_expires))
             .execute(&mut *tx)
             .await?;
+        sso::used(&mut tx, family.as_str(), rotation.idle_expires).await?;
         query("UPDATE terminal SET last_seen = ?2 WHERE id = ?1")
             .bind(row.text("terminal")?)
             .bind(int(now))
@@ -135,12 +139,13 @@ impl SessionStore for SqliteStore {
         Ok(Rotated::Fresh)
     }
 
-    async fn session_revoke(&self, id: &SessionId, now: u64) -> Stored<bool> {
+    async fn session_revoke(&self, id: &SessionId, now: u64) -> Stored<Vec<SessionId>> {
         let mut tx = self.begin().await?;
-        let Some(account) = revoke(&mut tx, id, now).await? else { return Ok(false) };
+        let ended = revoke(&mut tx, id, now).await?;
+        let Some(account) = ended.account else { return Ok(Vec::new()) };
         log(&mut tx, &account, "session.ended", id.as_str(), now).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(ended.sessions)
     }
 
     async fn terminal_revoke(
@@ -169,8 +174,7 @@ impl SessionStore for SqliteStore {
         let mut ended = Vec::with_capacity(open.len());
         for row in open {
             let session = SessionId(row.text("id")?);
-            revoke(&mut tx, &session, now).await?;
-            ended.push(session);
+            ended.extend(revoke(&mut tx, &session, now).await?.sessions);
         }
         log(&mut tx, account.as_str(), "terminal.signed_out", terminal.as_str(), now).await?;
         tx.commit().await?;
@@ -208,6 +212,7 @@ pub(super) fn session(row: &SqliteRow) -> Stored<Session> {
         terminal: TerminalId(row.text("terminal")?),
         jkt: row.thumbprint("jkt")?,
         client_type: row.text("client_type")?,
+        app: row.opt_text("app")?.map(AppId),
     })
 }
 
@@ -276,7 +281,7 @@ async fn upsert_terminal(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
          ON CONFLICT (account, jkt) DO UPDATE SET
              name_enc = excluded.name_enc, client_type = excluded.client_type,
-             last_seen = excluded.last_seen, revoked_at = NULL
+             last_seen = excluded.last_seen, revoked_at = NULL, app = NULL
          RETURNING id",
     )
     .bind(opening.terminal.as_str())
@@ -290,7 +295,7 @@ async fn upsert_terminal(
     Ok(TerminalId(row.text("id")?))
 }
 
-async fn add_tokens(
+pub(super) async fn add_tokens(
     connection: &mut SqliteConnection,
     session: &SessionId,
     tokens: &TokenHashes,
@@ -314,8 +319,31 @@ async fn add_tokens(
     Ok(())
 }
 
-/// Ends a session and all that hangs off it. Returns its account unless it was over.
+/// What ended with a session.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    /// Its account, unless it was over.
+    pub(super) account: Option<String>,
+    /// The session itself, and those that first-party apps had from it.
+    pub(super) sessions: Vec<SessionId>,
+}
+
+/// Ends a session, all that hangs off it, and the logins that apps have from it.
 pub(super) async fn revoke(
+    connection: &mut SqliteConnection,
+    session: &SessionId,
+    now: u64,
+) -> Stored<Ended> {
+    let Some(account) = close(connection, session, now).await? else {
+        return Ok(Ended::default());
+    };
+    let mut sessions = vec![session.clone()];
+    sessions.extend(sso::end_of_session(connection, session, now).await?);
+    Ok(Ended { account: Some(account), sessions })
+}
+
+/// Ends one session and what hangs off it. Returns its account unless it was over.
+pub(super) async fn close(
     connection: &mut SqliteConnection,
     session: &SessionId,
     now: u64,

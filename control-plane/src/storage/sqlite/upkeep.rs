@@ -37,6 +37,14 @@ const PURGE: &[&str] = &[
      WHERE sealed IS NOT NULL AND sealed_until <= ?1 AND ?2 = ?2",
     // Proofs of terminals end with word to the relay; these were left behind.
     "DELETE FROM key_proof WHERE expires <= iif(terminal IS NULL, ?1, ?2)",
+    "DELETE FROM sso_code WHERE expires <= ?2 AND ?1 = ?1",
+    "DELETE FROM sso_token WHERE ?2 = ?2 AND expires <= ?1",
+    "DELETE FROM sso_token WHERE ?1 = ?1 AND granted IN (SELECT id FROM sso_grant
+         WHERE ended_at <= ?2 OR idle_expires <= ?2 OR abs_expires <= ?2)",
+    "DELETE FROM sso_grant WHERE ?1 = ?1
+         AND (ended_at <= ?2 OR idle_expires <= ?2 OR abs_expires <= ?2)",
+    "DELETE FROM sso_key WHERE published_until <= ?1 AND ?2 = ?2",
+    "DELETE FROM sso_logout WHERE at <= ?2 AND ?1 = ?1",
     "DELETE FROM refresh_token WHERE ?1 = ?1 AND family IN (SELECT id FROM session
          WHERE revoked_at <= ?2 OR idle_expires <= ?2 OR abs_expires <= ?2)",
     "DELETE FROM session WHERE ?1 = ?1
