@@ -76,7 +76,7 @@ async function enter(page, request) {
   await page.keyboard.press('ArrowLeft');
   const selected = await at('way-password').getAttribute('aria-selected');
   await byPassword(page, request.mail, 'gnu lamp oboe fog');
-  const refused = await until('the word about it', () => at('error').textContent());
+  const refused = await until('the word about it', () => page.locator('#signin-error').textContent());
   await byPassword(page, request.mail, PASSWORD);
   await at('nav-account').waitFor();
   show({ step: 'entered', selected, refused });

@@ -21,7 +21,7 @@ async function byLine(page, request) {
   await page.goto(request.page);
   const button = page.getByTestId('carrier');
   await button.waitFor();
-  show({ step: 'carrier', text: await button.textContent(), hint: await page.locator('.carrier .hint').textContent() });
+  show({ step: 'carrier', text: await button.textContent(), hint: await page.getByTestId('carrier-hint').textContent() });
   await button.focus();
   await page.keyboard.press('Enter');
   const field = page.locator('input[name=number]');

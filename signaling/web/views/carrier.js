@@ -29,7 +29,7 @@ export async function carrierButton() {
     location.assign(at);
   });
   const hint = carrier.development ? 'carrier.development' : 'carrier.hint';
-  return h('div', { class: 'carrier' }, button, h('p', { class: 'hint', t: hint }));
+  return h('div', { class: 'carrier' }, button, h('p', { class: 'hint', t: hint, testid: 'carrier-hint' }));
 }
 
 /** The code that the browser came back with, once; null when it did not come from the carrier. */
