@@ -382,7 +382,8 @@ async fn restore(data: &Path, wish: &RestoreArgs, out: Output) -> Result<(), Str
             "\nEverybody signs in and agrees again. {suspended} cameras confirm their owner when they \
              next ask; {released} cameras with a publish password must be added again by their \
              owners: give those that may have changed hands a new one by `admin device rotate`. Apps \
-             with a secret need a new one: `admin app rotate-secret`."
+             with a secret need a new one: `admin app rotate-secret`. Those without are suspended: \
+             `admin app resume` confirms one that was not removed."
         );
     }
     let value = json!({

@@ -13,6 +13,8 @@ CREATE TABLE sso_app (
     policy_version INTEGER NOT NULL,
     backchannel_uri TEXT,
     created_at INTEGER NOT NULL,
+    -- A restore may have brought a removed app back: as good as unknown until the operator confirms it.
+    suspended_at INTEGER,
     CHECK (confidential = 1 OR secret_hash IS NULL)
 ) STRICT;
 

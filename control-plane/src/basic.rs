@@ -54,16 +54,18 @@ impl ControlPlane {
         Ok(self.store().basic_mode(&session.account, ACCOUNT.id).await?)
     }
 
-    /// Withdraws the policy as a whole: every consent ends, running media ends at once, and the
-    /// account is in basic mode until its holder agrees again.
+    /// Withdraws the policy as a whole: every consent ends, running media ends at once, every app is
+    /// taken off the account and told, and the account is in basic mode until its holder agrees again.
     pub(crate) async fn withdraw_policy(&self, session: &Session) -> Result<(), ConsentError> {
         if self.in_basic_mode(session).await? {
             return Err(ConsentError::NotGranted);
         }
         let act = act(session, ACCOUNT.id, ACCOUNT.version, false);
-        let appended = self.store().policy_withdraw(&act, self.now()).await.map_err(Inner::from)?;
+        let withdrawn = self.store().policy_withdraw(&act, self.now()).await;
+        let (appended, ended) = withdrawn.map_err(Inner::from)?;
         let (subject, epoch) = (session.subject.0.clone(), appended.epoch);
         self.announce(Revocation::Consent { subject, epoch });
+        self.announce_sessions(ended);
         Ok(())
     }
 

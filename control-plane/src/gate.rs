@@ -234,7 +234,8 @@ impl ControlPlane {
         context: Option<&SessionContext>,
     ) -> Result<(), AuditError> {
         let states = self.store().consents(&session.account).await.map_err(Inner::from)?;
-        let consent = states.iter().find(|state| state.purpose == MEDIA_VIEW.id && state.granted);
+        let in_force = self.in_force_for(session, &MEDIA_VIEW).await?;
+        let consent = states.iter().find(|state| in_force.agreed(state));
         let consent_seq = consent.ok_or(AuditError::ConsentRequired)?.seq;
         let account = self.store().account(&session.account).await.map_err(Inner::from)?;
         let account = account.ok_or(AuditError::ConsentRequired)?;

@@ -1,10 +1,12 @@
 //! In-app messages, and the worker that sends what waits in the outbox.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sightline_grant::Redacted;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -23,8 +25,12 @@ use crate::storage::model::{Message, OtpPurpose, OutboxEntry, Session};
 
 /// How often the worker looks without being called, and how often old rows go.
 const IDLE_ROUND: Duration = Duration::from_secs(5);
-/// Mails and words to identity providers that are being sent at a time.
-const ASIDE_AT_ONCE: usize = 8;
+/// Mails that are being sent at a time.
+pub(crate) const MAIL_LANES: usize = 8;
+/// Grants that are being taken back at identity providers at a time.
+const PROVIDER_LANES: usize = 4;
+/// Apps that are being told of logouts at a time.
+const APP_LANES: usize = 8;
 /// Longest time for one mail; below [`crate::limits::SEND_RETRY_SECS`], so that none is sent twice at once.
 const MAIL_LIMIT: Duration = Duration::from_secs(8);
 /// Rounds between two purges.
@@ -41,17 +47,51 @@ pub struct Shown {
     pub zh: &'static str,
 }
 
+/// What is being sent to servers of others. Each of these channels has lanes of its own, so that slow
+/// servers hold up their own channel only.
+struct Aside {
+    lanes: [(&'static str, Arc<Semaphore>); 3],
+    /// Whether the entry was closed, of each.
+    sending: JoinSet<bool>,
+}
+
+impl Aside {
+    fn new() -> Self {
+        let lanes =
+            [("mail", MAIL_LANES), (REVOKE_CHANNEL, PROVIDER_LANES), (APP_CHANNEL, APP_LANES)];
+        let lanes = lanes.map(|(channel, most)| (channel, Arc::new(Semaphore::new(most))));
+        Self { lanes, sending: JoinSet::new() }
+    }
+
+    /// The lanes of a channel, if it is one of these.
+    fn lanes_of(&self, channel: &str) -> Option<Arc<Semaphore>> {
+        let (_, lanes) = self.lanes.iter().find(|(name, _)| *name == channel)?;
+        Some(Arc::clone(lanes))
+    }
+
+    /// Channels without a free lane.
+    fn full(&self) -> Vec<&'static str> {
+        let full = self.lanes.iter().filter(|(_, lanes)| lanes.available_permits() == 0);
+        full.map(|(channel, _)| *channel).collect()
+    }
+}
+
 impl ControlPlane {
     /// Sends what waits, whenever something waits, until cancelled.
     pub async fn run_worker(self, stop: CancellationToken) {
-        let (mut rounds, mut aside) = (0u32, JoinSet::new());
+        let (mut rounds, mut aside) = (0u32, Aside::new());
+        // Beside the other wakes, however many those are: old rows go in time on a busy server, too.
+        let mut idle = interval(IDLE_ROUND);
+        idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.0.outbox.notified() => {}
-                () = tokio::time::sleep(IDLE_ROUND) => rounds += 1,
+                // A free lane: what waits for it goes now.
+                Some(_) = aside.sending.join_next(), if !aside.sending.is_empty() => {}
+                _ = idle.tick() => rounds += 1,
             }
-            while aside.try_join_next().is_some() {}
+            while aside.sending.try_join_next().is_some() {}
             if let Err(error) = self.deliver(&mut aside).await {
                 tracing::warn!(%error, "messages wait in the outbox");
             }
@@ -69,38 +109,48 @@ impl ControlPlane {
     /// # Errors
     /// When the database does not answer; what was not closed is tried again.
     pub async fn deliver_outbox(&self) -> Result<u64, Inner> {
-        let mut aside = JoinSet::new();
-        let mut closed = self.deliver(&mut aside).await?;
-        while let Some(sent) = aside.join_next().await {
-            closed += u64::from(sent.unwrap_or(false));
+        let (mut aside, mut closed) = (Aside::new(), 0);
+        loop {
+            closed += self.deliver(&mut aside).await?;
+            match aside.sending.join_next().await {
+                Some(sent) => closed += u64::from(sent.unwrap_or(false)),
+                None => return Ok(closed),
+            }
+        }
+    }
+
+    /// Sends everything that is due now but mail and words to identity providers and apps, which go on in tasks
+    /// of their own: a server that does not answer must not hold up the codes of others. A channel without a
+    /// free lane is not claimed, since the time of a claim must not run while its entry waits for a lane.
+    async fn deliver(&self, aside: &mut Aside) -> Result<u64, Inner> {
+        let mut closed = 0;
+        while let Some(entry) = self.store().outbox_claim(&aside.full(), self.now()).await? {
+            let Some(lanes) = aside.lanes_of(&entry.channel) else {
+                closed += u64::from(self.send_here(&entry).await?);
+                continue;
+            };
+            // Lanes are taken here only, so that a channel that was claimed still has one.
+            let Ok(lane) = lanes.try_acquire_owned() else { continue };
+            let this = self.clone();
+            aside.sending.spawn(async move {
+                let closed = this.send_aside(&entry).await;
+                drop(lane);
+                closed
+            });
         }
         Ok(closed)
     }
 
-    /// Sends everything that is due now but mail and words to identity providers and apps, which go on in tasks
-    /// of their own: a server that does not answer must not hold up the codes of others.
-    async fn deliver(&self, aside: &mut JoinSet<bool>) -> Result<u64, Inner> {
-        let mut closed = 0;
-        while let Some(entry) = self.store().outbox_claim(self.now()).await? {
-            match &*entry.channel {
-                "in_app" => {
-                    closed += u64::from(self.store().outbox_deliver(entry.id, self.now()).await?);
-                }
-                "mail" | REVOKE_CHANNEL | APP_CHANNEL => {
-                    if aside.len() >= ASIDE_AT_ONCE {
-                        aside.join_next().await;
-                    }
-                    let this = self.clone();
-                    aside.spawn(async move { this.send_aside(&entry).await });
-                }
-                _ if self.deliver_sms(&entry).await? => {
-                    self.store().outbox_done(entry.id, self.now()).await?;
-                    closed += 1;
-                }
-                _ => {}
-            }
+    /// Sends what is this server's own or goes by SMS. Whether the entry was closed.
+    async fn send_here(&self, entry: &OutboxEntry) -> Result<bool, Inner> {
+        if entry.channel == "in_app" {
+            return Ok(self.store().outbox_deliver(entry.id, self.now()).await?);
         }
-        Ok(closed)
+        let over = self.deliver_sms(entry).await?;
+        if over {
+            self.store().outbox_done(entry.id, self.now()).await?;
+        }
+        Ok(over)
     }
 
     /// Sends to a server that only this entry waits for. Whether the entry was closed.

@@ -13,7 +13,8 @@
 //!   the one to having an account is asked for anew. Numbers and addresses are those of the backup: there
 //!   is no other way to sign in. Logins at identity providers open nothing until their holder, signed in
 //!   by a code, binds them again; those of an account without number or address hold, unless the journal
-//!   of unbindings ([`crate::federation::unbound`]) names them.
+//!   of unbindings ([`crate::federation::unbound`]) names them. Apps that people sign in to lose their
+//!   secrets; those without one wait until the operator confirms them.
 //! - **No former owner comes back.** Bindings of cameras with an identity are suspended until the camera
 //!   itself says, with its key, that it knows no later one; if it does, the binding is over. A camera
 //!   with a publish password cannot say so: its binding is over, and its owner adds it again.

@@ -295,7 +295,7 @@ impl ControlPlane {
     /// Whether a number may have found a new holder: nobody used the account for long, this terminal
     /// is not one of its own, and its owner has something better to sign in with.
     pub(crate) fn looks_recycled(&self, entry: &Entry) -> bool {
-        let better = entry.password.is_some() || entry.identifiers > 1;
+        let better = entry.password.is_some() || entry.identifiers > 1 || entry.other_ways;
         !entry.known_terminal && better && self.now() >= entry.last_seen + RECYCLED_AFTER_SECS
     }
 

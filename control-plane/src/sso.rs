@@ -5,8 +5,9 @@
 //! comes back for tokens ([`token`]). Each app knows the person by another name, so that apps cannot
 //! join what they know. A third-party app's token opens [`userinfo`] and nothing else; the operator's
 //! own apps get a session of their own, bound to their key, which does what the person's does but for
-//! ways to sign in and other apps. Every login of an app ends with the login that it came from, and the
-//! app is told ([`logout`]).
+//! ways to sign in and other apps. Every login of an app ends with the login that it came from. Where
+//! somebody ends it, the app is told ([`logout`]); where only its time runs out, the app finds that its
+//! tokens no longer hold.
 
 pub mod app;
 pub mod authorize;

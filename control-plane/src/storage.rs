@@ -320,8 +320,12 @@ pub trait GateStore {
 /// Outgoing messages.
 #[async_trait]
 pub trait OutboxStore {
-    /// Claims the next due entry: counts the attempt and puts the next one off.
-    async fn outbox_claim(&self, now: u64) -> Stored<Option<OutboxEntry>>;
+    /// Claims the next due entry of any channel but those: counts the attempt and puts the next one off.
+    async fn outbox_claim(
+        &self,
+        left_out: &[&'static str],
+        now: u64,
+    ) -> Stored<Option<OutboxEntry>>;
     /// The next attempt is not before then.
     async fn outbox_defer(&self, id: u64, next_at: u64) -> Stored<()>;
     /// The entry was sent, or is given up.

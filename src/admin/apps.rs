@@ -26,6 +26,11 @@ pub(crate) enum AppCommand {
         #[arg(long)]
         version: u32,
     },
+    /// Confirm an app that a restore suspended: it has no secret to show that it was not removed
+    Resume {
+        /// Client id
+        id: String,
+    },
     /// Forget an app; its logins end, and it is told
     Remove {
         /// Client id
@@ -84,6 +89,11 @@ pub(super) async fn run(
             out.line(value, &format!("{id}: version {version} at {url}"));
             Ok(())
         }
+        AppCommand::Resume { id } => {
+            control.resume_app(&AppId(id.clone())).await.map_err(|error| text(&error))?;
+            out.line(json!({ "resumed": id }), &format!("{id} works again"));
+            Ok(())
+        }
         AppCommand::Remove { id } => {
             control.remove_app(&AppId(id.clone())).await.map_err(|error| text(&error))?;
             out.line(json!({ "removed": id }), &format!("{id} is removed"));
@@ -134,14 +144,15 @@ async fn list(control: &ControlPlane, out: Output) -> Result<(), String> {
             "first_party": app.first_party, "public": !app.confidential,
             "policy_url": app.policy_url, "policy_version": app.policy_version,
             "backchannel_logout_uri": app.backchannel_uri,
-            "has_secret": app.secret_hash.is_some(),
+            "has_secret": app.secret_hash.is_some(), "suspended_at": app.suspended_at,
         });
         let party = if app.first_party { "own" } else { "other" };
-        // After a restore no secret holds.
-        let state = match (app.confidential, app.secret_hash.is_some()) {
-            (false, _) => "key",
-            (true, true) => "secret",
-            (true, false) => "NO SECRET",
+        // After a restore no secret holds, and an app without one waits to be resumed.
+        let state = match (app.suspended_at, app.confidential, &app.secret_hash) {
+            (Some(_), ..) => "SUSPENDED",
+            (None, false, _) => "key",
+            (None, true, Some(_)) => "secret",
+            (None, true, None) => "NO SECRET",
         };
         out.line(value, &format!("{}  {party:<5} {state:<9} {}", app.id, app.name));
     }

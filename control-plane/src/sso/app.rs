@@ -56,6 +56,9 @@ pub enum AppError {
     /// A public app has none.
     #[error("there is no such app, or it has no secret but proves its key")]
     NoSecret,
+    /// It works, or there is none.
+    #[error("there is no such app, or it is not suspended")]
+    NotSuspended,
     /// See [`Inner`].
     #[error(transparent)]
     Inner(#[from] Inner),
@@ -111,6 +114,7 @@ impl ControlPlane {
             policy_version: new.policy_version,
             backchannel_uri: new.backchannel_uri.clone(),
             created_at: self.now(),
+            suspended_at: None,
         };
         if !self.store().app_add(&app, APPS).await.map_err(Inner::from)? {
             return Err(AppError::Full);
@@ -139,6 +143,15 @@ impl ControlPlane {
         check_policy(url, version)?;
         let done = self.store().app_policy_put(id, url, version).await.map_err(Inner::from)?;
         if done { Ok(()) } else { Err(AppError::Unknown) }
+    }
+
+    /// Confirms an app that a restore suspended.
+    ///
+    /// # Errors
+    /// See [`AppError`].
+    pub async fn resume_app(&self, id: &AppId) -> Result<(), AppError> {
+        let done = self.store().app_resume(id).await.map_err(Inner::from)?;
+        if done { Ok(()) } else { Err(AppError::NotSuspended) }
     }
 
     /// Forgets an app; its logins end and it is told.

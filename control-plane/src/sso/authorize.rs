@@ -200,9 +200,12 @@ impl ControlPlane {
     }
 }
 
-/// Whether what was agreed to is what is asked for.
+/// Whether what was agreed to is what is asked for, by an app that is known to be the same. Whoever is on
+/// the terminal may take the scheme or the port of a public app, so that the person is asked each time
+/// unless the code goes to an address of the web (RFC 8252 section 8.6).
 fn holds(consent: &AppConsent, request: &AppRequest) -> bool {
-    consent.policy_version >= request.app.policy_version
+    let same = request.app.confidential || request.back.redirect_uri.starts_with("https://");
+    same && consent.policy_version >= request.app.policy_version
         && consent.asked.covers(request.scopes)
         && !request.prompt.consent
 }

@@ -8,7 +8,7 @@ use super::model::{
     AppVersionRow, Attestation, ConsentAct, ConsentAppended, FactsPut, NewAttestation, OplogFilter,
     OplogLine, ProfileEdit, ProfileRow, TerminalDetail,
 };
-use crate::ids::{AccountId, TerminalId};
+use crate::ids::{AccountId, SessionId, TerminalId};
 
 /// The optional part of an account. It goes with the consent to it, and with the account.
 #[async_trait]
@@ -92,9 +92,14 @@ pub trait AttestationStore {
 pub trait PolicyStore {
     /// Whether the account has withdrawn its consent to the policy as a whole, `purpose`.
     async fn basic_mode(&self, account: &AccountId, purpose: &'static str) -> Stored<bool>;
-    /// Withdraws everything that the account consents to, and the policy itself, in one step. The
-    /// epoch rises above every one that leases of this account carry.
-    async fn policy_withdraw(&self, policy: &ConsentAct, now: u64) -> Stored<ConsentAppended>;
+    /// Withdraws everything that the account consents to, and the policy itself, in one step, and
+    /// takes every app off the account. The epoch rises above every one that leases of this account
+    /// carry. With it, the sessions that ended: those of first-party apps.
+    async fn policy_withdraw(
+        &self,
+        policy: &ConsentAct,
+        now: u64,
+    ) -> Stored<(ConsentAppended, Vec<SessionId>)>;
 }
 
 /// Versions of clients.

@@ -31,6 +31,7 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(limits_count_in_sliding_windows(store)),
     |store| Box::pin(a_device_has_one_owner_at_a_time(store)),
     |store| Box::pin(a_message_is_delivered_once(store)),
+    |store| Box::pin(a_channel_that_is_left_out_is_not_claimed_and_stays_due(store)),
     |store| Box::pin(a_key_challenge_is_taken_once_by_its_session(store)),
     |store| Box::pin(account::what_is_personal_is_stored_under_a_consent_only(store)),
     |store| Box::pin(account::facts_of_a_terminal_go_in_time_and_with_the_account(store)),
@@ -82,6 +83,8 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(sso::apps_are_bounded_and_keys_are_replaced(store)),
     |store| Box::pin(sso::a_code_opens_one_login_and_its_replay_ends_it(store)),
     |store| Box::pin(sso::the_session_of_an_app_ends_with_the_login_it_came_from(store)),
+    |store| Box::pin(sso::a_suspended_app_is_unknown_until_it_is_resumed(store)),
+    |store| Box::pin(sso::the_policy_is_withdrawn_with_what_apps_have(store)),
     |store| Box::pin(shares::an_invitation_is_used_once_within_its_time(store)),
     |store| Box::pin(shares::a_device_and_a_guest_have_so_many_shares_and_no_more(store)),
     |store| Box::pin(shares::taking_away_raises_the_number_and_giving_does_not(store)),
@@ -235,23 +238,41 @@ async fn a_device_has_one_owner_at_a_time(store: &dyn Store) {
     assert_eq!(put, VerifierPut::OtherBinding);
 }
 
+/// Everything that is due now but of those channels.
+async fn claimed(store: &dyn Store, left_out: &[&'static str]) -> Vec<OutboxEntry> {
+    let mut claimed = Vec::new();
+    while let Some(entry) = store.outbox_claim(left_out, NOW).await.unwrap() {
+        claimed.push(entry);
+    }
+    claimed
+}
+
 async fn a_message_is_delivered_once(store: &dyn Store) {
     let account = account(store, "a").await;
     assert!(store.device_add(&device("D"), NOW).await.unwrap());
     store.bind(&Serial("D".into()), &account, NOW).await.unwrap();
-    let mut claimed = Vec::new();
-    while let Some(entry) = store.outbox_claim(NOW).await.unwrap() {
-        claimed.push(entry);
-    }
+    let claimed = claimed(store, &[]).await;
     let in_app = claimed.iter().find(|entry| entry.channel == "in_app").unwrap();
     // A sender that dies after claiming leaves the entry to the next one.
-    let retried = store.outbox_claim(NOW + 10).await.unwrap().unwrap();
+    let retried = store.outbox_claim(&[], NOW + 10).await.unwrap().unwrap();
     assert_eq!(retried.attempts, 2);
     assert!(store.outbox_deliver(in_app.id, NOW).await.unwrap());
     assert!(!store.outbox_deliver(in_app.id, NOW).await.unwrap());
     let messages = store.messages(&account, 10).await.unwrap();
     assert_eq!(messages.len(), 1);
     assert!(store.messages_before(&account, messages[0].id, 10).await.unwrap().is_empty());
+}
+
+async fn a_channel_that_is_left_out_is_not_claimed_and_stays_due(store: &dyn Store) {
+    let account = account(store, "a").await;
+    assert!(store.device_add(&device("D"), NOW).await.unwrap());
+    store.bind(&Serial("D".into()), &account, NOW).await.unwrap();
+    assert!(claimed(store, &["in_app", "sms"]).await.is_empty());
+    let others = claimed(store, &["in_app", "mail"]).await;
+    assert!(!others.is_empty() && others.iter().all(|entry| entry.channel == "sms"));
+    let left = claimed(store, &[]).await;
+    assert!(!left.is_empty() && left.iter().all(|entry| entry.channel == "in_app"));
+    assert!(left.iter().all(|entry| entry.attempts == 1), "leaving out is no attempt");
 }
 
 async fn a_key_challenge_is_taken_once_by_its_session(store: &dyn Store) {

@@ -14,14 +14,16 @@ use crate::ids::{AccountId, AppId, AppLoginId, SessionId};
 pub trait SsoStore {
     /// Registers an app. `false` when there are `most`.
     async fn app_add(&self, app: &App, most: u64) -> Stored<bool>;
-    /// Every app, oldest first.
+    /// Every app, oldest first, suspended ones too.
     async fn apps(&self) -> Stored<Vec<App>>;
-    /// One app.
+    /// One app. A suspended one is as good as unknown.
     async fn app(&self, id: &AppId) -> Stored<Option<App>>;
     /// Gives a confidential app another secret. `false`: there is no such app.
     async fn app_secret_put(&self, id: &AppId, hash: &[u8]) -> Stored<bool>;
     /// Names another privacy policy of an app. `false`: there is no such app.
     async fn app_policy_put(&self, id: &AppId, url: &str, version: u32) -> Stored<bool>;
+    /// Lets a suspended app go on. `false`: there is no such app.
+    async fn app_resume(&self, id: &AppId) -> Stored<bool>;
     /// Forgets an app; its logins end. Sessions that ended; `None`: no such app.
     async fn app_remove(&self, id: &AppId, now: u64) -> Stored<Option<Vec<SessionId>>>;
 
@@ -50,7 +52,8 @@ pub trait SsoStore {
     /// When a live login was opened and confirmed.
     async fn login_times(&self, session: &SessionId, now: u64) -> Stored<Option<LoginTimes>>;
 
-    /// Keeps what is agreed to, and issues a code. `false`: nothing is or was agreed to.
+    /// Keeps what is agreed to, and issues a code. `false`: nothing is or was agreed to, or the
+    /// account is in basic mode.
     async fn app_code_issue(&self, code: &NewAppCode, now: u64) -> Stored<bool>;
     /// A code of this app that can still be traded.
     async fn app_code(&self, hash: &[u8], app: &AppId, now: u64) -> Stored<Option<AppCode>>;

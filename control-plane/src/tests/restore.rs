@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use sightline_grant::requirement;
+use sightline_grant::{Redacted, requirement};
 use sqlx::{Row, query};
 
+use super::apps_rig::asks;
 use super::rig::{ANNA, BEN, Rig, User, key, terminal};
 use crate::DATABASE_FILE;
 use crate::admin::SUBJECT_KEYS_FILE;
@@ -12,8 +13,11 @@ use crate::consent::MEDIA_VIEW;
 use crate::device::DeviceKnown;
 use crate::erasures::{self, ERASURES_FILE};
 use crate::gate::Refusal;
-use crate::ids::PasskeyId;
+use crate::ids::{AppId, PasskeyId};
 use crate::restore::{Restore, Restored, restore};
+use crate::sso::app::AppError;
+use crate::sso::authorize::RequestError;
+use crate::sso::token::ClientShown;
 use crate::storage::model::{DeviceEpochs, LeaseFacts, NewPasskey};
 use crate::storage::sqlite::restore::{FATES, Fate};
 use crate::storage::{AccountStore, ConsentStore, PasskeyStore};
@@ -262,6 +266,51 @@ async fn a_passkey_that_was_removed_after_the_backup_does_not_come_back() {
     assert!(rig.store.passkey_by_credential(&[1]).await.unwrap().is_none());
     assert!(!rig.sign_in(ANNA, 1).await.signed_in.new_account, "a code leads in");
     requirement!("A10");
+}
+
+/// Whether an app's calls are taken, with this secret.
+async fn is_known(rig: &Rig, id: &AppId, secret: Option<&Redacted<String>>) -> bool {
+    let secret = secret.map(|secret| Redacted::new(secret.expose().clone()));
+    rig.cp.known_app(&ClientShown { id: id.clone(), secret, jkt: None }).await.is_ok()
+}
+
+#[tokio::test]
+async fn an_app_that_was_removed_after_the_backup_comes_back_by_the_operators_word_only() {
+    let rig = Rig::new().await;
+    let (own, other) = (rig.own_app().await, rig.other_app().await);
+    rig.cp.backup(&rig.path("old")).await.unwrap();
+    rig.cp.remove_app(&own.id).await.unwrap();
+    let (rig, _) = rig.lose_all_since("old", false).await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    assert!(!is_known(&rig, &own.id, None).await, "its calls");
+    let asked = rig.cp.read_app_request(&asks(&own.id, "")).await;
+    assert!(matches!(asked, Err(RequestError::Unknown)), "its requests: {asked:?}");
+    assert!(!is_known(&rig, &other.id, other.secret.as_ref()).await, "no secret holds");
+    let (held, confidential) = (rig.app(&own.id).await, rig.app(&other.id).await);
+    assert!(held.suspended_at.is_some(), "the operator sees it");
+    assert_eq!((confidential.suspended_at, confidential.secret_hash), (None, None));
+
+    rig.cp.resume_app(&own.id).await.unwrap();
+    assert!(is_known(&rig, &own.id, None).await);
+    let made = rig.app_signed_in(&anna, &own.id, Some(terminal(5))).await;
+    assert!(rig.cp.session(&made.tokens.access).await.unwrap().is_some());
+    for id in [&own.id, &other.id, &AppId("0".into())] {
+        let resumed = rig.cp.resume_app(id).await;
+        assert!(matches!(resumed, Err(AppError::NotSuspended)), "{id}: {resumed:?}");
+    }
+    let newer = rig.cp.rotate_app_secret(&other.id).await.unwrap();
+    assert!(is_known(&rig, &other.id, Some(&newer)).await);
+}
+
+#[tokio::test]
+async fn apps_work_on_if_nothing_was_lost() {
+    let rig = Rig::new().await;
+    let (own, other) = (rig.own_app().await, rig.other_app().await);
+    rig.cp.backup(&rig.path("old")).await.unwrap();
+    let (rig, _) = rig.lose_all_since("old", true).await;
+    assert!(is_known(&rig, &own.id, None).await);
+    assert!(is_known(&rig, &other.id, other.secret.as_ref()).await);
+    assert!(rig.cp.read_app_request(&asks(&own.id, "")).await.is_ok());
 }
 
 #[tokio::test]

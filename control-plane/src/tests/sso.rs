@@ -104,6 +104,32 @@ async fn a_request_is_for_a_known_address_exactly_and_errors_go_there_only() {
 }
 
 #[tokio::test]
+async fn who_may_be_another_app_by_now_is_asked_about_each_time() {
+    let rig = Rig::new().await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    for (address, public, asked_again) in [
+        (BACK, true, false),
+        ("com.example.go:/cb", true, true),
+        ("http://127.0.0.1:4000/cb", true, true),
+        ("com.example.go:/cb", false, false),
+    ] {
+        let new = NewApp { redirect_uris: vec![address.into()], public, ..new_app("Go") };
+        let app = rig.cp.add_app(&new).await.unwrap().id;
+        let whole: String = url::form_urlencoded::byte_serialize(address.as_bytes()).collect();
+        let query = asks(&app, "").replace("https%3A%2F%2Fapp.example%2Fcb", &whole);
+        let answer =
+            async |decision| rig.cp.answer_app(&anna.session, &query, decision).await.unwrap();
+        assert!(
+            matches!(answer(Decision::Unasked).await, Answer::Ask(_)),
+            "{address}: the first time"
+        );
+        back(answer(Decision::Agreed { profile: false }).await);
+        let asked = matches!(answer(Decision::Unasked).await, Answer::Ask(_));
+        assert_eq!(asked, asked_again, "{address}, public: {public}");
+    }
+}
+
+#[tokio::test]
 async fn a_code_is_for_its_app_its_address_its_verifier_and_its_key_within_its_minute() {
     let rig = Rig::new().await;
     let anna = rig.sign_in(ANNA, 1).await;

@@ -10,6 +10,9 @@ use crate::outbound::{self, Answer};
 const PATH: &str = "/.well-known/openid-configuration";
 /// How long a description is used, seconds.
 const FRESH_SECS: u64 = 6 * 60 * 60;
+/// After a try that failed nobody asks for so long, seconds from its start. Above the longest time of a
+/// request, so that those who wait for such a try fail with it.
+const RETRY_SECS: u64 = 10;
 
 /// What is used of a description.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,16 +36,23 @@ struct Description {
     authorization_response_iss_parameter_supported: bool,
 }
 
+#[derive(Default)]
+struct Known {
+    /// With the time at which they were read, Unix seconds.
+    endpoints: Option<(Endpoints, u64)>,
+    /// When the last try began, if it failed, Unix seconds.
+    failed_at: Option<u64>,
+}
+
 /// The description of one issuer.
 pub(super) struct Discovery {
     issuer: String,
-    /// With the time at which it was read, Unix seconds.
-    known: Mutex<Option<(Endpoints, u64)>>,
+    known: Mutex<Known>,
 }
 
 impl Discovery {
     pub(super) fn new(issuer: &str) -> Self {
-        Self { issuer: issuer.to_owned(), known: Mutex::new(None) }
+        Self { issuer: issuer.to_owned(), known: Mutex::default() }
     }
 
     /// The endpoints; read anew when they are not fresh.
@@ -52,20 +62,33 @@ impl Discovery {
         now: u64,
     ) -> Result<Endpoints, String> {
         let mut known = self.known.lock().await;
-        if let Some((endpoints, at)) = &*known
+        if let Some((endpoints, at)) = &known.endpoints
             && now < at + FRESH_SECS
         {
             return Ok(endpoints.clone());
         }
+        // Either way: a clock that is set back does not shut the provider out.
+        if known.failed_at.is_some_and(|failed| now.abs_diff(failed) < RETRY_SECS) {
+            return Err("its description could not be read a moment ago".into());
+        }
+        let read = self.ask(http).await;
+        match &read {
+            Ok(endpoints) => {
+                *known = Known { endpoints: Some((endpoints.clone(), now)), failed_at: None };
+            }
+            Err(_) => known.failed_at = Some(now),
+        }
+        read
+    }
+
+    async fn ask(&self, http: &reqwest::Client) -> Result<Endpoints, String> {
         let at = format!("{}{PATH}", self.issuer.trim_end_matches('/'));
         let answer = outbound::exchange(http.get(at)).await.map_err(|error| error.to_string())?;
         let Answer { status, body } = answer;
         if status.as_u16() != 200 {
             return Err(format!("status {status} for its description"));
         }
-        let endpoints = read(&body, &self.issuer)?;
-        *known = Some((endpoints.clone(), now));
-        Ok(endpoints)
+        read(&body, &self.issuer)
     }
 }
 
@@ -105,6 +128,13 @@ fn authorization(text: &str, issuer: &str) -> Result<Url, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use futures_util::future::join_all;
     use serde_json::{Value, json};
 
     use super::*;
@@ -139,5 +169,44 @@ mod tests {
             }
         }
         assert!(read(b"[]", ISSUER).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_is_down_is_not_asked_by_everybody_in_turn() {
+        const NOW: u64 = 1_000_000;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let (asked, up) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let mut good = told();
+        good["issuer"] = json!(issuer);
+        let answer = {
+            let (asked, up) = (asked.clone(), up.clone());
+            move || {
+                asked.fetch_add(1, Ordering::SeqCst);
+                let up = up.load(Ordering::SeqCst);
+                let status = if up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                std::future::ready((status, good.to_string()))
+            }
+        };
+        let router = Router::new().route(PATH, get(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let http = outbound::client(None, &outbound::address(&issuer).unwrap()).unwrap();
+        let discovery = Discovery::new(&issuer);
+        let at = |now| discovery.endpoints(&http, now);
+        let asked = || asked.load(Ordering::SeqCst);
+
+        let all = join_all((NOW..NOW + RETRY_SECS).map(at)).await;
+        assert!(all.iter().all(Result::is_err));
+        assert_eq!(asked(), 1, "by the first of them");
+        up.store(true, Ordering::SeqCst);
+        assert!(at(NOW + RETRY_SECS - 1).await.is_err());
+        assert_eq!(asked(), 1);
+        assert!(at(NOW + RETRY_SECS).await.is_ok());
+        assert!(at(NOW + RETRY_SECS + 1).await.is_ok());
+        assert_eq!(asked(), 2, "a description that was read is kept");
+        up.store(false, Ordering::SeqCst);
+        let stale = NOW + RETRY_SECS + FRESH_SECS;
+        assert!(at(stale).await.is_err() && at(stale + 1).await.is_err());
+        assert_eq!(asked(), 3);
     }
 }

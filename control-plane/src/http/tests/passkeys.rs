@@ -8,9 +8,11 @@ use super::*;
 use crate::http::operations;
 use crate::limits::{
     PASSKEY_CHALLENGE_SECS, PASSKEY_CHALLENGES_PER_ACCOUNT, PASSKEY_TRIES_PER_NETWORK,
-    PASSKEYS_PER_ACCOUNT,
+    PASSKEYS_PER_ACCOUNT, RECYCLED_AFTER_SECS,
 };
 use crate::passkey::testing::{Authenticator, NAME, Pair, Shown};
+use crate::session::SignInError;
+use crate::tests::rig::{request, terminal};
 
 const ID: &[u8] = b"a credential's id";
 
@@ -251,6 +253,18 @@ async fn what_was_not_made_for_this_is_not_taken() {
     let body = json!({"name": "x", "client_data_json": "!", "authenticator_data": ""});
     let garbled = app.call("POST", "/v1/me/passkeys", Some(body)).await;
     assert_eq!(garbled.problem(), "bad-request");
+}
+
+#[tokio::test]
+async fn a_code_to_a_number_that_changed_hands_does_not_open_an_account_with_a_passkey() {
+    let rig = Rig::new().await.named();
+    let (app, _) = anna(&rig).await;
+    app.with_passkey(&Authenticator::new(Pair::seeded(1), ID)).await;
+    rig.clock.advance(RECYCLED_AFTER_SECS);
+    let id = rig.login_challenge(ANNA, terminal(9)).await;
+    let by_code = request(id, rig.code(ANNA).await);
+    let refused = rig.cp.sign_in(&by_code, terminal(9)).await;
+    assert!(matches!(refused, Err(SignInError::Idle)), "{refused:?}");
 }
 
 #[tokio::test]

@@ -145,8 +145,9 @@ pub(super) async fn the_policy_is_withdrawn_with_all_that_stood_on_it(store: &dy
         store.consent_append(&act(&account, purpose, true), NOW).await.unwrap();
     }
     assert!(!store.basic_mode(&account, "account").await.unwrap());
-    let ended = store.policy_withdraw(&act(&account, "account", true), NOW).await.unwrap();
-    assert_eq!((ended.seq, ended.epoch), (5, 3));
+    let policy = act(&account, "account", true);
+    let (ended, sessions) = store.policy_withdraw(&policy, NOW).await.unwrap();
+    assert_eq!((ended.seq, ended.epoch, sessions), (5, 3, Vec::new()));
     let states = store.consents(&account).await.unwrap();
     assert!(states.len() == 3 && states.iter().all(|state| !state.granted), "{states:?}");
     assert!(store.basic_mode(&account, "account").await.unwrap());

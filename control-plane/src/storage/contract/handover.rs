@@ -148,7 +148,7 @@ pub(super) async fn a_reset_ends_the_binding_that_it_names(store: &dyn Store) {
 }
 
 async fn messages(store: &dyn Store, account: &AccountId) -> Vec<String> {
-    while let Some(entry) = store.outbox_claim(NOW + 20).await.unwrap() {
+    while let Some(entry) = store.outbox_claim(&[], NOW + 20).await.unwrap() {
         store.outbox_deliver(entry.id, NOW).await.unwrap();
     }
     let messages = store.messages(account, 99).await.unwrap().into_iter();

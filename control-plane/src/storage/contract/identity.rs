@@ -49,7 +49,7 @@ async fn federated(store: &dyn Store, id: &str, identity: NewIdentity) -> Sessio
 /// Entries of the outbox for grants, by reference.
 async fn grants(store: &dyn Store, now: u64) -> Vec<(u64, String)> {
     let mut found = Vec::new();
-    while let Some(entry) = store.outbox_claim(now).await.unwrap() {
+    while let Some(entry) = store.outbox_claim(&[], now).await.unwrap() {
         if entry.channel == REVOKE_CHANNEL {
             found.push((entry.id, entry.reference));
         }

@@ -45,7 +45,11 @@ pub(super) async fn a_passkey_challenge_is_taken_once_by_whom_it_was_given_to(st
 pub(super) async fn an_account_has_so_many_passkeys_each_its_own(store: &dyn Store) {
     let account = account(store, "a").await;
     let add = async |id| store.passkey_add(&passkey(&account, id), 2, NOW).await.unwrap();
+    let other_ways =
+        async || store.entry(b"number", Thumbprint([1; 32])).await.unwrap().unwrap().other_ways;
+    assert!(!other_ways().await);
     assert_eq!(add("p").await, PasskeyAdded::Done);
+    assert!(other_ways().await, "what signing in looks at");
     let again = NewPasskey { id: PasskeyId("x".into()), ..passkey(&account, "p") };
     assert_eq!(store.passkey_add(&again, 2, NOW).await.unwrap(), PasskeyAdded::Known);
     assert_eq!(add("q").await, PasskeyAdded::Done);
@@ -82,7 +86,7 @@ pub(super) async fn a_passkey_that_counts_must_count_on(store: &dyn Store) {
         assert_eq!(used(counter, 5).await, PasskeyUse::Copied, "{counter}");
     }
     assert_eq!(store.passkeys(&account).await.unwrap()[0].used_at, Some(NOW + 4));
-    while let Some(entry) = store.outbox_claim(NOW + 5).await.unwrap() {
+    while let Some(entry) = store.outbox_claim(&[], NOW + 5).await.unwrap() {
         store.outbox_deliver(entry.id, NOW + 5).await.unwrap();
     }
     let told = store.messages(&account, 9).await.unwrap();

@@ -20,7 +20,7 @@ async fn history(store: &dyn Store, epoch: u64) -> Vec<EncMode> {
 }
 
 async fn messages(store: &dyn Store) -> Vec<String> {
-    while let Some(entry) = store.outbox_claim(NOW).await.unwrap() {
+    while let Some(entry) = store.outbox_claim(&[], NOW).await.unwrap() {
         store.outbox_deliver(entry.id, NOW).await.unwrap();
     }
     let messages = store.messages(&owner(), 99).await.unwrap().into_iter();

@@ -73,7 +73,7 @@ fn mondays(from: &str) -> Schedule {
 }
 
 async fn kinds(store: &dyn Store, account: &AccountId) -> Vec<String> {
-    while let Some(entry) = store.outbox_claim(LATER).await.unwrap() {
+    while let Some(entry) = store.outbox_claim(&[], LATER).await.unwrap() {
         store.outbox_deliver(entry.id, LATER).await.unwrap();
         store.outbox_done(entry.id, LATER).await.unwrap();
     }

@@ -103,7 +103,7 @@ pub(super) async fn an_answer_gives_places_back_once_and_makes_the_pair_known(st
 
 pub(super) async fn a_message_is_handed_over_once(store: &dyn Store) {
     open(store, "a", &ask(1, 1), NOW).await;
-    let entry = store.outbox_claim(NOW).await.unwrap().expect("a message");
+    let entry = store.outbox_claim(&[], NOW).await.unwrap().expect("a message");
     let moved = |from, to| store.sms_delivery(entry.id, from, to);
     assert!(moved(Delivery::Queued, Delivery::Sending).await.unwrap());
     assert!(!moved(Delivery::Queued, Delivery::Sending).await.unwrap(), "by one at a time");
@@ -114,7 +114,7 @@ pub(super) async fn a_message_is_handed_over_once(store: &dyn Store) {
         open(store, &format!("c{n}"), &ask(n, n), NOW).await;
     }
     let mut waiting = 0;
-    while store.outbox_claim(NOW).await.unwrap().is_some() {
+    while store.outbox_claim(&[], NOW).await.unwrap().is_some() {
         waiting += 1;
     }
     assert_eq!(waiting, Policy::default().prefix.most - 1, "held messages are not in the queue");

@@ -18,6 +18,7 @@ fn app(id: &str, first_party: bool) -> App {
         policy_version: 1,
         backchannel_uri: Some("https://app.example/out".into()),
         created_at: NOW,
+        suspended_at: None,
     }
 }
 
@@ -163,4 +164,49 @@ pub(super) async fn the_session_of_an_app_ends_with_the_login_it_came_from(store
     assert!(store.session_by_access(b"access n2", NOW).await.unwrap().is_none());
     assert!(store.app_code(&[9], &AppId("app".into()), NOW).await.unwrap().is_none());
     assert!(store.session_revoke(&login(), NOW).await.unwrap().is_empty());
+}
+
+pub(super) async fn a_suspended_app_is_unknown_until_it_is_resumed(store: &dyn Store) {
+    let waiting = App { suspended_at: Some(NOW), ..app("x", false) };
+    assert!(store.app_add(&waiting, 2).await.unwrap());
+    assert!(store.app_add(&app("y", false), 2).await.unwrap());
+    let id = AppId("x".into());
+    assert_eq!(store.app(&id).await.unwrap(), None);
+    assert_eq!(store.apps().await.unwrap(), [waiting, app("y", false)], "the operator sees it");
+    assert!(!store.app_resume(&AppId("y".into())).await.unwrap(), "it is not suspended");
+    assert!(!store.app_resume(&AppId("z".into())).await.unwrap());
+    assert_eq!(store.app(&id).await.unwrap(), None);
+    assert!(store.app_resume(&id).await.unwrap());
+    assert_eq!(store.app(&id).await.unwrap(), Some(app("x", false)));
+    assert!(!store.app_resume(&id).await.unwrap(), "once");
+}
+
+pub(super) async fn the_policy_is_withdrawn_with_what_apps_have(store: &dyn Store) {
+    stage(store, true).await;
+    for hash in [1, 2] {
+        assert!(store.app_code_issue(&code(hash, true), NOW).await.unwrap());
+    }
+    assert_eq!(redeem(store, &redemption(1, "l", true)).await, Redeemed::Opened(Vec::new()));
+    let (account, id) = (AccountId("a".into()), AppId("app".into()));
+    let policy = ConsentAct {
+        account: account.clone(),
+        subject: Subject("s".into()),
+        terminal: TerminalId("t".into()),
+        purpose: "account".into(),
+        version: 1,
+        granted: false,
+        policy: None,
+    };
+    let (_, ended) = store.policy_withdraw(&policy, NOW).await.unwrap();
+    assert_eq!(ended, [SessionId("session l".into())], "the person's own login stays");
+    assert!(store.session_by_access(b"access l", NOW).await.unwrap().is_none());
+    assert!(store.app_logout("l").await.unwrap().is_some(), "the app is told");
+    assert!(store.app_code(&[2], &id, NOW).await.unwrap().is_none());
+    assert!(store.apps_of(&account, NOW).await.unwrap().is_empty());
+    assert!(!store.app_code_issue(&code(3, true), NOW).await.unwrap(), "in basic mode");
+    assert!(store.app_consent(&account, &id).await.unwrap().is_none());
+    let again = ConsentAct { granted: true, ..policy };
+    store.consent_append(&again, NOW).await.unwrap();
+    assert!(!store.app_code_issue(&code(3, false), NOW).await.unwrap(), "each is agreed to anew");
+    assert!(store.app_code_issue(&code(3, true), NOW).await.unwrap());
 }

@@ -181,6 +181,8 @@ pub struct Entry {
     pub last_seen: u64,
     /// Number of identifiers.
     pub identifiers: u64,
+    /// A passkey or a login at a provider signs in, too.
+    pub other_ways: bool,
     /// End of the hold of the identifier that was asked by, Unix seconds.
     pub held_until: u64,
     /// The password.

@@ -29,6 +29,8 @@ pub struct App {
     pub backchannel_uri: Option<String>,
     /// Unix seconds.
     pub created_at: u64,
+    /// Since when it waits for the operator's word after a restore, Unix seconds.
+    pub suspended_at: Option<u64>,
 }
 
 /// A key that signs what apps get.

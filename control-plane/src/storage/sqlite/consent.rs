@@ -7,11 +7,16 @@ use sqlx::{SqliteConnection, query};
 use super::SqliteStore;
 use super::profile::forget;
 use super::row::{Columns, int, log};
-use crate::consent::chain;
-use crate::ids::AccountId;
+use super::sso;
+use crate::consent::{ACCOUNT, chain};
+use crate::ids::{AccountId, SessionId};
 use crate::storage::account::PolicyStore;
 use crate::storage::model::{ConsentAct, ConsentAppended, ConsentEvent, ConsentState, PolicyMark};
 use crate::storage::{ConsentStore, StoreError, Stored};
+
+/// Finds an account in basic mode: its holder takes back a purpose, whatever the product.
+const TAKEN_BACK: &str = "SELECT 1 FROM consent_state WHERE account = ?1 AND purpose = ?2
+     GROUP BY purpose HAVING max(granted) = 0";
 
 #[async_trait]
 impl ConsentStore for SqliteStore {
@@ -70,18 +75,19 @@ impl ConsentStore for SqliteStore {
 #[async_trait]
 impl PolicyStore for SqliteStore {
     async fn basic_mode(&self, account: &AccountId, purpose: &'static str) -> Stored<bool> {
-        let row = query(
-            "SELECT 1 FROM consent_state WHERE account = ?1 AND purpose = ?2
-             GROUP BY purpose HAVING max(granted) = 0",
-        )
-        .bind(account.as_str())
-        .bind(purpose)
-        .fetch_optional(&self.reader)
-        .await?;
+        let row = query(TAKEN_BACK)
+            .bind(account.as_str())
+            .bind(purpose)
+            .fetch_optional(&self.reader)
+            .await?;
         Ok(row.is_some())
     }
 
-    async fn policy_withdraw(&self, policy: &ConsentAct, now: u64) -> Stored<ConsentAppended> {
+    async fn policy_withdraw(
+        &self,
+        policy: &ConsentAct,
+        now: u64,
+    ) -> Stored<(ConsentAppended, Vec<SessionId>)> {
         let mut tx = self.begin().await?;
         let granted = query(
             "SELECT purpose, max(version) AS version FROM consent_state
@@ -99,9 +105,23 @@ impl PolicyStore for SqliteStore {
         }
         let policy = ConsentAct { granted: false, ..policy.clone() };
         let appended = append(&mut tx, &policy, now).await?;
+        let ended = sso::take_off_all(&mut tx, &policy.account, now).await?;
         tx.commit().await?;
-        Ok(appended)
+        Ok((appended, ended))
     }
+}
+
+/// Whether an account is in basic mode, as of the transaction that asks.
+pub(super) async fn in_basic_mode(
+    connection: &mut SqliteConnection,
+    account: &AccountId,
+) -> Stored<bool> {
+    let row = query(TAKEN_BACK)
+        .bind(account.as_str())
+        .bind(ACCOUNT.id)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
 }
 
 /// Appends one decision to the chain, with the state that follows from it.

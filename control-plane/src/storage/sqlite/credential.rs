@@ -25,6 +25,9 @@ impl CredentialStore for SqliteStore {
         let row = query(
             "SELECT a.*, k.wrapped, i.held_until, p.phc, p.alone, p.changed_at,
                     (SELECT count(*) FROM identifier o WHERE o.account = a.id) AS identifiers,
+                    (EXISTS (SELECT 1 FROM passkey y WHERE y.account = a.id)
+                     OR EXISTS (SELECT 1 FROM identity d WHERE d.account = a.id
+                                AND d.suspended_at IS NULL)) AS other_ways,
                     (SELECT max(t.last_seen) FROM terminal t WHERE t.account = a.id) AS last_seen,
                     EXISTS (SELECT 1 FROM terminal t WHERE t.account = a.id AND t.jkt = ?2
                             AND t.revoked_at IS NULL AND t.app IS NULL) AS known
@@ -44,6 +47,7 @@ impl CredentialStore for SqliteStore {
             known_terminal: row.num("known")? == 1,
             last_seen: row.opt_num("last_seen")?.unwrap_or(account.created_at),
             identifiers: row.num("identifiers")?,
+            other_ways: row.num("other_ways")? == 1,
             held_until: row.num("held_until")?,
             password: row.opt_text("phc")?.map(|_| password(&row)).transpose()?,
             account,

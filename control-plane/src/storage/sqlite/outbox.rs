@@ -12,15 +12,21 @@ use crate::storage::{OutboxStore, Stored};
 
 #[async_trait]
 impl OutboxStore for SqliteStore {
-    async fn outbox_claim(&self, now: u64) -> Stored<Option<OutboxEntry>> {
+    async fn outbox_claim(
+        &self,
+        left_out: &[&'static str],
+        now: u64,
+    ) -> Stored<Option<OutboxEntry>> {
         let row = query(
             "UPDATE outbox SET attempts = attempts + 1, next_at = ?1 + ?2
              WHERE id = (SELECT id FROM outbox WHERE done_at IS NULL AND next_at <= ?1
+                         AND channel NOT IN (SELECT value FROM json_each(?3))
                          ORDER BY id LIMIT 1)
              RETURNING *",
         )
         .bind(int(now))
         .bind(int(SEND_RETRY_SECS))
+        .bind(serde_json::Value::from(left_out).to_string())
         .fetch_optional(&self.writer)
         .await?;
         let Some(row) = row else { return Ok(None) };

@@ -97,7 +97,7 @@ pub(crate) const FATES: &[(&str, Fate)] = &[
     ("sms_bucket", Fate::Kept),
     ("sms_decision", Fate::Kept),
     ("sms_pair", Fate::Kept),
-    // Secrets go; see `end_what_may_be_over`.
+    // Secrets go, and apps without one are suspended; see `end_what_may_be_over`.
     ("sso_app", Fate::Handled),
     ("sso_code", Fate::Cleared),
     ("sso_consent", Fate::Cleared),
@@ -163,6 +163,11 @@ async fn end_what_may_be_over(connection: &mut SqliteConnection, now: u64) -> St
     }
     // Like passwords: one that leaked and was changed must not come back.
     query("UPDATE sso_app SET secret_hash = NULL").execute(&mut *connection).await?;
+    // An app that was removed must not come back, and one without a secret has none to lose.
+    query("UPDATE sso_app SET suspended_at = ?1 WHERE confidential = 0")
+        .bind(int(now))
+        .execute(&mut *connection)
+        .await?;
     query("UPDATE session SET revoked_at = ?1 WHERE revoked_at IS NULL")
         .bind(int(now))
         .execute(&mut *connection)

@@ -18,6 +18,7 @@ use crate::storage::model::{
 };
 use crate::storage::{SsoStore, Stored};
 
+pub(super) use app::take_off_all;
 pub(super) use ending::{end_of_account, end_of_session};
 
 #[async_trait]
@@ -32,7 +33,8 @@ impl SsoStore for SqliteStore {
     }
 
     async fn app(&self, id: &AppId) -> Stored<Option<App>> {
-        let row = query("SELECT * FROM sso_app WHERE id = ?1").bind(id.as_str());
+        let row = query("SELECT * FROM sso_app WHERE id = ?1 AND suspended_at IS NULL");
+        let row = row.bind(id.as_str());
         row.fetch_optional(&self.reader).await?.as_ref().map(rows::app).transpose()
     }
 
@@ -52,6 +54,16 @@ impl SsoStore for SqliteStore {
             .bind(i64::from(version))
             .execute(&self.writer)
             .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn app_resume(&self, id: &AppId) -> Stored<bool> {
+        let done = query(
+            "UPDATE sso_app SET suspended_at = NULL WHERE id = ?1 AND suspended_at IS NOT NULL",
+        )
+        .bind(id.as_str())
+        .execute(&self.writer)
+        .await?;
         Ok(done.rows_affected() == 1)
     }
 

@@ -9,6 +9,7 @@ use sightline_grant::Revocation;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::consent::ACCOUNT;
 use crate::limits::{
     ACCESS_TTL_SECS, LEDGER_KEEP_SECS, LOGOUT_ATTEMPTS, SEND_RETRY_SECS, SESSION_IDLE_SECS,
     SESSION_MAX_SECS,
@@ -145,6 +146,52 @@ async fn every_end_of_a_login_ends_what_apps_have_of_it() {
     .await
     .unwrap();
     assert_eq!(left, 0, "nothing of an erased person stays");
+}
+
+#[tokio::test]
+async fn who_withdraws_the_policy_leaves_every_app() {
+    let rig = Rig::new().await;
+    let ear = Ear::open(&rig).await;
+    let (anna, ben) = (rig.sign_in(ANNA, 1).await, rig.sign_in(BEN, 2).await);
+    let (own, other) = (ear.app(&rig, true).await, ear.app(&rig, false).await);
+    let session = rig.app_signed_in(&anna, &own, Some(terminal(5))).await.tokens;
+    let bearer = rig.app_signed_in(&anna, &other, None).await.tokens;
+    let of_ben = rig.app_signed_in(&ben, &other, None).await.tokens;
+    let code = rig.app_code(&anna, &other, "").await;
+    let media = rig.cp.session(&session.access).await.unwrap().unwrap();
+    let nothing_left = async || {
+        assert!(rig.cp.session(&session.access).await.unwrap().is_none());
+        assert!(rig.cp.app_login(&session.access, Some(terminal(5))).await.unwrap().is_none());
+        assert!(rig.cp.app_login(&bearer.access, None).await.unwrap().is_none());
+        for (app, tokens, jkt) in [(&own, &session, Some(terminal(5))), (&other, &bearer, None)] {
+            let refreshed = rig.cp.refresh_app(&rig.app(app).await, &tokens.refresh, jkt).await;
+            assert!(matches!(refreshed, Err(TokenError::InvalidGrant)), "{refreshed:?}");
+        }
+        let traded = rig.trade(&other, &code, None).await;
+        assert!(matches!(traded, Err(TokenError::InvalidGrant)), "{traded:?}");
+        assert!(rig.cp.my_apps(&anna.session).await.unwrap().is_empty());
+    };
+    let mut feed = rig.cp.revocations();
+    rig.cp.withdraw_consent(&anna.session, ACCOUNT.id).await.unwrap();
+    let ended: Vec<_> = std::iter::from_fn(|| feed.try_recv().ok()).collect();
+    assert!(ended.contains(&Revocation::Session { session: media.id.0.clone() }), "{ended:?}");
+    assert!(rig.cp.session(&anna.signed_in.tokens.access).await.unwrap().is_some(), "her own");
+    nothing_left().await;
+    assert_eq!(ear.heard(&rig).await.len(), 2, "each app once, and not of Ben");
+    assert!(rig.cp.app_login(&of_ben.access, None).await.unwrap().is_some());
+    let agreed = Decision::Agreed { profile: true };
+    let late = back(rig.cp.answer_app(&anna.session, &asks(&other, ""), agreed).await.unwrap());
+    assert_eq!(member(&late, "error").as_deref(), Some("access_denied"), "in basic mode");
+
+    rig.cp.grant_consent(&anna.session, ACCOUNT.id, ACCOUNT.version).await.unwrap();
+    nothing_left().await;
+    for app in [&own, &other] {
+        let asked = rig.cp.answer_app(&anna.session, &asks(app, ""), Decision::Unasked).await;
+        assert!(matches!(asked, Ok(Answer::Ask(_))), "asked anew: {asked:?}");
+    }
+    let anew = rig.app_signed_in(&anna, &other, None).await.tokens;
+    assert!(rig.cp.app_login(&anew.access, None).await.unwrap().is_some());
+    assert!(ear.heard(&rig).await.is_empty());
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Apps, what people agreed to, and the keys that sign.
 
-use sqlx::query;
+use sqlx::{SqliteConnection, query};
 
-use super::ending::end_where;
+use super::ending::{end_of_account, end_where};
 use super::rows;
 use crate::ids::{AccountId, AppId, SessionId};
 use crate::storage::Stored;
@@ -14,9 +14,9 @@ pub(super) async fn add(store: &SqliteStore, app: &App, most: u64) -> Stored<boo
     let uris = serde_json::to_string(&app.redirect_uris).expect("texts serialise");
     let done = query(
         "INSERT INTO sso_app (id, name, redirect_uris, first_party, confidential, secret_hash,
-             policy_url, policy_version, backchannel_uri, created_at)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
-         WHERE (SELECT count(*) FROM sso_app) < ?11",
+             policy_url, policy_version, backchannel_uri, created_at, suspended_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+         WHERE (SELECT count(*) FROM sso_app) < ?12",
     )
     .bind(app.id.as_str())
     .bind(&app.name)
@@ -28,6 +28,7 @@ pub(super) async fn add(store: &SqliteStore, app: &App, most: u64) -> Stored<boo
     .bind(i64::from(app.policy_version))
     .bind(app.backchannel_uri.as_deref())
     .bind(int(app.created_at))
+    .bind(app.suspended_at.map(int))
     .bind(int(most))
     .execute(&store.writer)
     .await?;
@@ -100,6 +101,22 @@ pub(super) async fn take_off(
     log(&mut tx, account.as_str(), "app.removed", app.as_str(), now).await?;
     tx.commit().await?;
     Ok(Some(ended))
+}
+
+/// Takes every app off an account. Sessions that ended.
+pub(in crate::storage::sqlite) async fn take_off_all(
+    connection: &mut SqliteConnection,
+    account: &AccountId,
+    now: u64,
+) -> Stored<Vec<SessionId>> {
+    let held = query("DELETE FROM sso_consent WHERE account = ?1 RETURNING app")
+        .bind(account.as_str())
+        .fetch_all(&mut *connection)
+        .await?;
+    for row in held {
+        log(connection, account.as_str(), "app.removed", &row.text("app")?, now).await?;
+    }
+    end_of_account(connection, account, now).await
 }
 
 pub(super) async fn signing_keys(store: &SqliteStore, now: u64) -> Stored<Vec<SigningKey>> {

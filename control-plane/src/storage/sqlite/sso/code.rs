@@ -9,6 +9,7 @@ use crate::ids::{AccountId, AppLoginId, SessionId, TerminalId};
 use crate::storage::Stored;
 use crate::storage::model::{AppSession, NewAppCode, Redeemed, Redemption};
 use crate::storage::sqlite::SqliteStore;
+use crate::storage::sqlite::consent::in_basic_mode;
 use crate::storage::sqlite::row::{Columns, enqueue, int, log};
 use crate::storage::sqlite::session;
 use crate::vault;
@@ -20,6 +21,10 @@ const CLIENT_TYPE: &str = "app";
 
 pub(super) async fn issue(store: &SqliteStore, code: &NewAppCode, now: u64) -> Stored<bool> {
     let mut tx = store.begin().await?;
+    if in_basic_mode(&mut tx, &code.account).await? {
+        // The policy was withdrawn since the request came in: no app gets in behind that.
+        return Ok(false);
+    }
     let (account, app) = (code.account.as_str(), code.app.as_str());
     let known = query("SELECT 1 FROM sso_consent WHERE account = ?1 AND app = ?2")
         .bind(account)

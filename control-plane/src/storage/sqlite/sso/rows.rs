@@ -23,6 +23,7 @@ pub(super) fn app(row: &SqliteRow) -> Stored<App> {
         policy_version: version(row)?,
         backchannel_uri: row.opt_text("backchannel_uri")?,
         created_at: row.num("created_at")?,
+        suspended_at: row.opt_num("suspended_at")?,
     })
 }
 
