@@ -10,6 +10,7 @@ mod modes;
 mod plane;
 mod pull;
 mod sso;
+mod stand_in;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};

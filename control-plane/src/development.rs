@@ -1,6 +1,8 @@
 //! Where stand-ins put what a real gateway would send: the operator's terminal, and a file that only
 //! the operator can read. Never the log.
 
+pub(crate) mod web;
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;

@@ -6,21 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use sightline_grant::Redacted;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use crate::clock::Clock;
+use crate::development::web::{escaped, field, is_client, quiet, shown};
 use crate::outbound;
 use crate::phone::Phone;
 use crate::random::{self, Random};
-use crate::vault;
 
 /// Life of a code and of an access token, seconds.
 const LIFE_SECS: u64 = 120;
@@ -138,12 +136,6 @@ async fn authorize(State(desk): State<Arc<Development>>, body: Bytes) -> Respons
     (quiet(), Redirect::to(url.as_str())).into_response()
 }
 
-/// A field of a form; empty when it is not there.
-fn field(form: &[u8], name: &str) -> String {
-    let mut pairs = form_urlencoded::parse(form);
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
-}
-
 #[derive(Serialize)]
 struct Granted {
     access_token: String,
@@ -152,9 +144,7 @@ struct Granted {
 }
 
 async fn token(State(desk): State<Arc<Development>>, headers: HeaderMap, body: Bytes) -> Response {
-    let expected = BASE64.encode(format!("{}:{}", desk.client_id, desk.secret.expose()));
-    let given = bearer(&headers, "Basic ").unwrap_or_default();
-    if !vault::same(expected.as_bytes(), given.as_bytes()) {
+    if !is_client(&headers, &desk.client_id, &desk.secret) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     if field(&body, "grant_type") != "authorization_code" {
@@ -174,30 +164,8 @@ struct Line {
 }
 
 async fn number(State(desk): State<Arc<Development>>, headers: HeaderMap) -> Response {
-    match bearer(&headers, "Bearer ").and_then(|token| desk.take(token, false)) {
+    match shown(&headers, "Bearer ").and_then(|token| desk.take(token, false)) {
         Some(number) => Json(Line { number: number.expose().to_owned() }).into_response(),
         None => StatusCode::UNAUTHORIZED.into_response(),
     }
-}
-
-fn bearer<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix(scheme)
-}
-
-fn quiet() -> [(header::HeaderName, &'static str); 3] {
-    [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-    ]
-}
-
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::new(), |done, c| match c {
-        '&' => done + "&amp;",
-        '<' => done + "&lt;",
-        '>' => done + "&gt;",
-        '"' => done + "&quot;",
-        c => done + &c.to_string(),
-    })
 }

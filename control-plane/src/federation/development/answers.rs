@@ -9,14 +9,15 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as B64};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use super::{Development, LIFE_SECS, Login, MAX_NAME_CHARS};
+use crate::development::web::{escaped, field, is_client, quiet};
 use crate::federation::oidc::{challenge, jws};
-use crate::{outbound, random, vault};
+use crate::{outbound, random};
 
 /// Id of its one key.
 const KID: &str = "development-1";
@@ -170,7 +171,7 @@ pub(super) async fn token(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if !is_client(&desk, &headers) {
+    if !is_client(&headers, &desk.client_id, &desk.secret) {
         return refused(StatusCode::UNAUTHORIZED, "invalid_client");
     }
     if field(&body, "grant_type") != "authorization_code" {
@@ -220,7 +221,7 @@ pub(super) async fn revoke(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if !is_client(&desk, &headers) {
+    if !is_client(&headers, &desk.client_id, &desk.secret) {
         return refused(StatusCode::UNAUTHORIZED, "invalid_client");
     }
     desk.take_back(&field(&body, "token"));
@@ -229,35 +230,4 @@ pub(super) async fn revoke(
 
 fn refused(status: StatusCode, error: &str) -> Response {
     (status, Json(json!({ "error": error }))).into_response()
-}
-
-fn is_client(desk: &Development, headers: &HeaderMap) -> bool {
-    let expected = BASE64.encode(format!("{}:{}", desk.client_id, desk.secret.expose()));
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Basic ")).unwrap_or_default();
-    vault::same(expected.as_bytes(), given.as_bytes())
-}
-
-/// A field of a form; empty when it is not there.
-fn field(form: &[u8], name: &str) -> String {
-    let mut pairs = form_urlencoded::parse(form);
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
-}
-
-fn quiet() -> [(header::HeaderName, &'static str); 3] {
-    [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-    ]
-}
-
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::new(), |done, c| match c {
-        '&' => done + "&amp;",
-        '<' => done + "&lt;",
-        '>' => done + "&gt;",
-        '"' => done + "&quot;",
-        c => done + &c.to_string(),
-    })
 }
