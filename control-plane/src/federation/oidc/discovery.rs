@@ -133,7 +133,6 @@ mod tests {
 
     use axum::Router;
     use axum::http::StatusCode;
-    use axum::routing::get;
     use futures_util::future::join_all;
     use serde_json::{Value, json};
 
@@ -188,7 +187,7 @@ mod tests {
                 std::future::ready((status, good.to_string()))
             }
         };
-        let router = Router::new().route(PATH, get(answer));
+        let router = Router::new().fallback(answer);
         tokio::spawn(async move { axum::serve(listener, router).await });
         let http = outbound::client(None, &outbound::address(&issuer).unwrap()).unwrap();
         let discovery = Discovery::new(&issuer);
