@@ -71,22 +71,29 @@ export async function measure(seconds) {
   window.played.length = 0;
   const compare = () => {
     const { contextTime, performanceTime } = window.ear.context.getOutputTimestamp();
-    if (performanceTime) zeros.push(performance.timeOrigin + performanceTime - contextTime * 1000);
+    if (performanceTime) zeros.push([contextTime, performance.timeOrigin + performanceTime - contextTime * 1000]);
   };
   const timer = setInterval(compare, 200);
   const end = performance.now() + seconds * 1000;
   while (performance.now() < end) {
     await eye.next(null);
+    // The picture is there now; reading it takes long.
+    const at = eye.clock();
     const found = eye.read(eye.element());
     if (!found) unreadable += 1;
-    else if (found.n !== pictures.at(-1)?.[0]) pictures.push([found.n, found.clock, eye.clock()]);
+    else if (found.n !== pictures.at(-1)?.[0]) pictures.push([found.n, found.clock, at]);
   }
   clearInterval(timer);
-  zeros.sort((a, b) => a - b);
-  const zero = zeros[zeros.length >> 1];
-  const played = window.played.map(({ at, captured }) => [zero + at * 1000, captured]);
+  // The audio clock stands still when the machine does: each sample goes by the comparisons about it.
+  const zero = (at) => {
+    const near = zeros.filter(([when]) => Math.abs(when - at) <= 0.5).map(([, value]) => value);
+    return near.sort((a, b) => a - b)[near.length >> 1] ?? NaN;
+  };
+  const heard = window.played.filter(({ at }) => !Number.isNaN(zero(at)));
+  const played = heard.map(({ at, captured }) => [zero(at) + at * 1000, captured]);
   const text = (id) => document.querySelector(`[data-testid="${id}"]`).textContent;
   const { baseLatency, outputLatency, state } = window.ear.context;
-  const spread = zeros.at(-1) - zeros[0];
+  const values = zeros.map(([, value]) => value);
+  const spread = Math.max(...values) - Math.min(...values);
   return { pictures, unreadable, played, lost: text('stat-lost'), context: { baseLatency, outputLatency, state, spread } };
 }

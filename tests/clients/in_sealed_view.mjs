@@ -269,6 +269,45 @@ async function speak({ due, skip = 0, rate = 48000 }) {
   return [0.1, 0.2, 0.3, 0.4, 0.5].map(at);
 }
 
+/**
+ * Sound that runs while the clocks move apart by `shift` milliseconds: how far off it is at the end of
+ * each second, and its largest step from one sample to the next, both in milliseconds of capture.
+ */
+async function drift({ shift, seconds }) {
+  const rate = 48000;
+  const zero = 1_000_000;
+  const context = new OfflineAudioContext(1, rate * seconds, rate);
+  await context.audioWorklet.addModule('/assets/sealed/speaker_worklet.js');
+  const node = new AudioWorkletNode(context, 'sightline-speaker', { numberOfInputs: 0, outputChannelCount: [1] });
+  node.connect(context.destination);
+  const channel = new MessageChannel();
+  node.port.postMessage({ zero, source: channel.port1 }, [channel.port1]);
+  const put = (second) => {
+    // Every sample is as loud as its capture time in seconds.
+    const plane = Float32Array.from({ length: rate }, (_, at) => second + at / rate);
+    channel.port2.postMessage({ captured: zero + second * 1000, rate, channels: [plane], delay: 0 });
+  };
+  put(0);
+  put(1);
+  for (let second = 1; second < seconds; second += 1) {
+    context.suspend(second).then(async () => {
+      if (second === 1) node.port.postMessage({ zero: zero + shift });
+      put(second + 1);
+      await pause(50);
+      context.resume();
+    });
+  }
+  await pause(300);
+  const played = (await context.startRendering()).getChannelData(0);
+  const off = Array.from({ length: seconds }, (_, second) => {
+    const at = (second + 1) * rate - 1;
+    return played[at] * 1000 - (at / rate) * 1000 - (second > 0 ? shift : 0);
+  });
+  let step = 0;
+  for (let at = rate; at < played.length; at += 1) step = Math.max(step, Math.abs(played[at] - played[at - 1]) * 1000);
+  return { off, step };
+}
+
 /** Whether the page's policy lets the worker start, and nothing else. */
 async function worker() {
   const first = await new Promise((resolve, reject) => {
@@ -300,4 +339,4 @@ function delays({ arrivals }) {
   });
 }
 
-export const VIEW_OPERATIONS = { watch, listen, speak, worker, delays };
+export const VIEW_OPERATIONS = { watch, listen, speak, drift, worker, delays };

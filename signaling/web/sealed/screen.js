@@ -2,6 +2,8 @@
 
 /** Pictures that wait at most: decoders have few buffers. */
 export const MAX_WAITING = 8;
+/** From drawing to light, milliseconds: a drawn picture waits for the next refresh of the screen. */
+export const LEAD_MS = 16;
 
 export class Screen {
   #canvas;
@@ -40,7 +42,7 @@ export class Screen {
   #turn() {
     clearTimeout(this.#timer);
     const now = this.#clock();
-    const due = (frame) => this.#playout.due(frame.timestamp / 1000);
+    const due = (frame) => this.#playout.due(frame.timestamp / 1000) - LEAD_MS;
     let ready = this.#waiting.filter((frame) => due(frame) <= now).length;
     ready = Math.max(ready, this.#waiting.length - MAX_WAITING);
     const taken = this.#waiting.splice(0, ready);

@@ -1,7 +1,9 @@
 // The page's end of the sound of a sealed view: an audio context that the worker feeds.
 
 /** How often the audio clock is compared with the wall clock, milliseconds. */
-const COMPARE_MS = 1000;
+const COMPARE_MS = 250;
+/** The middle one of so many comparisons counts: a busy machine makes single ones wrong. */
+const COMPARISONS = 5;
 const PROCESSOR = '/assets/sealed/speaker_worklet.js';
 
 export class Sound {
@@ -22,10 +24,14 @@ export class Sound {
     this.#gain = new GainNode(this.#context, { gain: this.#muted ? 0 : 1 });
     node.connect(this.#gain).connect(this.#context.destination);
     node.port.postMessage({ source: channel.port1 }, [channel.port1]);
+    const zeros = [];
     const compare = () => {
       const { contextTime, performanceTime } = this.#context.getOutputTimestamp();
       if (this.#context.state !== 'running' || !performanceTime) return;
-      node.port.postMessage({ zero: performance.timeOrigin + performanceTime - contextTime * 1000 });
+      zeros.push(performance.timeOrigin + performanceTime - contextTime * 1000);
+      if (zeros.length > COMPARISONS) zeros.shift();
+      const sorted = zeros.toSorted((a, b) => a - b);
+      node.port.postMessage({ zero: sorted[sorted.length >> 1] });
     };
     if (!this.#muted) this.#context.resume().catch(() => {});
     compare();

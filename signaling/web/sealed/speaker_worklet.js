@@ -2,6 +2,10 @@
 
 /** Sound that is off by more than this is moved, milliseconds: pictures and sound stay together. */
 const TOLERANCE_MS = 30;
+/** Sound that is off by less is brought back in about this long, milliseconds. */
+const RETURN_MS = 2000;
+/** Most that the speed of sound is changed for it: what no ear tells from the true pitch. */
+const MAX_BEND = 0.005;
 /** Sound starts this close to its time, milliseconds: what is rendered at once. */
 const STEP_MS = (128 / sampleRate) * 1000;
 /** Sound that waits at most, milliseconds; the oldest goes. */
@@ -15,6 +19,8 @@ class SpeakerProcessor extends AudioWorkletProcessor {
   #zero = null;
   #delay = 0;
   #playing = false;
+  // Speed at which sound is played: 1, or a little off while it is brought back.
+  #speed = 1;
 
   constructor() {
     super();
@@ -30,11 +36,10 @@ class SpeakerProcessor extends AudioWorkletProcessor {
     for (let frame = 0; frame < frames; frame += 1) {
       const chunk = this.#waiting[0];
       if (!chunk) break;
-      const index = Math.floor(this.#at);
       output.forEach((plane, channel) => {
-        plane[frame] = (chunk.channels[channel] ?? chunk.channels[0])[index];
+        plane[frame] = this.#sample(channel);
       });
-      this.#advance(chunk.rate / sampleRate);
+      this.#advance((chunk.rate / sampleRate) * this.#speed);
     }
     return true;
   }
@@ -55,7 +60,11 @@ class SpeakerProcessor extends AudioWorkletProcessor {
     while (this.#waiting.length) {
       const [chunk] = this.#waiting;
       const ahead = chunk.captured + (this.#at / chunk.rate) * 1000 - wanted;
-      if (this.#playing && Math.abs(ahead) <= TOLERANCE_MS) return true;
+      if (this.#playing && Math.abs(ahead) <= TOLERANCE_MS) {
+        this.#speed = 1 - Math.max(-MAX_BEND, Math.min(MAX_BEND, ahead / RETURN_MS));
+        return true;
+      }
+      this.#speed = 1;
       this.#playing = Math.abs(ahead) <= STEP_MS;
       if (this.#playing) return true;
       if (ahead > 0) return false;
@@ -63,6 +72,16 @@ class SpeakerProcessor extends AudioWorkletProcessor {
     }
     this.#playing = false;
     return false;
+  }
+
+  /** What a channel sounds like at the position, between two samples where it lies between them. */
+  #sample(channel) {
+    const [chunk, next] = this.#waiting;
+    const samples = chunk.channels[channel] ?? chunk.channels[0];
+    const index = Math.floor(this.#at);
+    const before = samples[index];
+    const after = samples[index + 1] ?? (next?.channels[channel] ?? next?.channels[0])?.[0] ?? before;
+    return before + (after - before) * (this.#at - index);
   }
 
   #advance(samples) {
