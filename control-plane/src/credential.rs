@@ -3,13 +3,16 @@
 use std::net::IpAddr;
 
 use sightline_grant::{Redacted, Revocation, Thumbprint};
+use tokio::time::Instant;
 
 use crate::ControlPlane;
 use crate::address::Address;
 use crate::error::Inner;
 use crate::ids::{AccountId, ChallengeId};
 use crate::otp::OtpError;
-use crate::password::{BreachedError, Busy, Judged, Password, Weakness, breached, judge};
+use crate::password::{
+    BreachedError, Busy, Judged, Password, Weakness, breached, judge, rounded_up,
+};
 use crate::random;
 use crate::secure::SecureError;
 use crate::session::{Arrival, SignInError, SignedIn};
@@ -86,7 +89,8 @@ pub enum NewPasswordError {
 }
 
 impl ControlPlane {
-    /// Opens a login by password. The same work is done whether or not there is such an account.
+    /// Opens a login by password. The same work is done whether or not there is such an account, and a
+    /// wrong one is told so at the same time; see [`WRONG_STEP`](crate::password::WRONG_STEP).
     ///
     /// # Errors
     /// See [`SignInError`].
@@ -101,6 +105,7 @@ impl ControlPlane {
             client_type: &request.client_type,
             consents: &request.consents,
         };
+        let asked = Instant::now();
         self.check_arrival(&arrival).await?;
         let target = Address::parse(request.target.expose()).ok_or(OtpError::BadNumber)?;
         let by_ip = Charge {
@@ -112,7 +117,12 @@ impl ControlPlane {
         charged.map_err(PasswordError::Limited)?;
         let lookup = target.lookup(self.vault());
         let entry = self.store().entry(&lookup, terminal).await.map_err(Inner::from)?;
-        let entry = self.entered_by_password(&lookup, entry, terminal, &request.password).await?;
+        let entered = self.entered_by_password(&lookup, entry, terminal, &request.password).await;
+        if let Err(PasswordError::Wrong) = entered {
+            let step = self.config().passwords.wrong_step;
+            tokio::time::sleep_until(asked + rounded_up(asked.elapsed(), step)).await;
+        }
+        let entry = entered?;
         self.open_known(&arrival, terminal, entry.account, "pwd").await
     }
 

@@ -122,6 +122,7 @@ impl Passwords {
             parallel: self.parallel,
             queue: self.queue,
             breached: self.breached_file.clone(),
+            ..PasswordConfig::default()
         }
     }
 

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn hasher(parallel: usize, queue: usize, cost: HashCost) -> PasswordHasher {
-        let config = PasswordConfig { cost, parallel, queue, breached: None };
+        let config = PasswordConfig { cost, parallel, queue, ..PasswordConfig::default() };
         PasswordHasher::new(&config, Zeroizing::new([3; 32]))
     }
 
@@ -146,8 +146,12 @@ mod tests {
             let no = own.compare(&password(text), stored).await.expect("room");
             assert!(!no.right, "{text}");
         }
-        let config =
-            PasswordConfig { cost: HashCost::cheap(), parallel: 1, queue: 1, breached: None };
+        let config = PasswordConfig {
+            cost: HashCost::cheap(),
+            parallel: 1,
+            queue: 1,
+            ..PasswordConfig::default()
+        };
         let other = PasswordHasher::new(&config, Zeroizing::new([4; 32]));
         let no = other.compare(&password("correct horse"), Some(&stored)).await.expect("room");
         assert!(!no.right, "another pepper");

@@ -1,23 +1,28 @@
 //! Passwords, step-up, reset, and guesses at all of them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sightline_grant::{Redacted, Revocation, requirement};
 
 use super::email::MAIL;
 use super::rig::{ANNA, BEN, IP, Rig, User, request, terminal};
 use crate::credential::{NewPasswordError, PasswordError, PasswordSignIn};
+use crate::development::Outlet;
 use crate::limits::{
     GUESSES_IN_ALL, GUESSES_PER_LOCK, IDENTIFIER_HOLD_SECS, Limits, OTP_TRIES, OTP_TTL_SECS,
     RECYCLED_AFTER_SECS, SECURE_SECS,
 };
+use crate::mail::DevelopmentMail;
 use crate::otp::OtpError;
-use crate::password::{Password, Weakness};
+use crate::password::{HashCost, Password, PasswordConfig, WRONG_STEP, Weakness};
 use crate::secure::SecureError;
 use crate::session::{SignIn, SignInError, SignedIn};
+use crate::sms::DevelopmentSms;
 use crate::sms::budget::Policy;
 use crate::storage::UpkeepStore;
 use crate::storage::model::Window;
+use crate::{Config, ControlPlane};
 
 const LONG: &str = "gnu lamp oboe fig";
 const SHORT: &str = "vK7 mbzq";
@@ -416,4 +421,24 @@ async fn an_erased_account_leaves_neither_password_nor_address() {
     let code = rig.mailed("Anna.Berg@mail.example").await;
     let again = rig.cp.sign_in(&request(sent.challenge, code), terminal(1)).await.unwrap();
     assert!(again.new_account);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_so_at_a_whole_step_with_and_without_an_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let outlet = |name: &str| Outlet::new(Box::new(|_| {}), folder.path().join(name));
+    let config = Config {
+        data_dir: folder.path().join("data"),
+        master_key: None,
+        server_name: "test.example".into(),
+        page_host: "test.example".into(),
+        limits: Limits::for_development(),
+        passwords: PasswordConfig { cost: HashCost::cheap(), ..PasswordConfig::default() },
+    };
+    let (sms, mail) = (DevelopmentSms(outlet("sms")), DevelopmentMail(outlet("mail")));
+    let cp = ControlPlane::open(config, Arc::new(sms), Arc::new(mail)).await.unwrap();
+    let asked = Instant::now();
+    let entered = cp.sign_in_by_password(&by_password(ANNA, LONG), terminal(1), IP).await;
+    assert!(is_wrong(entered));
+    assert!(asked.elapsed() >= WRONG_STEP, "cheap as it is: {:?}", asked.elapsed());
 }

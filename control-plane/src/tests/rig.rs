@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -120,7 +121,11 @@ fn plane(
         server_name: "test.example".into(),
         page_host: "test.example".into(),
         limits,
-        passwords: PasswordConfig { cost: HashCost::cheap(), ..PasswordConfig::default() },
+        passwords: PasswordConfig {
+            cost: HashCost::cheap(),
+            wrong_step: Duration::ZERO,
+            ..PasswordConfig::default()
+        },
     };
     // Another server has another random source, too.
     let seed = 7 + u64::from(data.ends_with("restored"));

@@ -58,6 +58,11 @@ pub(crate) fn short_crowd() -> Result<(), String> {
     crowd::short()
 }
 
+/// The share of `bench gate` that the suite of benches runs.
+pub(crate) fn short_gate() -> Result<(), String> {
+    gate::short()
+}
+
 fn floor(options: &Options) -> Result<(), String> {
     machine::ensure_fit()?;
     binaries::build_workspace()?;

@@ -149,6 +149,7 @@ impl Run {
                 let bench = ["bench", "--bench", "datapath", "--locked", "--", "--quick"];
                 let mut outcome = cargo(suite, &bench);
                 outcome.add(Outcome::single(crate::bench::short_crowd()));
+                outcome.add(Outcome::single(crate::bench::short_gate()));
                 Ok(outcome)
             }
             Kind::Programs(pick) | Kind::Clients(pick) => {

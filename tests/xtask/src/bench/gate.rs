@@ -17,12 +17,12 @@ pub(super) const NAME: &str = "gate";
 const COLUMNS: &str =
     "run,round,decisions_per_second,p50_us,p99_us,longest_us,closed_p99_us,idle_rss_kib";
 const USAGE: &str = "usage: cargo xtask bench gate [--rounds N]";
-/// Accounts, each with a device.
-const ACCOUNTS: &str = "10000";
-/// Length of each half of a round, seconds.
-const SECONDS: &str = "5";
 /// Decisions a second by the clock.
 const RATE: &str = "2000";
+/// What is recorded.
+const WHOLE: Load = Load { accounts: "10000", seconds: "5", rate: RATE };
+/// What shows only that the bench runs.
+const SHORT: Load = Load { accounts: "100", seconds: "1", rate: "100" };
 /// Fewest decisions a second.
 const MIN_RATE: f64 = 2000.0;
 /// Longest p99, microseconds.
@@ -36,21 +36,25 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Time for an idle control plane to settle.
 const SETTLE: Duration = Duration::from_secs(3);
 
+/// What is asked of the gate.
+struct Load {
+    /// Accounts, each with a device.
+    accounts: &'static str,
+    /// Length of each half of a round.
+    seconds: &'static str,
+    /// Decisions a second by the clock.
+    rate: &'static str,
+}
+
+/// One short round whose figures nobody judges.
+pub(super) fn short() -> Result<(), String> {
+    rounds_of(&SHORT, 1, &machine::now()).map(drop)
+}
+
 /// Runs the bench.
 pub(super) fn run(words: &[String]) -> Result<(), String> {
     let rounds = parse(words)?;
-    let program = binaries::build_example("sightline-control-plane", NAME)?;
-    let folder = Folder::new()?;
-    finish(&program, &["fill", &folder.name(), ACCOUNTS])?;
-    let run = machine::now();
-    let mut rows = Vec::new();
-    for round in 1..=rounds {
-        let idle = idle_memory(&program, &folder)?;
-        let said = finish(&program, &["decide", &folder.name(), SECONDS, RATE])?;
-        let row = Row::read(&said, idle).ok_or_else(|| format!("not understood: {said}"))?;
-        println!("{row:?}");
-        rows.push(row.csv(&run, round));
-    }
+    let rows = rounds_of(&WHOLE, rounds, &machine::now())?;
     let table = table(&[page::rows(NAME), rows.clone()].concat());
     println!("{table}");
     if rounds < ROUNDS {
@@ -58,6 +62,22 @@ pub(super) fn run(words: &[String]) -> Result<(), String> {
         return Ok(());
     }
     page::record(NAME, COLUMNS, &rows, &table)
+}
+
+/// Rows of so many rounds.
+fn rounds_of(load: &Load, rounds: usize, run: &str) -> Result<Vec<String>, String> {
+    let program = binaries::build_example("sightline-control-plane", NAME)?;
+    let folder = Folder::new()?;
+    finish(&program, &["fill", &folder.name(), load.accounts])?;
+    let mut rows = Vec::new();
+    for round in 1..=rounds {
+        let idle = idle_memory(&program, &folder)?;
+        let said = finish(&program, &["decide", &folder.name(), load.seconds, load.rate])?;
+        let row = Row::read(&said, idle).ok_or_else(|| format!("not understood: {said}"))?;
+        println!("{row:?}");
+        rows.push(row.csv(run, round));
+    }
+    Ok(rows)
 }
 
 fn parse(words: &[String]) -> Result<usize, String> {
