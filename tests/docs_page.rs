@@ -1,4 +1,5 @@
-//! The API's description as a person reads it: the page /docs in Chromium, under the page's policy.
+//! Pages that ask for no account, in Chromium under the page's policy: the API's description, and the
+//! start of the page when a part of it does not arrive.
 
 mod support;
 
@@ -41,4 +42,19 @@ fn a_person_finds_an_operation_with_its_rule_and_its_problems_in_both_languages(
     assert_eq!(found["operations"], 3, "{found}");
     assert!(found["first"].as_str().is_some_and(|first| first.contains("/v1/whep-sessions/{id}")));
     assert_eq!(step(&lines, "errors")["errors"], json!([]));
+}
+
+#[test]
+fn a_page_of_which_a_part_did_not_arrive_is_loaded_anew_and_then_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Local::start(folder.path(), &["--no-demo"]);
+    let origin = server.line("page").trim_end_matches('/').to_owned();
+    let lines = run("missing_part.mjs", &json!({ "origin": origin }), LIMIT);
+    let loads = |name: &str| step(&lines, name)["loads"].as_u64().expect("a count");
+    assert_eq!(loads("once"), 2, "loaded once more, and there");
+    assert_eq!(loads("style"), 2, "loaded once more for its looks");
+    assert_eq!(loads("always"), 3, "two more loads, and no third");
+    let text = step(&lines, "always")["text"].as_str().expect("a text");
+    assert!(text.contains("请检查网络连接") && text.contains("重试"), "{text}");
+    assert_eq!((loads("asked"), &step(&lines, "asked")["missing"]), (4, &json!(0)));
 }

@@ -8,8 +8,10 @@ use std::process::Command;
 pub const ADDRESS: &str = "10.77.0.1";
 /// Set in the process that runs inside the namespace.
 const INSIDE: &str = "SIGHTLINE_TEST_NAMESPACE";
-/// Two joined interfaces, so that the address belongs to a link that is up.
+/// Two joined interfaces, so that the address belongs to a link that is up. They make no addresses
+/// of their own: those arrive seconds later, and a browser drops what it is loading when they do.
 const SETUP: &str = "ip link set lo up && ip link add sl0 type veth peer name sl1 \
+    && ip link set sl0 addrgenmode none && ip link set sl1 addrgenmode none \
     && ip addr add 10.77.0.1/24 dev sl0 && ip link set sl0 up && ip link set sl1 up && exec \"$@\"";
 
 /// Runs the test `name` of this program again inside a fresh namespace and reports its result;

@@ -96,7 +96,11 @@ impl SqliteStore {
             .connect_with(options.clone())
             .await?;
         migrate::run(&writer, path, MIGRATIONS).await?;
-        let reader = pool(READERS).connect_with(options.pragma("query_only", "ON")).await?;
+        // No question before each read whether the connection still stands: a file's does.
+        let reader = pool(READERS)
+            .test_before_acquire(false)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await?;
         Ok(Self { writer, writer_generation, reader })
     }
 

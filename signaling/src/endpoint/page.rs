@@ -66,7 +66,7 @@ static FILES: &[File] = files! {
     "text/css; charset=utf-8": "style.css", "docs.css";
     "image/svg+xml": "icon.svg";
     "text/javascript; charset=utf-8":
-        "add_code.js", "api.js", "app.js", "base32.js", "docs.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
+        "add_code.js", "api.js", "app.js", "base32.js", "boot.js", "docs.js", "dom.js", "dpop.js", "flow.js", "i18n.js", "icons.js",
         "keys.js", "otp.js", "policies.js", "work.js", "views/alerts.js", "views/carrier.js",
         "views/apps.js", "views/authorize.js",
         "views/identities.js", "views/provider.js",

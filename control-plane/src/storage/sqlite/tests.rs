@@ -60,6 +60,18 @@ async fn sqlite_keeps_the_contract_of_the_store() {
 }
 
 #[tokio::test]
+async fn sqlite_is_compiled_without_statistics_that_prepare_statements_for_each_value() {
+    let (store, _folder) = store().await;
+    let options: Vec<String> =
+        query_scalar("PRAGMA compile_options").fetch_all(store.pool()).await.unwrap();
+    assert!(options.iter().any(|option| option == "ENABLE_QPSG"), "{options:?}");
+    for without in ["ENABLE_STAT4", "ENABLE_MEMORY_MANAGEMENT"] {
+        let how = "see LIBSQLITE3_FLAGS in .cargo/config.toml";
+        assert!(options.iter().all(|option| option != without), "{without}: {how}");
+    }
+}
+
+#[tokio::test]
 async fn append_only_tables_refuse_change_and_epochs_refuse_to_fall() {
     let (store, _folder) = store().await;
     contract::some_rows(&store).await;
