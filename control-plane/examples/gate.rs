@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! gate fill FOLDER ACCOUNTS       a database in which every account may watch a device of its own
-//! gate decide FOLDER SECONDS RATE decisions as fast as they go, then RATE a second by the clock
+//! gate decide FOLDER SECONDS RATE decisions as fast as they go; by the clock, RATE a second, first of
+//!                                 nothing and then decisions
 //! gate idle FOLDER                opens the control plane, says `ready` and waits for its end
 //! ```
 //!
@@ -105,7 +106,17 @@ async fn decide(folder: &Path, time: Duration, rate: u32) -> Result<(), Failure>
     let accounts = fill::accounts(folder).await?;
     let mut fast = closed_loop(&control_plane, accounts, time).await?;
     println!("closed {}", line(&mut fast, time));
-    let mut paced = open_loop(&control_plane, accounts, time, rate).await?;
+    // What the machine itself makes of the clock: its own stalls are in every other figure too.
+    let mut nothing = open_loop(time, rate, |_| std::future::ready(Ok(()))).await?;
+    println!("nothing {}", line(&mut nothing, time));
+    let decide = |number: u64| {
+        let control_plane = control_plane.clone();
+        async move {
+            let account = usize::try_from(number).map_err(|error| error.to_string())?;
+            admit(&control_plane, account * STRIDE % accounts).await
+        }
+    };
+    let mut paced = open_loop(time, rate, decide).await?;
     println!("open {}", line(&mut paced, time));
     Ok(())
 }
@@ -141,12 +152,14 @@ async fn closed_loop(
 /// By the clock, whether the one before is answered or not. A decision's time counts from the moment
 /// that it was due, so one that had to wait for others is not made to look fast. A thread of its own
 /// keeps the clock: timers of the runtime are only good to a millisecond.
-async fn open_loop(
-    control_plane: &ControlPlane,
-    accounts: usize,
+async fn open_loop<D>(
     time: Duration,
     rate: u32,
-) -> Result<Vec<Duration>, Failure> {
+    decide: impl Fn(u64) -> D,
+) -> Result<Vec<Duration>, Failure>
+where
+    D: Future<Output = Result<(), String>> + Send + 'static,
+{
     let (due, mut asked) = mpsc::channel(MOST_WAITING);
     let count = time.as_secs() * u64::from(rate);
     let clock = std::thread::spawn(move || {
@@ -162,10 +175,9 @@ async fn open_loop(
     });
     let mut under_way = JoinSet::new();
     while let Some((number, at)) = asked.recv().await {
-        let control_plane = control_plane.clone();
-        let account = usize::try_from(number)? * STRIDE % accounts;
+        let decision = decide(number);
         under_way.spawn(async move {
-            admit(&control_plane, account).await?;
+            decision.await?;
             Ok::<_, String>(at.elapsed())
         });
     }

@@ -51,8 +51,8 @@ use sqlx::{Sqlite, Transaction};
 use self::migrate::{MIGRATIONS, MigrateError};
 use super::{Store, StoreError, Stored};
 
-/// Readers at a time.
-const READERS: u32 = 4;
+/// Fewest and most readers at a time. Each is a thread: more than processors would only take turns.
+const READERS: (u32, u32) = (2, 4);
 /// How long a statement waits for a lock or for a connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -97,7 +97,9 @@ impl SqliteStore {
             .await?;
         migrate::run(&writer, path, MIGRATIONS).await?;
         // No question before each read whether the connection still stands: a file's does.
-        let reader = pool(READERS)
+        let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+        let readers = u32::try_from(processors).unwrap_or(READERS.1).clamp(READERS.0, READERS.1);
+        let reader = pool(readers)
             .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "ON"))
             .await?;

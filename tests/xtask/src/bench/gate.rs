@@ -14,8 +14,7 @@ use crate::binaries;
 
 /// Name of the bench.
 pub(super) const NAME: &str = "gate";
-const COLUMNS: &str =
-    "run,round,decisions_per_second,p50_us,p99_us,longest_us,closed_p99_us,idle_rss_kib";
+const COLUMNS: &str = "run,round,decisions_per_second,p50_us,p99_us,longest_us,nothing_p99_us,closed_p99_us,idle_rss_kib";
 const USAGE: &str = "usage: cargo xtask bench gate [--rounds N]";
 /// Decisions a second by the clock.
 const RATE: &str = "2000";
@@ -40,7 +39,7 @@ const SETTLE: Duration = Duration::from_secs(3);
 struct Load {
     /// Accounts, each with a device.
     accounts: &'static str,
-    /// Length of each half of a round.
+    /// Length of each part of a round.
     seconds: &'static str,
     /// Decisions a second by the clock.
     rate: &'static str,
@@ -143,6 +142,7 @@ struct Row {
     p50: f64,
     p99: f64,
     longest: f64,
+    nothing_p99: f64,
     closed_p99: f64,
     idle: f64,
 }
@@ -157,20 +157,21 @@ impl Row {
             numbers?.try_into().ok()
         };
         let [rate, _, closed_p99, _] = numbers("closed ")?;
+        let [_, _, nothing_p99, _] = numbers("nothing ")?;
         let [_, p50, p99, longest] = numbers("open ")?;
-        Some(Self { rate, p50, p99, longest, closed_p99, idle: idle as f64 })
+        Some(Self { rate, p50, p99, longest, nothing_p99, closed_p99, idle: idle as f64 })
     }
 
     fn csv(&self, run: &str, round: usize) -> String {
-        let Self { rate, p50, p99, longest, closed_p99, idle } = self;
-        format!("{run},{round},{rate},{p50},{p99},{longest},{closed_p99},{idle}")
+        let Self { rate, p50, p99, longest, nothing_p99, closed_p99, idle } = self;
+        format!("{run},{round},{rate},{p50},{p99},{longest},{nothing_p99},{closed_p99},{idle}")
     }
 
     fn parse(row: &str) -> Option<Self> {
         let cells: Option<Vec<f64>> =
             row.split(',').skip(2).map(|cell| cell.parse().ok()).collect();
-        let [rate, p50, p99, longest, closed_p99, idle] = cells?.try_into().ok()?;
-        Some(Self { rate, p50, p99, longest, closed_p99, idle })
+        let [rate, p50, p99, longest, nothing_p99, closed_p99, idle] = cells?.try_into().ok()?;
+        Some(Self { rate, p50, p99, longest, nothing_p99, closed_p99, idle })
     }
 }
 
@@ -198,6 +199,10 @@ fn table(rows: &[String]) -> String {
     );
     text += &format!("| longest, us | {:.0} | none | {run} |\n", over(|row| row.longest));
     text += &format!(
+        "| p99 of nothing at {RATE} a second, us | {:.0} | none | {run} |\n",
+        over(|row| row.nothing_p99)
+    );
+    text += &format!(
         "| p99 of eight callers at full speed, us | {:.0} | none | {run} |\n",
         over(|row| row.closed_p99)
     );
@@ -215,9 +220,11 @@ mod tests {
 
     #[test]
     fn a_round_is_read_kept_and_judged() {
-        let said = "closed 5788 1300 2524 77435\nopen 2000 1781 6499 15938\n";
+        let said =
+            "closed 5788 1300 2524 77435\nnothing 2000 60 110 900\nopen 2000 1781 6499 15938\n";
         let row = Row::read(said, 7240).unwrap();
         assert_eq!((row.rate, row.p99, row.closed_p99), (5788.0, 6499.0, 2524.0));
+        assert_eq!(row.nothing_p99, 110.0);
         let kept = row.csv("now", 1);
         assert_eq!(Row::parse(&kept), Some(row));
         assert_eq!(kept.split(',').count(), COLUMNS.split(',').count());
