@@ -41,6 +41,9 @@ pub enum Refusal {
     /// The token is another terminal's.
     #[error("the login belongs to another terminal")]
     WrongTerminal,
+    /// The account is in basic mode, or there is none.
+    #[error("agree to having an account first")]
+    PolicyRequired,
     /// Neither bound nor shared, or no such channel or device.
     #[error("no such device on this account")]
     NotBound,
@@ -156,7 +159,6 @@ impl ControlPlane {
     ) -> Result<(), Refusal> {
         let now = self.now();
         let facts = self.facts_of(token, terminal, &parsed(serial), now).await?;
-        self.refuse_basic_mode(&facts).await?;
         facts.standing(channel, ShareScope::View, now).map(drop)
     }
 
@@ -172,22 +174,13 @@ impl ControlPlane {
         serial: &str,
     ) -> Result<(), Refusal> {
         let facts = self.facts_of(token, terminal, &parsed(serial), self.now()).await?;
-        self.refuse_basic_mode(&facts).await?;
         facts.bound.ok_or(Refusal::NotBound)?;
         facts.key_proof.ok_or(Refusal::KeyProofRequired)?;
         facts.window_idle_expires.map(drop).ok_or(Refusal::SmsRequired)
     }
 
-    /// Whoever withdrew the policy as a whole has no consent to viewing left, which the gate asks for;
-    /// what asks for less is refused here.
-    async fn refuse_basic_mode(&self, facts: &GateFacts) -> Result<(), Refusal> {
-        if self.in_basic_mode(&facts.session).await? {
-            return Err(Refusal::ConsentRequired);
-        }
-        Ok(())
-    }
-
-    /// What the gate knows of a login and a device, once login and terminal hold.
+    /// What the gate knows of a login and a device, once login and terminal hold and the account is
+    /// not in basic mode.
     async fn facts_of(
         &self,
         token: &Redacted<String>,
@@ -200,10 +193,16 @@ impl ControlPlane {
             .store()
             .gate_facts(&hash, serial, MEDIA_VIEW.id, MEDIA_VIEW.version, now)
             .await
-            .map_err(Inner::from)?
-            .ok_or(Refusal::LoginRequired)?;
+            .map_err(Inner::from)?;
+        let Some(facts) = facts else {
+            let basic = self.is_basic(token, terminal);
+            return Err(if basic { Refusal::PolicyRequired } else { Refusal::LoginRequired });
+        };
         if facts.session.jkt != terminal {
             return Err(Refusal::WrongTerminal);
+        }
+        if facts.basic {
+            return Err(Refusal::PolicyRequired);
         }
         Ok(facts)
     }

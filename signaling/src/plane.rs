@@ -45,6 +45,9 @@ pub enum GateRefusal {
     /// The access token belongs to another terminal's key.
     #[error("the login belongs to another terminal")]
     WrongTerminal,
+    /// The account is in basic mode, or there is none: nobody has agreed to the policy.
+    #[error("agree to having an account first")]
+    PolicyRequired,
     /// Neither bound nor shared. The same answer as for a device that does not exist.
     #[error("no such device on this account")]
     NotBound,

@@ -21,6 +21,8 @@ pub const RETRY_UNAVAILABLE_SECS: u64 = 5;
 
 /// The purpose that every way to media stands on.
 const VIEWING: &str = "media.view";
+/// The purpose that every account stands on.
+const ACCOUNT: &str = "account";
 
 /// A refusal or failure, fit to be told to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum Problem {
     LoginRequired,
     /// The login belongs to another terminal key.
     WrongTerminal,
+    /// The account is in basic mode, or there is none.
+    PolicyRequired,
     /// Neither bound nor shared, or no such device: the two look the same.
     DeviceNotBound,
     /// The device key is not proven in this login session.
@@ -127,6 +131,7 @@ impl Problem {
         let (name, status, title, title_zh) = match self {
             Self::LoginRequired => ("login-required", S::UNAUTHORIZED, "Sign in first", "请先登录"),
             Self::WrongTerminal => ("wrong-terminal", S::UNAUTHORIZED, "This login belongs to another terminal", "该登录属于另一台终端"),
+            Self::PolicyRequired => ("consent-required", S::FORBIDDEN, "Agree to having an account first", "请先同意账号政策"),
             Self::DeviceNotBound => ("device-not-bound", S::NOT_FOUND, "No such device on this account", "此账号下没有该设备"),
             Self::DeviceKeyRequired => ("device-key-required", S::FORBIDDEN, "Prove the device key first", "请先验证设备密钥"),
             Self::ShareClosed => ("share-closed", S::FORBIDDEN, "The device is shared with you at other hours", "该设备在其他时段与您分享"),
@@ -198,7 +203,7 @@ impl Problem {
             title,
             status: kind.status.as_u16(),
             detail: self.detail(),
-            purpose: matches!(self, Self::ConsentRequired).then_some(VIEWING),
+            purpose: self.purpose(),
         };
         let mut response = (kind.status, Json(document)).into_response();
         let headers = response.headers_mut();
@@ -230,6 +235,7 @@ impl Problem {
             Self::BodyTooLarge(limit) => format!("at most {limit} bytes"),
             Self::RateLimited(seconds) => format!("try again in {seconds} s"),
             Self::LoginRequired => "no login, or it has ended; sign in and ask again".into(),
+            Self::PolicyRequired => "consent to the purpose account first".into(),
             Self::DeviceNotBound => "the device does not exist or is not yours to see".into(),
             Self::DeviceKeyRequired => {
                 "ask for a key challenge, sign it with the device secret's key, send the proof"
@@ -247,6 +253,15 @@ impl Problem {
             }
             Self::WrongHost => "reach the server by a name from its `hosts` setting".into(),
             _ => String::from(self.kind().title),
+        }
+    }
+
+    /// The purpose to agree to.
+    fn purpose(&self) -> Option<&'static str> {
+        match self {
+            Self::PolicyRequired => Some(ACCOUNT),
+            Self::ConsentRequired => Some(VIEWING),
+            _ => None,
         }
     }
 
@@ -291,6 +306,7 @@ impl From<GateRefusal> for Problem {
         match refusal {
             GateRefusal::LoginRequired => Self::LoginRequired,
             GateRefusal::WrongTerminal => Self::WrongTerminal,
+            GateRefusal::PolicyRequired => Self::PolicyRequired,
             GateRefusal::NotBound => Self::DeviceNotBound,
             GateRefusal::KeyProofRequired => Self::DeviceKeyRequired,
             GateRefusal::ShareClosed => Self::ShareClosed,

@@ -31,6 +31,7 @@ pub(crate) fn login() -> Vec<Refused> {
     let own = [
         Problem::LoginRequired,
         Problem::WrongTerminal,
+        Problem::PolicyRequired,
         Problem::DeviceNotBound,
         Problem::ShareClosed,
         Problem::ScopeRequired,

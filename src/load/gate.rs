@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::api::{
-    Api, ApiError, BindRequest, GenerationsWanted, OtpRequest, SignIn, Tokens,
+    Api, ApiError, BindRequest, ConsentGiven, GenerationsWanted, OtpRequest, Purpose, SignIn, Tokens,
 };
 use sightline_client::secret::ChallengeFor;
 use sightline_client::{DeviceSecret, Identity, Roots};
@@ -294,12 +294,13 @@ impl Terminal {
     async fn sign_in(&self) -> Result<(), Failure> {
         let request = OtpRequest::Login { target: Redacted::new(self.owner.phone.clone()) };
         let (challenge_id, code) = self.owner.code(&self.api, &request, None).await?;
+        let policy = self.purpose("account").await?;
         let request = SignIn {
             challenge_id,
             code,
             terminal_name: "sightline load".into(),
             client_type: CLIENT_TYPE.into(),
-            consents: Vec::new(),
+            consents: vec![ConsentGiven::from(&policy)],
         };
         let login = self.doors().patiently(|| self.api.sign_in(&request)).await?;
         self.keep(login.tokens);
@@ -357,11 +358,16 @@ impl Terminal {
         Ok(())
     }
 
+    /// A purpose that is in force.
+    async fn purpose(&self, id: &str) -> Result<Purpose, Failure> {
+        let purposes = self.doors().patiently(|| self.api.in_force(CLIENT_TYPE)).await?;
+        let found = purposes.into_iter().find(|purpose| purpose.id == id);
+        Ok(found.ok_or_else(|| format!("the server names no purpose {id}"))?)
+    }
+
     async fn consent(&self) -> Result<(), Failure> {
         let access = self.access().unwrap_or_default();
-        let purposes = self.doors().patiently(|| self.api.in_force(CLIENT_TYPE)).await?;
-        let view = purposes.iter().find(|purpose| purpose.id == "media.view");
-        let view = view.ok_or_else(|| "the server names no purpose of viewing".to_owned())?;
+        let view = self.purpose("media.view").await?;
         let agree = || self.api.consent(&access, &view.id, view.version);
         self.doors().patiently(agree).await?;
         Ok(())

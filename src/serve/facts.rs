@@ -146,6 +146,7 @@ fn gate_refusal(refusal: Refusal) -> GateRefusal {
     match refusal {
         Refusal::LoginRequired => GateRefusal::LoginRequired,
         Refusal::WrongTerminal => GateRefusal::WrongTerminal,
+        Refusal::PolicyRequired => GateRefusal::PolicyRequired,
         Refusal::NotBound => GateRefusal::NotBound,
         Refusal::ShareClosed => GateRefusal::ShareClosed,
         Refusal::ScopeRequired => GateRefusal::ScopeRequired,

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use clap::Args;
-use sightline_client::api::{Api, ApiError, BindRequest, OtpChallenge, OtpRequest, SignIn, Tokens};
+use sightline_client::api::{
+    Api, ApiError, BindRequest, ConsentGiven, OtpChallenge, OtpRequest, Purpose, SignIn, Tokens,
+};
 use sightline_client::keys::TerminalKeys;
 use sightline_client::secret::{ChallengeFor, NotAChallenge, ShownSecret};
 use sightline_grant::Redacted;
@@ -194,13 +196,18 @@ impl Login {
         };
         let request = OtpRequest::Login { target: Redacted::new(phone) };
         let challenge = send_code(api, &request, None).await?;
+        let policy = in_force(api, "account").await?;
+        if !args.consent {
+            eprintln!("{}", policy.text_en());
+            eprintln!("Whoever enters the code agrees to this.");
+        }
         let code = Redacted::new(ask("Code from the SMS")?);
         let request = SignIn {
             challenge_id: challenge.challenge_id,
             code,
             terminal_name: "sightline watch".into(),
             client_type: CLIENT_TYPE.into(),
-            consents: Vec::new(),
+            consents: vec![ConsentGiven::from(&policy)],
         };
         let login = api.sign_in(&request).await.map_err(|error| error.to_string())?;
         Self::keep(folder, login.tokens)
@@ -334,12 +341,15 @@ async fn send_code(
     }
 }
 
-async fn consent(api: &Api, args: &GateArgs, access: &Redacted<String>) -> Result<(), String> {
+/// A purpose that is in force.
+async fn in_force(api: &Api, id: &str) -> Result<Purpose, String> {
     let purposes = api.in_force(CLIENT_TYPE).await.map_err(|error| error.to_string())?;
-    let purpose = purposes
-        .iter()
-        .find(|purpose| purpose.id == "media.view")
-        .ok_or("the server names no purpose of viewing")?;
+    let found = purposes.into_iter().find(|purpose| purpose.id == id);
+    found.ok_or_else(|| format!("the server names no purpose {id}"))
+}
+
+async fn consent(api: &Api, args: &GateArgs, access: &Redacted<String>) -> Result<(), String> {
+    let purpose = in_force(api, "media.view").await?;
     if !args.consent {
         eprintln!("{}", purpose.text_en());
         let answer = ask("Do you agree? (yes/no)")?;

@@ -6,6 +6,7 @@
 
 import { readFileSync } from 'node:fs';
 import { launch, show } from './browser.mjs';
+import { agree } from './newcomer.mjs';
 import { LIMIT_MS, request, sent, waitFor } from './person.mjs';
 
 /** A picture as a camera might make it; what the page sends of it is its own. */
@@ -32,6 +33,7 @@ async function journey(page) {
   await at('phone').fill(request.phone);
   await at('send-code').click();
   await at('login-code').fill(await waitFor('a login code', () => sent()[0]));
+  await agree(page);
   await at('devices').waitFor();
 
   await goTo('#/account');

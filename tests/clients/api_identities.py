@@ -30,6 +30,7 @@ class Identities:
         who = Terminal(self.origin)
         body = self.came_back(self.way(who, "/v1/identity-flows"), name)
         body |= {"terminal_name": "Checker", "client_type": "browser"}
+        body["consents"] = [{"purpose": "account", "version": 1}]
         answer = self.must(who.call("POST", "/v1/sessions/provider", body))
         who.took(answer.json())
         return who, answer

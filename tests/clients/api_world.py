@@ -199,6 +199,7 @@ class World(Ways, Passkeys, Identities):
     def sign_in(self, terminal, number):
         _, challenge, code = self.code(terminal, {"purpose": "login", "target": number}, number)
         body = {"challenge_id": challenge, "code": code, "terminal_name": "Checker", "client_type": "browser"}
+        body["consents"] = [{"purpose": "account", "version": 1}]
         answer = self.must(terminal.call("POST", "/v1/sessions", body))
         terminal.took(answer.json())
         terminal.number = number

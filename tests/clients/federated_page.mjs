@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { launch, show } from './browser.mjs';
-import { nextCodeOf, signIn, terminal, until } from './newcomer.mjs';
+import { agree, nextCodeOf, signIn, terminal, until } from './newcomer.mjs';
 
 const ANNA = 'anna-of-the-page';
 const CARL = 'carl-of-the-page';
@@ -51,7 +51,10 @@ async function newcomer(page, request) {
   await page.locator('button[name=cancel]').click();
   await at('provider-otherwise').waitFor();
   show({ step: 'cancelled', text: await at('error').first().textContent() });
-  const account = await accountOf(page, () => enter(page, ANNA));
+  const account = await accountOf(page, async () => {
+    await enter(page, ANNA);
+    await agree(page);
+  });
   await at('identity-development').waitFor();
   await at('account-partial').waitFor();
   show({ step: 'registered', account, address: new URL(page.url()).search, partial: await at('account-partial').textContent() });

@@ -5,6 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import { show } from './browser.mjs';
+import { agree } from './newcomer.mjs';
 
 /** Longest wait for one thing, on a busy machine. */
 export const LIMIT_MS = 30_000;
@@ -48,6 +49,7 @@ export class Person {
     await person.at('phone').fill(phone);
     await person.at('send-code').click();
     await person.at('login-code').fill(await waitFor('a login code', () => sent()[before]));
+    await agree(person.page);
     await person.at('devices').waitFor();
     await pause(SMS_PAUSE_MS);
     return person;

@@ -6,6 +6,7 @@
 
 import { readFileSync } from 'node:fs';
 import { launch, show } from './browser.mjs';
+import { agree } from './newcomer.mjs';
 
 const LIMIT_MS = 30_000;
 /** A development server sends one message per number in two seconds. */
@@ -33,6 +34,7 @@ async function signIn(page, request) {
   await page.getByTestId('phone').fill(request.phone);
   await page.getByTestId('send-code').click();
   await page.getByTestId('login-code').fill(await nextCode(request, sent));
+  await agree(page);
   await page.getByTestId(`device-${request.serial}`).waitFor();
 }
 

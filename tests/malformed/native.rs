@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use serde_json::Value;
-use sightline_client::api::{Api, BindRequest, OtpRequest, RtspHandle, ServerInfo, SignIn};
+use sightline_client::api::{
+    Api, BindRequest, ConsentGiven, OtpRequest, RtspHandle, ServerInfo, SignIn,
+};
 use sightline_client::secret::ChallengeFor;
 use sightline_client::wire::RoqSession;
 use sightline_client::{DeviceSecret, Identity, Roots, SessionTarget};
@@ -301,17 +303,18 @@ impl User {
         let api = server.api(identity.clone());
         let request = OtpRequest::Login { target: Redacted::new(phone.to_owned()) };
         let challenge = api.otp(&request, None).await.expect("a challenge");
+        let purposes = api.purposes().await.expect("purposes");
+        let purpose = |id: &str| purposes.iter().find(|purpose| purpose.id == id).expect("known");
         let request = SignIn {
             challenge_id: challenge.challenge_id,
             code: await_code(server, phone, 0).await,
             terminal_name: "native test".into(),
             client_type: "test".into(),
-            consents: Vec::new(),
+            consents: vec![ConsentGiven::from(purpose("account"))],
         };
         let login = api.sign_in(&request).await.expect("a login");
         let access = login.tokens.access_token;
-        let purposes = api.purposes().await.expect("purposes");
-        let view = purposes.iter().find(|purpose| purpose.id == "media.view").expect("media.view");
+        let view = purpose("media.view");
         api.consent(&access, &view.id, view.version).await.expect("a consent");
         Self { api, identity, access, phone: phone.to_owned() }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::api::{
-    Api, ApiError, BindRequest, OtpChallenge, OtpRequest, ShareTerms, SignIn, Tokens,
+    Api, ApiError, BindRequest, ConsentGiven, OtpChallenge, OtpRequest, ShareTerms, SignIn, Tokens,
 };
 use sightline_client::keys::{Binding, Scopes, TerminalKeys, Viewer, ViewerList};
 use sightline_client::secret::ChallengeFor;
@@ -65,12 +65,14 @@ impl Terminal {
     pub async fn sign_in(&self) {
         let request = OtpRequest::Login { target: Redacted::new(self.phone.clone()) };
         let (challenge, code) = self.code(&request, None).await;
+        let purposes = self.api.purposes().await.expect("purposes");
+        let policy = purposes.iter().find(|purpose| purpose.id == "account").expect("account");
         let request = SignIn {
             challenge_id: challenge.challenge_id,
             code: Redacted::new(code),
             terminal_name: self.name.clone(),
             client_type: "test".into(),
-            consents: Vec::new(),
+            consents: vec![ConsentGiven::from(policy)],
         };
         let login = self.api.sign_in(&request).await.expect("the code is right");
         *self.login.lock().expect("unpoisoned") = Some(login.tokens);

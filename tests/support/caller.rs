@@ -100,7 +100,8 @@ impl Caller {
         let seen = self.codes(phone).len();
         let challenge = self.ask(json!({ "purpose": "login", "target": phone })).await;
         let code = self.code_after(seen, phone);
-        let body = entry(json!({ "challenge_id": challenge, "code": code }));
+        let mut body = entry(json!({ "challenge_id": challenge, "code": code }));
+        body["consents"] = json!([{ "purpose": "account", "version": 1 }]);
         let (status, body) = self.send("POST", "/v1/sessions", body).await;
         assert_eq!(status, 201, "{body}");
         self.token = body["access_token"].as_str().map(str::to_owned);

@@ -176,6 +176,7 @@ impl Terminal {
             "code": code.1,
             "terminal_name": "end-to-end test",
             "client_type": "test",
+            "consents": [{ "purpose": "account", "version": 1 }],
         });
         let session = self.send("POST", "/v1/sessions", Token::None, Some(body)).await.ok();
         self.access_token = session["access_token"].as_str().map(str::to_owned);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sightline_control_plane::DATABASE_FILE;
-use sightline_control_plane::consent::MEDIA_VIEW;
+use sightline_control_plane::consent::{ACCOUNT, MEDIA_VIEW};
 use sightline_control_plane::limits::VIEW_IDLE_SECS;
 use sightline_control_plane::vault::token_hash;
 use sightline_grant::{Redacted, Thumbprint};
@@ -94,16 +94,19 @@ async fn add(tx: &mut SqliteConnection, number: usize, now: i64) -> Result<(), c
         let key = terminal(number).to_string();
         bound.bind(now + idle).bind(key).execute(&mut *tx).await?;
     }
-    query(
-        "INSERT INTO consent_state (account, purpose, product, policy, version, granted, seq, at)
-         VALUES (?1, ?2, '', '', ?3, 1, 1, ?4)",
-    )
-    .bind(&id)
-    .bind(MEDIA_VIEW.id)
-    .bind(i64::from(MEDIA_VIEW.version))
-    .bind(now)
-    .execute(&mut *tx)
-    .await?;
+    for purpose in [&ACCOUNT, &MEDIA_VIEW] {
+        query(
+            "INSERT INTO consent_state
+                 (account, purpose, product, policy, version, granted, seq, at)
+             VALUES (?1, ?2, '', '', ?3, 1, 1, ?4)",
+        )
+        .bind(&id)
+        .bind(purpose.id)
+        .bind(i64::from(purpose.version))
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+    }
     query("INSERT INTO access_token (hash, session, expires) VALUES (?1, ?2, ?3)")
         .bind(token_hash(token(number).expose()))
         .bind(&id)

@@ -227,6 +227,7 @@ impl From<Refusal> for Problem {
         let (status, name) = match error {
             Refusal::LoginRequired => (StatusCode::UNAUTHORIZED, "login-required"),
             Refusal::WrongTerminal => (StatusCode::UNAUTHORIZED, "wrong-terminal"),
+            Refusal::PolicyRequired => return Self::policy_required(),
             Refusal::NotBound => (StatusCode::NOT_FOUND, "device-not-bound"),
             Refusal::ShareClosed => (StatusCode::FORBIDDEN, "share-closed"),
             Refusal::ScopeRequired => (StatusCode::FORBIDDEN, "scope-required"),

@@ -30,7 +30,7 @@ use tower::ServiceExt;
 
 use super::router;
 use crate::clock::Clock;
-use crate::consent::{PURPOSES, Purpose};
+use crate::consent::{ACCOUNT, PURPOSES, Purpose};
 use crate::tests::rig::{ANNA, BEN, Rig, key, public};
 
 struct Client<'a> {
@@ -117,6 +117,7 @@ impl<'a> Client<'a> {
         let login = json!({
             "challenge_id": sent.body["challenge_id"], "code": code.expose(),
             "terminal_name": "Browser", "client_type": "browser",
+            "consents": [{"purpose": ACCOUNT.id, "version": ACCOUNT.version}],
         });
         let answer = self.call("POST", "/v1/sessions", Some(login)).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);

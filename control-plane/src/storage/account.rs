@@ -90,7 +90,8 @@ pub trait AttestationStore {
 /// The policy as a whole.
 #[async_trait]
 pub trait PolicyStore {
-    /// Whether the account has withdrawn its consent to the policy as a whole, `purpose`.
+    /// Whether the account does not agree to the policy as a whole, `purpose`: not yet, or not any
+    /// more.
     async fn basic_mode(&self, account: &AccountId, purpose: &'static str) -> Stored<bool>;
     /// Withdraws everything that the account consents to, and the policy itself, in one step, and
     /// takes every app off the account. The epoch rises above every one that leases of this account

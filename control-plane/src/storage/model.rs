@@ -539,6 +539,8 @@ pub struct ConsentEvent {
 pub struct GateFacts {
     /// The login.
     pub session: Session,
+    /// The account is in basic mode: its holder does not agree to the policy.
+    pub basic: bool,
     /// Consent epoch of the account.
     pub consent_epoch: u64,
     /// Epochs and number of channels, when the device is bound to the account.

@@ -16,6 +16,8 @@ async fn who_agreed_to_nothing_may_look_around_with_the_key_of_one_terminal() {
     assert!(!rig.cp.is_basic(&opened.token, terminal(2)), "another terminal's key");
     assert!(rig.cp.session(&opened.token).await.unwrap().is_none(), "no login");
     let refused = rig.cp.admit(&opened.token, terminal(1), "CAM-1", 0, Action::Live).await;
+    assert!(matches!(refused, Err(Refusal::PolicyRequired)), "no account is asked for cameras");
+    let refused = rig.cp.admit(&opened.token, terminal(2), "CAM-1", 0, Action::Live).await;
     assert!(matches!(refused, Err(Refusal::LoginRequired)));
     let text = opened.token.expose().clone();
     for at in 0..text.len() {
@@ -53,10 +55,10 @@ async fn withdrawing_the_policy_ends_media_at_once_and_agreeing_again_restores_t
     assert!(subject == admission.subject && epoch > admission.epochs.consent);
     assert_eq!(rig.cp.renew(std::slice::from_ref(&lease)).await.unwrap(), [false]);
     assert!(rig.cp.in_basic_mode(&anna.session).await.unwrap());
-    assert!(matches!(rig.admit(&anna, "CAM-1").await, Err(Refusal::ConsentRequired)));
+    assert!(matches!(rig.admit(&anna, "CAM-1").await, Err(Refusal::PolicyRequired)));
     let token = &anna.signed_in.tokens.access;
     let seen = rig.cp.may_see(token, anna.session.jkt, "CAM-1", 0).await;
-    assert!(matches!(seen, Err(Refusal::ConsentRequired)));
+    assert!(matches!(seen, Err(Refusal::PolicyRequired)));
 
     let grant = async |purpose: &crate::consent::Purpose| {
         rig.cp.grant_consent(&anna.session, purpose.id, purpose.version).await

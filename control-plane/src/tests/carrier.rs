@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use sightline_grant::{Redacted, requirement};
 
-use super::rig::{ANNA, IP, Rig, request, terminal};
+use super::rig::{ANNA, IP, Rig, agreed, request, terminal};
 use crate::carrier::camara::{Account, Camara, Flow};
 use crate::carrier::development::{API, AUTHORIZE, Development, TOKEN};
 use crate::carrier::{CarrierError, CarrierSignIn};
@@ -46,7 +46,7 @@ fn wish(token: &str) -> CarrierSignIn {
         redirect: None,
         terminal_name: "Phone".into(),
         client_type: "app".into(),
-        consents: Vec::new(),
+        consents: agreed(),
     }
 }
 

@@ -32,7 +32,7 @@ async fn a_changed_missing_or_moved_consent_event_is_found() {
         rig.cp.grant_consent(&user.session, MEDIA_VIEW.id, 1).await.unwrap();
         rig.cp.withdraw_consent(&user.session, MEDIA_VIEW.id).await.unwrap();
     }
-    assert_eq!(rig.cp.verify_consents().await.unwrap(), Ok(4));
+    assert_eq!(rig.cp.verify_consents().await.unwrap(), Ok(6));
     let events = rig.store.consent_events(0, 10).await.unwrap();
     let start = || (0, chain::START.to_vec());
     let mut changed = events.clone();

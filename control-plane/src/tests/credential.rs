@@ -6,7 +6,7 @@ use std::time::Instant;
 use sightline_grant::{Redacted, Revocation, requirement};
 
 use super::email::MAIL;
-use super::rig::{ANNA, BEN, IP, Rig, User, request, terminal};
+use super::rig::{ANNA, BEN, IP, Rig, User, agreed, request, terminal};
 use crate::credential::{NewPasswordError, PasswordError, PasswordSignIn};
 use crate::development::Outlet;
 use crate::limits::{
@@ -37,7 +37,7 @@ fn by_password(target: &str, text: &str) -> PasswordSignIn {
         password: password(text),
         terminal_name: "Kitchen tablet".into(),
         client_type: "browser".into(),
-        consents: Vec::new(),
+        consents: agreed(),
     }
 }
 

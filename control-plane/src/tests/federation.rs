@@ -13,7 +13,7 @@ use url::Url;
 
 use self::apple::Apple;
 use self::wechat::Desk;
-use super::rig::{IP, Rig, User, terminal};
+use super::rig::{IP, Rig, User, agreed, terminal};
 use crate::federation::development::Development;
 use crate::federation::flow::{Begun, Return};
 use crate::federation::oidc::Oidc;
@@ -135,7 +135,7 @@ impl World {
             back,
             terminal_name: "Browser".into(),
             client_type: "web".into(),
-            consents: Vec::new(),
+            consents: agreed(),
         };
         let jkt: Thumbprint = terminal(seed);
         self.rig.cp.sign_in_by_provider(&request, jkt).await

@@ -1,7 +1,7 @@
 use sightline_grant::{Action, Redacted, requirement};
 
 use super::rig::{ANNA, BEN, Rig, key, terminal};
-use crate::consent::MEDIA_VIEW;
+use crate::consent::{ACCOUNT, MEDIA_VIEW};
 use crate::gate::{AuditError, Refusal, SessionContext};
 use crate::ids::Serial;
 use crate::limits::{MEDIA_CONTEXT_SECS, VIEW_IDLE_SECS};
@@ -141,5 +141,7 @@ async fn a_stranger_is_refused_like_someone_whose_device_does_not_exist() {
     for serial in ["CAM-1", "CAM-2", "*", "../CAM-1", ""] {
         assert!(matches!(rig.admit(&ben, serial).await, Err(Refusal::NotBound)), "{serial}");
     }
-    assert_eq!(rig.store.consents(&ben.session.account).await.unwrap(), []);
+    let decided = rig.store.consents(&ben.session.account).await.unwrap();
+    let about: Vec<&str> = decided.iter().map(|state| state.purpose.as_str()).collect();
+    assert_eq!(about, [ACCOUNT.id]);
 }

@@ -16,7 +16,7 @@ use crate::admin::{NewDevice, OneTimeTexts};
 use crate::base32;
 use crate::binding::BindRequest;
 use crate::clock::{Clock, ManualClock};
-use crate::consent::MEDIA_VIEW;
+use crate::consent::{ACCOUNT, MEDIA_VIEW};
 use crate::email::Email;
 use crate::gate::{Admission, Refusal};
 use crate::ids::ChallengeId;
@@ -295,6 +295,11 @@ impl Rig {
     }
 }
 
+/// What everybody agrees to who has an account here.
+pub(crate) fn agreed() -> Vec<(String, u32)> {
+    vec![(ACCOUNT.id.to_owned(), ACCOUNT.version)]
+}
+
 pub(crate) fn request(challenge: ChallengeId, code: Redacted<String>) -> SignIn {
     SignIn {
         challenge,
@@ -302,7 +307,7 @@ pub(crate) fn request(challenge: ChallengeId, code: Redacted<String>) -> SignIn 
         password: None,
         terminal_name: "Kitchen tablet".into(),
         client_type: "browser".into(),
-        consents: Vec::new(),
+        consents: agreed(),
     }
 }
 

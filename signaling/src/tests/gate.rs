@@ -18,6 +18,7 @@ async fn each_missing_fact_has_its_own_problem_and_no_grant_is_made() {
     let cases = [
         (GateRefusal::LoginRequired, 401, "login-required"),
         (GateRefusal::WrongTerminal, 401, "wrong-terminal"),
+        (GateRefusal::PolicyRequired, 403, "consent-required"),
         (GateRefusal::NotBound, 404, "device-not-bound"),
         (GateRefusal::ShareClosed, 403, "share-closed"),
         (GateRefusal::ScopeRequired, 403, "scope-required"),
@@ -181,6 +182,10 @@ async fn presence_is_told_to_those_who_may_see_the_device_and_to_nobody_else() {
         assert_eq!(door.send(ask("CAM-1")).await.json()["live"], true);
         assert_eq!(door.send(ask("CAM-2")).await.json()["live"], false);
     }
+    *door.script.refusal.lock().unwrap() = Some(GateRefusal::PolicyRequired);
+    let basic = door.send(ask("CAM-1")).await;
+    assert_eq!(basic.json()["purpose"], "account", "basic mode sees no camera");
+    assert_eq!(basic.problem(), (403, "consent-required".into()));
     *door.script.refusal.lock().unwrap() = Some(GateRefusal::NotBound);
     assert_eq!(door.send(ask("CAM-1")).await.problem(), (404, "device-not-bound".into()));
     assert_eq!(door.send(ask("CAM.1")).await.problem(), (404, "device-not-bound".into()));

@@ -21,6 +21,7 @@ async fn sign_in(world: &World, app: &mut Client<'_>, name: &str) -> Answer {
     let mut body = came_back(world, &begun.body, name).await;
     body["terminal_name"] = json!("Browser");
     body["client_type"] = json!("web");
+    body["consents"] = json!([{"purpose": ACCOUNT.id, "version": ACCOUNT.version}]);
     let answer = app.call("POST", "/v1/sessions/provider", Some(body)).await;
     app.token = answer.body["access_token"].as_str().map(str::to_owned);
     answer

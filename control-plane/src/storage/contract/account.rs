@@ -144,15 +144,17 @@ pub(super) async fn the_policy_is_withdrawn_with_all_that_stood_on_it(store: &dy
     for purpose in ["p", "q"] {
         store.consent_append(&act(&account, purpose, true), NOW).await.unwrap();
     }
-    assert!(!store.basic_mode(&account, "account").await.unwrap());
+    assert!(store.basic_mode(&account, "account").await.unwrap(), "not agreed to yet");
     let policy = act(&account, "account", true);
+    store.consent_append(&policy, NOW).await.unwrap();
+    assert!(!store.basic_mode(&account, "account").await.unwrap());
     let (ended, sessions) = store.policy_withdraw(&policy, NOW).await.unwrap();
-    assert_eq!((ended.seq, ended.epoch, sessions), (5, 3, Vec::new()));
+    assert_eq!((ended.seq, ended.epoch, sessions), (6, 3, Vec::new()));
     let states = store.consents(&account).await.unwrap();
     assert!(states.len() == 3 && states.iter().all(|state| !state.granted), "{states:?}");
     assert!(store.basic_mode(&account, "account").await.unwrap());
     let other = AccountId("x".into());
-    assert!(!store.basic_mode(&other, "account").await.unwrap());
+    assert!(store.basic_mode(&other, "account").await.unwrap(), "nobody agreed");
     store.consent_append(&act(&account, "account", true), NOW).await.unwrap();
     assert!(!store.basic_mode(&account, "account").await.unwrap());
 }

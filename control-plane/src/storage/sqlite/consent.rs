@@ -14,9 +14,9 @@ use crate::storage::account::PolicyStore;
 use crate::storage::model::{ConsentAct, ConsentAppended, ConsentEvent, ConsentState, PolicyMark};
 use crate::storage::{ConsentStore, StoreError, Stored};
 
-/// Finds an account in basic mode: its holder takes back a purpose, whatever the product.
-const TAKEN_BACK: &str = "SELECT 1 FROM consent_state WHERE account = ?1 AND purpose = ?2
-     GROUP BY purpose HAVING max(granted) = 0";
+/// Finds an account in basic mode: its holder does not agree to a purpose, in no product.
+const NOT_AGREED: &str = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM consent_state
+     WHERE account = ?1 AND purpose = ?2 AND granted = 1)";
 
 #[async_trait]
 impl ConsentStore for SqliteStore {
@@ -75,7 +75,7 @@ impl ConsentStore for SqliteStore {
 #[async_trait]
 impl PolicyStore for SqliteStore {
     async fn basic_mode(&self, account: &AccountId, purpose: &'static str) -> Stored<bool> {
-        let row = query(TAKEN_BACK)
+        let row = query(NOT_AGREED)
             .bind(account.as_str())
             .bind(purpose)
             .fetch_optional(&self.reader)
@@ -116,7 +116,7 @@ pub(super) async fn in_basic_mode(
     connection: &mut SqliteConnection,
     account: &AccountId,
 ) -> Stored<bool> {
-    let row = query(TAKEN_BACK)
+    let row = query(NOT_AGREED)
         .bind(account.as_str())
         .bind(ACCOUNT.id)
         .fetch_optional(connection)

@@ -9,6 +9,7 @@ use super::SqliteStore;
 use super::row::{Columns, int};
 use super::session::session;
 use super::share;
+use crate::consent::ACCOUNT;
 use crate::ids::{Serial, SessionId};
 use crate::limits::{VIEW_IDLE_SECS, VIEW_TOUCH_SECS};
 use crate::storage::model::{CommitMark, DeviceEpochs, GateFacts, LeaseFacts, MediaAudit, Shared};
@@ -33,7 +34,9 @@ impl GateStore for SqliteStore {
                     g.schedule AS share_schedule, g.ends_at AS share_ends_at,
                     p.number AS proof, p.scopes AS proof_scopes,
                     p.terminal IS NOT NULL AS proof_by_terminal,
-                    u.idle_expires AS window_end, c.seq AS consent_seq
+                    u.idle_expires AS window_end, c.seq AS consent_seq,
+                    EXISTS (SELECT 1 FROM consent_state y WHERE y.account = s.account
+                        AND y.purpose = ?6 AND y.granted = 1) AS agreed
              FROM access_token k
              JOIN session s ON s.id = k.session
              JOIN terminal t ON t.id = s.terminal
@@ -62,6 +65,7 @@ impl GateStore for SqliteStore {
         .bind(int(now))
         .bind(purpose)
         .bind(i64::from(version))
+        .bind(ACCOUNT.id)
         .fetch_optional(&self.reader)
         .await?;
         let Some(row) = row else { return Ok(None) };
@@ -87,6 +91,7 @@ impl GateStore for SqliteStore {
         };
         Ok(Some(GateFacts {
             session: session(&row)?,
+            basic: row.num("agreed")? == 0,
             consent_epoch: row.num("consent_epoch")?,
             bound: device.filter(|_| owned),
             shared,

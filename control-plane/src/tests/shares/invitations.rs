@@ -16,7 +16,8 @@ async fn an_invitation_is_for_one_other_person_within_a_day_and_with_consent() {
     unasked = AcceptRequest { attested: None, ..yes(&invitation.code) };
     let refused = cp.accept_invitation(ben, &unasked).await;
     assert!(matches!(refused, Err(AcceptError::AttestationRequired)));
-    assert!(cp.consents(ben).await.unwrap().is_empty(), "a refusal records no consent");
+    let decided = cp.consents(ben).await.unwrap();
+    assert!(decided.iter().all(|state| state.purpose != DEVICE_SHARED.id), "a refusal records none");
     let own = cp.accept_invitation(&stage.anna.session, &yes(&invitation.code)).await;
     assert!(matches!(own, Err(AcceptError::OwnDevice)));
     let wrong = Redacted::new("A".repeat(26));

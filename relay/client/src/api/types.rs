@@ -110,7 +110,13 @@ pub struct ConsentGiven {
     /// Such as `media.view`.
     pub purpose: String,
     /// Version of the text.
-    pub version: String,
+    pub version: u32,
+}
+
+impl From<&Purpose> for ConsentGiven {
+    fn from(purpose: &Purpose) -> Self {
+        Self { purpose: purpose.id.clone(), version: purpose.version }
+    }
 }
 
 /// New tokens.
