@@ -6,7 +6,7 @@ use sightline_grant::{Redacted, Thumbprint};
 
 use crate::ControlPlane;
 use crate::acting;
-use crate::consent::ConsentError;
+use crate::consent::{ACCOUNT, ConsentError};
 use crate::credential::PasswordError;
 use crate::error::Inner;
 use crate::identifier::{IDENTIFIER_VALUE, KnownAddress};
@@ -317,7 +317,10 @@ impl ControlPlane {
     }
 
     async fn arrived(&self, arrival: &Arrival<'_>, session: &Session) -> Result<(), SignInError> {
-        for (purpose, version) in arrival.consents {
+        // Before the account is agreed to, nothing else can be.
+        let (policy, others): (Vec<_>, Vec<_>) =
+            arrival.consents.iter().partition(|(purpose, _)| purpose == ACCOUNT.id);
+        for (purpose, version) in policy.into_iter().chain(others) {
             self.grant_consent(session, purpose, *version).await?;
         }
         self.0.outbox.notify_one();

@@ -109,7 +109,14 @@ impl<'a> Client<'a> {
         (answer, bytes.into())
     }
 
+    /// Signs in and agrees to what an account needs.
     async fn sign_in(&mut self, number: &str) -> Answer {
+        let policy = json!([{"purpose": ACCOUNT.id, "version": ACCOUNT.version}]);
+        self.sign_in_agreeing(number, policy).await
+    }
+
+    /// Signs in and agrees to these purposes.
+    async fn sign_in_agreeing(&mut self, number: &str, consents: Value) -> Answer {
         let wish = json!({"purpose": "login", "target": number});
         let sent = self.call("POST", "/v1/otp", Some(wish)).await;
         assert_eq!(sent.status, StatusCode::ACCEPTED, "{}", sent.body);
@@ -117,7 +124,7 @@ impl<'a> Client<'a> {
         let login = json!({
             "challenge_id": sent.body["challenge_id"], "code": code.expose(),
             "terminal_name": "Browser", "client_type": "browser",
-            "consents": [{"purpose": ACCOUNT.id, "version": ACCOUNT.version}],
+            "consents": consents,
         });
         let answer = self.call("POST", "/v1/sessions", Some(login)).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::avatar::tests::jpeg;
-use crate::consent::{ACCOUNT, PROFILE, TERMINAL_SECURITY};
+use crate::consent::{ACCOUNT, MEDIA_VIEW, PROFILE, TERMINAL_SECURITY};
 use crate::limits::AVATAR_BYTES;
 
 impl Client<'_> {
@@ -197,9 +197,6 @@ async fn basic_mode_shows_what_is_public_and_names_the_consent_that_opens_the_re
     assert_eq!(app.get("/v1/sessions/basic").await.0.body["mode"], "full");
     let withdrawn = app.call("DELETE", "/v1/consents/account", None).await;
     assert_eq!(withdrawn.status, StatusCode::NO_CONTENT);
-    let personal = |rule: &sightline_operation::Rule| {
-        rule.needs_login() && *rule != sightline_operation::Rule::BasicLogin
-    };
     assert!(refused_everywhere(&app, personal).await > 20);
     assert_eq!(app.get("/v1/consents").await.0.status, StatusCode::OK);
     let early = app.consent(&PROFILE).await;
@@ -207,6 +204,30 @@ async fn basic_mode_shows_what_is_public_and_names_the_consent_that_opens_the_re
     assert_eq!(app.consent(&ACCOUNT).await.status, StatusCode::CREATED);
     assert_eq!(app.get("/v1/me").await.0.status, StatusCode::OK, "the same account again");
     requirement!("A22");
+}
+
+#[tokio::test]
+async fn an_account_whose_holder_has_not_agreed_yet_is_in_basic_mode() {
+    let rig = Rig::new().await;
+    let mut app = Client::new(&rig, 1);
+    app.sign_in_agreeing(ANNA, json!([])).await;
+    assert_eq!(app.get("/v1/sessions/basic").await.0.body["mode"], "basic");
+    assert!(refused_everywhere(&app, personal).await > 20);
+    assert_eq!(app.consent(&ACCOUNT).await.status, StatusCode::CREATED);
+    assert_eq!(app.get("/v1/sessions/basic").await.0.body["mode"], "full");
+    assert_eq!(app.get("/v1/me").await.0.status, StatusCode::OK);
+    // The order of what is agreed to at once does not matter.
+    let mut other = Client::new(&rig, 2);
+    let both = [&MEDIA_VIEW, &ACCOUNT];
+    let both = both.map(|purpose| json!({"purpose": purpose.id, "version": purpose.version}));
+    other.sign_in_agreeing(BEN, json!(both)).await;
+    assert_eq!(other.get("/v1/sessions/basic").await.0.body["mode"], "full");
+    requirement!("A21");
+}
+
+/// Operations about a person's data.
+fn personal(rule: &sightline_operation::Rule) -> bool {
+    rule.needs_login() && *rule != sightline_operation::Rule::BasicLogin
 }
 
 /// Asks every operation with such a rule; each must name the consent to the policy. How many.
