@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::api::{
-    Api, ApiError, BindRequest, ConsentGiven, GenerationsWanted, OtpRequest, Purpose, SignIn, Tokens,
+    Api, ApiError, BindRequest, ConsentGiven, GenerationsWanted, OtpRequest, Purpose, SignIn,
+    Tokens,
 };
 use sightline_client::secret::ChallengeFor;
 use sightline_client::{DeviceSecret, Identity, Roots};

@@ -36,17 +36,17 @@ async fn a_changed_missing_or_moved_consent_event_is_found() {
     let events = rig.store.consent_events(0, 10).await.unwrap();
     let start = || (0, chain::START.to_vec());
     let mut changed = events.clone();
-    changed[1].granted = true;
-    assert_eq!(chain::verify(start(), &changed), Err(Broken(2)));
+    changed[2].granted = true;
+    assert_eq!(chain::verify(start(), &changed), Err(Broken(3)));
     let mut rehashed = changed;
-    rehashed[1].hash = chain::link(&rehashed[1]).to_vec();
-    assert_eq!(chain::verify(start(), &rehashed), Err(Broken(3)));
+    rehashed[2].hash = chain::link(&rehashed[2]).to_vec();
+    assert_eq!(chain::verify(start(), &rehashed), Err(Broken(4)));
     let mut missing = events.clone();
-    missing.remove(1);
-    assert_eq!(chain::verify(start(), &missing), Err(Broken(2)));
+    missing.remove(2);
+    assert_eq!(chain::verify(start(), &missing), Err(Broken(3)));
     let mut moved = events;
-    moved.swap(1, 2);
-    assert_eq!(chain::verify(start(), &moved), Err(Broken(2)));
-    rig.store.tamper("UPDATE consent_event SET decision = 'granted' WHERE seq = 2").await;
-    assert_eq!(rig.cp.verify_consents().await.unwrap(), Err(Broken(2)));
+    moved.swap(2, 3);
+    assert_eq!(chain::verify(start(), &moved), Err(Broken(3)));
+    rig.store.tamper("UPDATE consent_event SET decision = 'granted' WHERE seq = 3").await;
+    assert_eq!(rig.cp.verify_consents().await.unwrap(), Err(Broken(3)));
 }

@@ -148,7 +148,7 @@ async fn the_log_is_filtered_paged_and_exported() {
     let next = page.body["next"].as_str().unwrap();
     let (rest, _) = app.get(&format!("/v1/me/oplog?cursor={next}")).await;
     let older = rest.body["items"].as_array().unwrap();
-    assert_eq!(older.len(), 1 + 120 + 2 - 100);
+    assert_eq!(older.len(), 1 + 120 + 3 - 100);
     assert_eq!(older.last().unwrap()["action"], "account.registered");
     assert!(rest.body.get("next").is_none());
     let (logins, _) = app.get("/v1/me/oplog?action=session").await;
@@ -165,12 +165,12 @@ async fn the_log_is_filtered_paged_and_exported() {
     let (answer, file) = app.get("/v1/me/oplog/export?format=jsonl&action=consent").await;
     assert_eq!(answer.headers[header::CONTENT_TYPE], "application/jsonl");
     let text = String::from_utf8(file).unwrap();
-    assert_eq!(text.lines().count(), 120);
+    assert_eq!(text.lines().count(), 121);
     assert!(text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
     let (answer, file) = app.get("/v1/me/oplog/export?format=csv").await;
     let named = answer.headers[header::CONTENT_DISPOSITION].to_str().unwrap().to_owned();
     assert!(named.contains("operations.csv"), "{named}");
-    assert_eq!(String::from_utf8(file).unwrap().lines().count(), 1 + 123);
+    assert_eq!(String::from_utf8(file).unwrap().lines().count(), 1 + 124);
     requirement!("A18");
 }
 

@@ -7,7 +7,7 @@ use crate::limits::OPLOG_KEEP_SECS;
 /// Where a test is.
 const LATER: u64 = NOW + 10;
 
-fn act(account: &AccountId, purpose: &str, granted: bool) -> ConsentAct {
+pub(super) fn act(account: &AccountId, purpose: &str, granted: bool) -> ConsentAct {
     ConsentAct {
         account: account.clone(),
         subject: Subject("subject of c".into()),

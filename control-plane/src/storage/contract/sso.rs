@@ -1,6 +1,8 @@
 //! Apps, codes and the logins that come of them.
 
+use super::account::act;
 use super::*;
+use crate::consent::ACCOUNT;
 use crate::ids::{AppId, AppLoginId};
 use crate::sso::scope::Scopes;
 
@@ -75,7 +77,8 @@ fn redemption(hash: u8, word: &str, session: bool) -> Redemption {
 }
 
 async fn stage(store: &dyn Store, first_party: bool) {
-    account(store, "a").await;
+    let holder = account(store, "a").await;
+    store.consent_append(&act(&holder, ACCOUNT.id, true), NOW).await.unwrap();
     assert!(store.app_add(&app("app", first_party), 2).await.unwrap());
 }
 

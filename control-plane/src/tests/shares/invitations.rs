@@ -17,7 +17,10 @@ async fn an_invitation_is_for_one_other_person_within_a_day_and_with_consent() {
     let refused = cp.accept_invitation(ben, &unasked).await;
     assert!(matches!(refused, Err(AcceptError::AttestationRequired)));
     let decided = cp.consents(ben).await.unwrap();
-    assert!(decided.iter().all(|state| state.purpose != DEVICE_SHARED.id), "a refusal records none");
+    assert!(
+        decided.iter().all(|state| state.purpose != DEVICE_SHARED.id),
+        "a refusal records none"
+    );
     let own = cp.accept_invitation(&stage.anna.session, &yes(&invitation.code)).await;
     assert!(matches!(own, Err(AcceptError::OwnDevice)));
     let wrong = Redacted::new("A".repeat(26));
