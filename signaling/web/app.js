@@ -132,7 +132,7 @@ async function show() {
     if (asks.problem) return refusedView(asks.problem);
     return name === 'browse' ? browseView() : signInView({ ...context, ended, done: show, app: asks.app, way: came });
   };
-  const full = () => (basic ? basicView({ restored: context.modeChanged }) : route(name, rest));
+  const full = () => (basic ? basicView({ changed: context.modeChanged }) : route(name, rest));
   // What was pressed in the old view meanwhile ends with it.
   leaveDialogs();
   const made = signedIn ? full() : signIn();
