@@ -33,17 +33,19 @@ export class Problem extends Error {
   }
 }
 
-/** One request with a proof. `token` is presented with `scheme`; `body` objects go as JSON. */
-export async function send(method, path, { token, scheme = 'DPoP', body, type, headers } = {}) {
-  let response = await once(method, path, { token, scheme, body, type, headers });
-  if (response.status === 401 && correctClock(response)) {
-    response = await once(method, path, { token, scheme, body, type, headers });
-  }
+/**
+ * One request with a proof, and its whole answer. `token` is presented with `scheme`; `body` objects go as
+ * JSON; `timeout`: longest wait for the answer, milliseconds.
+ */
+export async function send(method, path, { token, scheme = 'DPoP', body, type, headers, timeout = TIMEOUT_MS } = {}) {
+  const request = { token, scheme, body, type, headers, timeout };
+  let response = await once(method, path, request);
+  if (response.status === 401 && correctClock(response)) response = await once(method, path, request);
   if (!response.ok) throw await Problem.of(response);
   return response;
 }
 
-async function once(method, path, { token, scheme, body, type, headers = {} }) {
+async function once(method, path, { token, scheme, body, type, headers = {}, timeout }) {
   const url = new URL(path, location.href);
   const now = Date.now() / 1000 + clockOffset;
   const all = { 'Accept-Language': language(), ...headers };
@@ -51,12 +53,22 @@ async function once(method, path, { token, scheme, body, type, headers = {} }) {
   if (token) all.Authorization = `${scheme} ${token}`;
   if (body !== undefined) all['Content-Type'] = type ?? 'application/json';
   const sent = body === undefined || type ? body : JSON.stringify(body);
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const signal = AbortSignal.timeout(timeout);
   try {
-    return await fetch(url, { method, headers: all, body: sent, signal, cache: 'no-store' });
+    return await whole(await fetch(url, { method, headers: all, body: sent, signal, cache: 'no-store' }));
   } catch {
     throw new Problem('offline');
   }
+}
+
+/** An answer whose body has arrived: a connection lost on the way is no answer. */
+async function whole(response) {
+  const body = await response.arrayBuffer();
+  const { status, statusText, headers } = response;
+  // A status without content takes no body, not even an empty one.
+  const arrived = new Response(body.byteLength ? body : null, { status, statusText, headers });
+  // A made answer has no address of its own.
+  return Object.defineProperty(arrived, 'url', { value: response.url });
 }
 
 /** Learns the server's time from its answer; true when ours was far enough off to matter. */
@@ -73,11 +85,17 @@ function correctClock(response) {
 export async function call(method, path, body, headers) {
   const answer = await asked(method, path, body, headers);
   for (let pages = 1; method === 'GET' && answer?.next && pages < MAX_PAGES; pages++) {
-    const page = await asked(method, `${path}?cursor=${answer.next}`);
-    answer.items.push(...page.items);
-    answer.next = page.next;
+    const more = await asked(method, `${path}${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(answer.next)}`);
+    answer.items.push(...more.items);
+    answer.next = more.next;
   }
   return answer;
+}
+
+/** One page of a list, as the signed-in account: `{items, next}`, `next` null at the end. `path` has the cursor. */
+export async function page(method, path, body, headers) {
+  const { items, next = null } = await asked(method, path, body, headers);
+  return { items, next };
 }
 
 async function asked(method, path, body, headers) {

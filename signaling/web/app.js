@@ -12,6 +12,7 @@ import { authorizeView, refusedView, requestOfApp, whoAsks } from './views/autho
 import { addDeviceView } from './views/add_device.js';
 import { deviceView } from './views/device.js';
 import { devicesView } from './views/devices.js';
+import { leaveDialogs } from './views/dialogs.js';
 import { introduceView } from './views/introduce.js';
 import { cameBack } from './views/identities.js';
 import { invitationView, meetView } from './views/invitation.js';
@@ -65,6 +66,7 @@ async function start() {
   context.server = await open('GET', '/v1/server');
   if (context.server.development) banner();
   addEventListener('hashchange', async () => {
+    if (!isRoute(location.hash)) return;
     await show();
     scrollTo(0, 0);
     if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
@@ -79,6 +81,16 @@ async function start() {
     await show();
   });
   await show();
+}
+
+/** Whether an address within the page names a view; others name a place of the view. */
+const isRoute = (hash) => hash === '' || hash.startsWith('#/');
+
+/** Goes past the frame to what the view shows; as a link it would name a view that there is not. */
+function skip(event) {
+  event.preventDefault();
+  main.focus();
+  main.scrollIntoView();
 }
 
 /** Takes what an identity provider sent the browser back with to where it belongs. */
@@ -97,10 +109,11 @@ async function show() {
   const turn = turns;
   view?.leave?.();
   view = null;
-  document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
+  leaveDialogs();
   const signedIn = await session.isSignedIn();
   if (signedIn) ended = false;
-  const [name = '', ...rest] = location.hash.replace(/^#\//, '').split('/').map(decodeURIComponent);
+  const at = isRoute(location.hash) ? location.hash : '';
+  const [name = '', ...rest] = at.replace(/^#\//, '').split('/').map(decodeURIComponent);
   nav.hidden = !signedIn || asking !== null;
   for (const link of nav.children) {
     const here = link.getAttribute('href') === `#/${name === 'account' ? name : 'devices'}`;
@@ -119,7 +132,9 @@ async function show() {
     if (asks.problem) return refusedView(asks.problem);
     return name === 'browse' ? browseView() : signInView({ ...context, ended, done: show, app: asks.app, way: came });
   };
-  const full = () => (basic ? basicView({ restored: context.modeChanged }) : route(name, rest));
+  const full = () => (basic ? basicView({ changed: context.modeChanged }) : route(name, rest));
+  // What was pressed in the old view meanwhile ends with it.
+  leaveDialogs();
   const made = signedIn ? full() : signIn();
   view = made;
   main.replaceChildren(made.element);
@@ -153,6 +168,7 @@ function frame() {
   );
   const brand = h('a', { class: 'brand', href: '#/devices' }, icons.logo(), h('span', {}, 'Sightline'));
   app.append(h('header', { class: 'bar' }, brand, nav, tools), main);
+  document.querySelector('.skip').addEventListener('click', skip);
   document.documentElement.lang = language() === 'zh' ? 'zh-CN' : 'en';
   translateAll();
 }

@@ -48,6 +48,13 @@ export function say(element, key, parameters) {
   translate(element);
 }
 
+/** Empties an element of its text, so that a switch of the language does not bring it back. */
+export function hush(element) {
+  delete element.dataset.t;
+  delete element.dataset.tp;
+  element.textContent = '';
+}
+
 /** Sets the key of an element's accessible name. */
 export function relabel(element, key) {
   element.dataset.tLabel = key;
@@ -72,6 +79,13 @@ function translate(element) {
 /** Tells screen readers. */
 export function announce(key, parameters) {
   say(document.getElementById('announcer'), key, parameters);
+}
+
+/** Tells screen readers words that stand on the page already. */
+export function announceWords(words) {
+  const announcer = document.getElementById('announcer');
+  hush(announcer);
+  announcer.textContent = words;
 }
 
 /** A short note at the edge of the window. */

@@ -6,6 +6,11 @@ import * as store from './store.js';
 const REFRESH = 'refresh-token';
 /** Renew this long before the access token ends, milliseconds. */
 const EARLY_MS = 30_000;
+/**
+ * The server takes a used refresh token once more within 5 s, for an answer that was lost. Two tries of
+ * this length, milliseconds, are over by then; any later one would look like a stolen token.
+ */
+const REFRESH_MS = 2000;
 let access = null;
 const ended = new EventTarget();
 
@@ -37,8 +42,7 @@ export async function accessToken(send, stale) {
     const refresh_token = await store.get(REFRESH);
     if (!refresh_token) return over(await loginRequired());
     try {
-      const response = await send('POST', '/v1/sessions/refresh', { body: { refresh_token } });
-      await keep(await response.json());
+      await keep(await renewed(send, refresh_token));
     } catch (problem) {
       if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) {
         await forget();
@@ -48,6 +52,16 @@ export async function accessToken(send, stale) {
     }
     return access.token;
   });
+}
+
+/** Trades the refresh token, at once a second time when no answer came. */
+async function renewed(send, refresh_token) {
+  const request = () => send('POST', '/v1/sessions/refresh', { body: { refresh_token }, timeout: REFRESH_MS });
+  const lost = (problem) => {
+    if (problem.name !== 'offline') throw problem;
+    return request();
+  };
+  return (await request().catch(lost)).json();
 }
 
 async function loginRequired() {

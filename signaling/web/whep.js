@@ -37,6 +37,7 @@ export class Player extends EventTarget {
     peer.onconnectionstatechange = () => this.#watch(peer);
     peer.onicecandidate = ({ candidate }) => this.#collect(candidate);
     await peer.setLocalDescription(await peer.createOffer());
+    if (this.#peer !== peer) return;
     const response = await send('POST', `/v1/whep/${encodeURIComponent(serial)}/${channel}`, {
       token: grant,
       scheme: 'Bearer',

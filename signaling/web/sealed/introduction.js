@@ -3,6 +3,7 @@
 
 import { Problem, call } from '../api.js';
 import { base64url, fromBase64url } from '../dpop.js';
+import { stepFor } from '../flow.js';
 import { Reader, bindingBytes, concat, equal, labelled } from './bytes.js';
 import { KEY_LEN, sha256 } from './curves.js';
 
@@ -12,6 +13,8 @@ const NONCE_LEN = 16;
 const DIGITS = 8;
 /** Pause between two looks at what the other side said, milliseconds. */
 const PAUSE_MS = 700;
+/** An introduction is over by then at the server; nobody waits for longer, milliseconds. */
+const LIFE_MS = 600_000;
 
 const path = (code, what = '') => `/v1/introductions/${encodeURIComponent(code)}${what}`;
 const nonce = () => crypto.getRandomValues(new Uint8Array(NONCE_LEN));
@@ -126,14 +129,40 @@ export class Host {
   }
 }
 
-/** Waits until the other side has said something. */
+/** Waits until the other side has said something. A server that does not answer meanwhile is asked again. */
 async function heard(code, what, signal) {
+  const until = performance.now() + LIFE_MS;
   for (;;) {
     signal.throwIfAborted();
-    const held = await call('GET', path(code));
-    if (held[what] !== null) return held[what];
+    const { held, problem } = await asked(code);
+    if (held && held[what] !== null) return held[what];
     // Over, or out of time by the server's clock: then it is not found any more.
-    if (held.added !== null) throw new Problem('introduction-unknown');
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    if (held && held.added !== null) throw new Problem('introduction-unknown');
+    if (problem && performance.now() > until) throw problem;
+    await rest(Math.max(PAUSE_MS, (problem?.retryAfter ?? 0) * 1000), signal);
   }
+}
+
+/** What the server holds now, or the problem that goes away by waiting. */
+async function asked(code) {
+  try {
+    return { held: await call('GET', path(code)) };
+  } catch (problem) {
+    if (stepFor(problem) !== 'wait') throw problem;
+    return { problem };
+  }
+}
+
+/** Waits, but no longer than until somebody gives up. */
+function rest(milliseconds, signal) {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const over = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', over);
+      resolve();
+    };
+    const timer = setTimeout(over, milliseconds);
+    return signal.addEventListener('abort', over);
+  });
 }

@@ -87,6 +87,7 @@ export class SealedPlayer extends EventTarget {
     this.#device = { serial, channel };
     this.#recipients = await recipients(serial);
     const blobs = await this.#blobs();
+    if (this.#stopped) return;
     const session = await this.#admitted(socketsFirst ? 'websocket' : 'webtransport', grant);
     const url = session.port ? relayAddress(session.path, session.port) : socketAddress(session.path);
     this.#tracks = session.tracks;

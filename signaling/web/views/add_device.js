@@ -2,7 +2,7 @@
 // transfer code of its present owner.
 
 import { call } from '../api.js';
-import { busy, h, say, toast, translateAll } from '../dom.js';
+import { busy, h, hush, say, toast, translateAll } from '../dom.js';
 import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
 import { pictureCode } from '../picture_code.js';
@@ -15,7 +15,7 @@ const LOOK_MS = 1500;
 export function addDeviceView(context) {
   const error = problemLine('add-error');
   const attempt = async (work) => {
-    error.textContent = '';
+    hush(error);
     try {
       await work();
     } catch (problem) {
@@ -47,6 +47,8 @@ function tokenCard(attempt, added) {
   const place = h('div', { testid: 'token-place' });
   const make = h('button', { class: 'primary', t: 'add.tokenMake', testid: 'token-make' });
   let timer = 0;
+  // The token that is shown; null when there is none, or when it is being cancelled.
+  let shown = null;
   let left = false;
   const leave = () => {
     left = true;
@@ -54,12 +56,13 @@ function tokenCard(attempt, added) {
     place.replaceChildren();
   };
   const look = async (id) => {
+    shown = id;
     const state = await call('GET', `/v1/bind-tokens/${encodeURIComponent(id)}`).catch((problem) => {
       // Over its time; anything else is asked again.
       if (problem.name === 'bind-token-unknown') return null;
       return {};
     });
-    if (left) return;
+    if (left || shown !== id) return;
     if (!state) return void place.replaceChildren(h('p', { class: 'hint', t: 'add.tokenOver', testid: 'token-over' }));
     if (state.used) return added();
     timer = setTimeout(look, LOOK_MS, id);
@@ -68,7 +71,14 @@ function tokenCard(attempt, added) {
     const end = h('button', { class: 'quiet', t: 'common.cancel', testid: 'token-end' });
     end.addEventListener('click', () => busy(end, () => attempt(async () => {
       clearTimeout(timer);
-      await call('DELETE', `/v1/bind-tokens/${encodeURIComponent(made.id)}`);
+      shown = null;
+      try {
+        await call('DELETE', `/v1/bind-tokens/${encodeURIComponent(made.id)}`);
+      } catch (problem) {
+        // It is still open, so what becomes of it still matters.
+        look(made.id);
+        throw problem;
+      }
       place.replaceChildren();
     })));
     place.replaceChildren(
@@ -80,8 +90,8 @@ function tokenCard(attempt, added) {
     translateAll(place);
   };
   make.addEventListener('click', () => busy(make, () => attempt(async () => {
-    clearTimeout(timer);
     const made = await call('POST', '/v1/bind-tokens', {});
+    clearTimeout(timer);
     show(made);
     await look(made.id);
   })));

@@ -50,18 +50,23 @@ export function authorizeView(query) {
       const me = await call('GET', '/v1/me');
       return question(body, answer, me, step);
     } catch (problem) {
-      if (problem.name === 'confirmation-required' && await shown()) return step(said);
-      showProblem(error, problem);
+      const hindrance = problem.name === 'confirmation-required' ? await unshown(problem) : problem;
+      if (!hindrance) return step(said);
+      showProblem(error, hindrance);
       return body.replaceChildren(again(() => step(said)));
     }
   };
   return { element: h('div', { class: 'center' }, card), title: 'apps.askTitle', entered: () => step({}) };
 }
 
-/** The person shows anew who it is; what was shown before does not count. */
-async function shown() {
+/** The person shows anew who it is; what was shown before does not count. Null, or what is in the way. */
+async function unshown(problem) {
   forgetConfirmation();
-  return confirmed(await call('GET', '/v1/me'));
+  try {
+    return (await confirmed(await call('GET', '/v1/me'))) ? null : problem;
+  } catch (hindrance) {
+    return hindrance;
+  }
 }
 
 function again(work) {
@@ -81,7 +86,8 @@ export const policyLink = ({ policy_url: href, policy_version: version }) => h('
 });
 
 function question(body, { app, scopes }, me, step) {
-  const profile = h('input', { type: 'checkbox', id: 'app-profile', testid: 'app-profile', checked: true });
+  // Never ticked beforehand: the name is the person's to give.
+  const profile = h('input', { type: 'checkbox', id: 'app-profile', testid: 'app-profile' });
   const line = (key) => (key === 'apps.gets.profile'
     ? h('li', {}, profile, h('label', { for: 'app-profile', t: key })) : h('li', {}, h('span', { t: key })));
   const agree = h('button', { class: 'primary wide', type: 'button', t: 'apps.agree', testid: 'app-agree' });

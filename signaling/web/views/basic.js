@@ -1,10 +1,10 @@
 // Basic mode: what there is to see for who has not agreed to the policy, and the way to the rest.
 
-import { call, open, send } from '../api.js';
-import { busy, h, toast } from '../dom.js';
+import { Problem, call, open, send } from '../api.js';
+import { busy, h, hush, toast } from '../dom.js';
 import { purposesInForce } from '../policies.js';
-import * as session from '../session.js';
 import { problemLine, purposeText, showProblem } from './dialogs.js';
+import { signOut } from './sign_out.js';
 
 /** Whether the signed-in account is in basic mode. */
 export async function inBasicMode() {
@@ -12,33 +12,39 @@ export async function inBasicMode() {
   return mode === 'basic';
 }
 
-/** For an account whose holder withdrew the policy. */
-export function basicView({ restored }) {
+/** For an account whose holder does not agree to the policy: not yet, or not any more. `changed`: that is over. */
+export function basicView({ changed }) {
   const error = problemLine('basic-error');
   const text = h('div');
   const agree = h('button', { class: 'primary', t: 'basic.restore', testid: 'basic-restore' });
   const out = h('button', { class: 'quiet', t: 'account.signOutHere', testid: 'basic-sign-out' });
   let account = null;
+  const show = async () => {
+    const inForce = await policy();
+    text.replaceChildren(...purposeText(inForce));
+    account = inForce;
+  };
   agree.addEventListener('click', () => busy(agree, async () => {
+    hush(error);
     try {
-      account ??= await policy();
+      // Nobody agrees to words that are not there yet.
+      if (!account) return await show();
       await call('POST', '/v1/consents', { purpose: account.id, version: account.version, decision: 'granted' });
       toast('basic.restored');
-      await restored();
+      return await changed();
     } catch (problem) {
-      showProblem(error, problem);
+      return showProblem(error, problem);
     }
   }));
   out.addEventListener('click', () => busy(out, async () => {
-    await call('DELETE', '/v1/sessions/current').catch(() => {});
-    await session.forget();
-    await restored();
+    await signOut();
+    toast('account.signedOut');
+    await changed();
   }));
   const element = h('section', { class: 'page narrow', testid: 'basic' }, h('div', { class: 'card' },
     h('h1', { t: 'basic.title' }), h('p', { t: 'basic.lead' }), text, error, h('div', { class: 'row end' }, out, agree)));
   const entered = async () => {
-    account = await policy();
-    text.replaceChildren(...purposeText(account));
+    await show();
     agree.focus();
   };
   return { element, title: 'basic.title', entered: () => entered().catch((problem) => showProblem(error, problem)) };
@@ -61,5 +67,7 @@ export function browseView() {
 }
 
 async function policy() {
-  return (await purposesInForce()).find((item) => item.id === 'account');
+  const found = (await purposesInForce()).find((item) => item.id === 'account');
+  if (!found) throw new Problem('unavailable');
+  return found;
 }

@@ -2,7 +2,7 @@
 
 import { isAddText, parseAddText } from '../add_code.js';
 import { call } from '../api.js';
-import { h, say } from '../dom.js';
+import { h, hush, relabel, say } from '../dom.js';
 import { keepDeviceKey, terminalKey } from '../keys.js';
 import { canScan, scanner } from '../scan.js';
 import { answer, authKey, parse } from '../secret.js';
@@ -17,7 +17,7 @@ export async function bindDialog(server) {
   const secret = secretField({ id: 'bind-secret', testid: 'bind-secret', required: false });
   const proof = h('details', { testid: 'bind-open' }, h('summary', { t: 'bind.secret' }),
     h('p', { class: 'hint', t: 'bind.secretHint' }), secret.row);
-  secret.input.dataset.tLabel = 'bind.secret';
+  relabel(secret.input, 'bind.secret');
   const kind = h('p', { class: 'hint', role: 'status', testid: 'bind-kind' });
   // What a picture code said, for as long as the fields say the same.
   let read = null;
@@ -33,7 +33,7 @@ export async function bindDialog(server) {
     serial.value = read.serial;
     code.value = read.code;
     if (read.transfer) say(kind, 'bind.transfer');
-    else kind.replaceChildren();
+    else hush(kind);
   };
   for (const field of [serial, code]) field.addEventListener('input', () => take(field.value));
   const scan = canScan() ? scanner({ testid: 'bind-scan', wanted: isAddText, found: take }) : null;
@@ -43,7 +43,7 @@ export async function bindDialog(server) {
       h('p', { class: 'hint', t: 'bind.lead' }),
       h('label', { for: 'bind-serial', t: 'bind.serial' }), serial,
       h('label', { for: 'bind-code', t: 'bind.code' }), code,
-      h('p', { class: 'hint', t: 'bind.paste' }), kind, scan?.button, scan?.video, proof,
+      h('p', { class: 'hint', t: 'bind.paste' }), kind, scan?.button, scan?.line, scan?.video, proof,
       h('p', { class: 'hint' }, h('a', { href: '#/add', t: 'bind.otherWays', testid: 'bind-other' })),
     ],
     submit: async () => {

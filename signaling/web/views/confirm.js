@@ -1,9 +1,9 @@
 // Confirming who one is before something dangerous: by the password or by a code. The confirmation
 // belongs to this login and holds for a few minutes.
 
-import { call } from '../api.js';
-import { busy, h } from '../dom.js';
-import { ask, codeField, countdown } from './dialogs.js';
+import { Problem, call } from '../api.js';
+import { h } from '../dom.js';
+import { ask, codeField, resender, stillHere } from './dialogs.js';
 import { passwordField } from './password_field.js';
 import { leave } from './provider.js';
 
@@ -22,20 +22,23 @@ export const forgetConfirmation = () => {
 };
 
 /**
- * Resolves to true when this login has confirmed who it is. `me`: the account as the server tells it.
+ * Resolves to true when this login has confirmed who it is. `me`: the account as the server tells it. Throws
+ * when nothing of the account can confirm it.
  */
-export async function confirmed(me) {
+export async function confirmed(me, still = stillHere()) {
   if (Date.now() < confirmedUntil - EARLY_MS) return true;
-  if (!me.has_password) return byCodeOrProvider(me);
+  if (!me.has_password) return byCodeOrProvider(me, still);
   let code = false;
   const field = passwordField({ id: 'confirm-password', testid: 'confirm-password', autocomplete: 'current-password' });
   const other = h('button', { class: 'link', type: 'button', t: 'confirm.byCode', testid: 'confirm-by-code' });
   other.addEventListener('click', () => {
+    // A password that is being looked at may be the right one.
+    if (other.form.querySelector('[aria-busy]')) return;
     code = true;
     other.closest('dialog').close();
   });
   const done = await ask({
-    title: 'confirm.title', testid: 'confirm', submitKey: 'confirm.submit',
+    title: 'confirm.title', testid: 'confirm', submitKey: 'confirm.submit', still,
     body: [
       h('p', { class: 'hint', t: 'confirm.lead' }),
       h('label', { for: 'confirm-password', t: 'password.label' }), field.row, other,
@@ -46,19 +49,19 @@ export async function confirmed(me) {
     },
     leave: field.leave,
   });
-  return code ? byCodeOrProvider(me) : Boolean(done);
+  return code ? byCodeOrProvider(me, still) : Boolean(done);
 }
 
 /** By a code, or by an identity provider where no number or address may confirm anything. */
-async function byCodeOrProvider(me) {
+async function byCodeOrProvider(me, still) {
   if (!me.identifiers.length) {
-    await byProvider();
+    if (!(await byProvider(still))) throw new Problem('nothing-confirms');
     return false;
   }
   try {
-    return await byCode();
+    return await byCode(still);
   } catch (problem) {
-    if (problem.name !== 'identifier-held' || !(await byProvider())) throw problem;
+    if (problem.name !== 'identifier-held' || !(await byProvider(still))) throw problem;
     return false;
   }
 }
@@ -67,23 +70,23 @@ async function byCodeOrProvider(me) {
  * Sends the browser to a provider that the account is bound to, from where it comes back to the account.
  * Whether there is one.
  */
-async function byProvider() {
+async function byProvider(still) {
   const { items } = await call('GET', '/v1/me/identities');
   const usable = items.filter((item) => !item.suspended);
   if (!usable.length) return false;
   await ask({
-    title: 'confirm.title', testid: 'confirm-provider', submitKey: 'confirm.byProvider',
+    title: 'confirm.title', testid: 'confirm-provider', submitKey: 'confirm.byProvider', still,
     body: [h('p', { class: 'hint', t: 'confirm.providerLead' })],
     submit: () => leave(usable[0].provider, 'confirm'),
   });
   return true;
 }
 
-async function byCode() {
+async function byCode(still) {
   const request = () => call('POST', '/v1/otp', { purpose: 'secure' });
   const asked = await request();
   return Boolean(await codeDialog({
-    testid: 'confirm-code', title: 'confirm.title', lead: 'confirm.codeLead', submitKey: 'confirm.submit', asked, request,
+    testid: 'confirm-code', title: 'confirm.title', lead: 'confirm.codeLead', submitKey: 'confirm.submit', asked, request, still,
     submit: async (answer) => keepConfirmation(await call('POST', '/v1/secure-windows', answer)),
   }));
 }
@@ -92,24 +95,17 @@ async function byCode() {
  * Asks for a code of eight digits. `asked`: what asking for it answered; `request` asks again; `submit` gets
  * `{challenge_id, code}`.
  */
-export function codeDialog({ testid, title, lead, submitKey, asked, request, submit }) {
+export function codeDialog({ testid, title, lead, submitKey, asked, request, submit, still = stillHere() }) {
   let current = asked;
-  const again = h('button', { class: 'link', type: 'button', testid: `${testid}-resend` });
+  const again = resender(`${testid}-resend`, asked.resend_after, request, (made) => {
+    current = made;
+  });
   const code = codeField({ id: `${testid}-field`, testid: `${testid}-field`, digits: 8, full: () => code.input.form?.requestSubmit() });
-  again.addEventListener('click', () => busy(again, async () => {
-    try {
-      current = await request();
-      countdown(again, current.resend_after);
-    } catch (problem) {
-      countdown(again, problem.retryAfter || 5);
-    }
-  }));
-  countdown(again, current.resend_after);
   return ask({
-    title, testid, submitKey,
+    title, testid, submitKey, still,
     body: [
       h('p', { class: 'hint', t: lead }),
-      h('label', { for: `${testid}-field`, t: 'confirm.code' }), code.input, again,
+      h('label', { for: `${testid}-field`, t: 'confirm.code' }), code.input, again.button, again.line,
     ],
     submit: async () => {
       if (!code.value()) throw { key: 'signin.badCode' };

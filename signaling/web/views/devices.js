@@ -1,7 +1,9 @@
 // The devices of the account: names, protection, presence, and the way to the picture.
 
 import { call } from '../api.js';
-import { busy, h, say, toast } from '../dom.js';
+import { busy, h, hush, say, toast } from '../dom.js';
+import { stepFor } from '../flow.js';
+import { has } from '../i18n.js';
 import * as icons from '../icons.js';
 import { forgetDeviceKey, hasPlace, losePlace } from '../keys.js';
 import { bindDialog } from './bind.js';
@@ -32,13 +34,16 @@ export function devicesView(context) {
       if (left) return;
       presence.clear();
       list.replaceChildren(...(items.length ? items.map((item) => card(item, presence, context, reload)) : [empty(openBind)]));
-      error.textContent = '';
+      hush(error);
       poll();
     } catch (problem) {
-      list.replaceChildren();
+      if (left) return;
+      list.replaceChildren(retry);
       showProblem(error, problem);
     }
   };
+  const retry = h('button', { class: 'primary', t: 'common.retry', testid: 'devices-retry' });
+  retry.addEventListener('click', () => busy(retry, load));
   const reload = () => load();
   const openBind = async () => {
     if (await bindDialog(context.server)) {
@@ -51,7 +56,7 @@ export function devicesView(context) {
     if (!document.hidden) {
       for (const [path, show] of presence) {
         if (left) return;
-        show(await call('GET', path).catch(() => null));
+        show(await call('GET', path).catch((problem) => ({ problem })));
       }
     }
     if (!left) timer = setTimeout(poll, LIVE_POLL_MS);
@@ -76,15 +81,15 @@ function card(device, presence, context, reload) {
   const word = h('span', { t: 'devices.unknown' });
   dot.append(h('i', { class: 'dot' }), word);
   presence.set(`/v1/live/${encodeURIComponent(serial)}/${channels[0]}`, (answer) => {
-    const state = answer === null ? 'unknown' : answer.live ? 'online' : 'offline';
+    const { state, key } = standing(answer);
     dot.dataset.live = state;
-    say(word, `devices.${state}`);
+    say(word, key);
   });
   const guest = role === 'guest';
   const remove = h('button', { class: 'quiet small', t: guest ? 'share.leave' : 'devices.remove', testid: `remove-${serial}` });
-  remove.addEventListener('click', async () => {
+  remove.addEventListener('click', () => busy(remove, async () => {
     if (await (guest ? leaveDialog(device) : removeDialog(serial, name || serial))) await reload();
-  });
+  }));
   return h('article', { class: 'card device', testid: `device-${serial}` },
     h('div', { class: 'row spread' }, h('span', { class: 'device-icon' }, icons.camera()), dot),
     h('h2', {}, role === 'guest' ? name || serial
@@ -103,6 +108,14 @@ function card(device, presence, context, reload) {
         class: 'button quiet small', href: `#/shares/${encodeURIComponent(serial)}`, testid: `shares-${serial}`,
         ...(device.sharing?.shares ? { t: 'share.guests', tp: { guests: device.sharing.shares } } : { t: 'share.title' }),
       }), sealingButton(device, context, reload), remove));
+}
+
+/** What is told of a camera's presence; a refusal, as of a guest outside the hours, says why. */
+function standing({ live, problem }) {
+  const known = live ? 'online' : 'offline';
+  if (!problem) return { state: known, key: `devices.${known}` };
+  const why = `problem.${problem.name}`;
+  return { state: 'unknown', key: stepFor(problem) !== 'wait' && has(why) ? why : 'devices.unknown' };
 }
 
 /** For a guest's terminal that the owner has not let in, as far as it knows. */

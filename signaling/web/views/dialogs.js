@@ -1,13 +1,28 @@
 // Dialogs and fields that several views share.
 
 import { call } from '../api.js';
-import { announce, busy, h, say } from '../dom.js';
+import { announce, busy, h, hush, say } from '../dom.js';
 import { has } from '../i18n.js';
 import { purposesInForce } from '../policies.js';
 import { grouped } from '../base32.js';
 import { branches } from '../sealed/branches.js';
 import { canScan, scanner } from '../scan.js';
 import { isPictureText, parseShown } from '../shown_secret.js';
+
+// Views that were left so far.
+let left = 0;
+
+/** A view is left: its dialogs close, and what it began opens none any more. */
+export function leaveDialogs() {
+  left += 1;
+  document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close());
+}
+
+/** Whether the view of now is still shown, to be asked later: for work that waits before it opens a dialog. */
+export function stillHere() {
+  const began = left;
+  return () => began === left;
+}
 
 /** A line for errors; readers hear it. */
 export const problemLine = (id) => h('p', { id, class: 'error', role: 'alert', testid: 'error' });
@@ -18,7 +33,7 @@ export function showProblem(line, problem) {
   const key = has(named) ? named : `problem.${problem.name}`;
   line.dataset.problem = problem.name ?? '';
   if (has(key)) return say(line, key);
-  delete line.dataset.t;
+  hush(line);
   line.textContent = problem.title || problem.message;
 }
 
@@ -57,12 +72,45 @@ export function countdown(button, seconds = 0) {
 }
 
 /**
- * A modal dialog with one form. `submit` does the work and throws a problem (or {key}) to stay
- * open; the promise resolves to what it returned, or null when the dialog was closed.
+ * A button that has a code sent once more, and the line for what hinders it. `seconds`: how long it has to
+ * wait; `request` asks for the code, `took` gets the new challenge.
  */
-export function ask({ title, titleParameters, testid, body, submitKey, submit, leave, danger }) {
+export function resender(testid, seconds, request, took) {
+  const line = h('p', { class: 'error', role: 'alert', testid: `${testid}-error` });
+  const button = h('button', { class: 'link', type: 'button', testid });
+  button.addEventListener('click', async () => {
+    const pause = await busy(button, async () => {
+      hush(line);
+      try {
+        const challenge = await request();
+        took(challenge);
+        return challenge.resend_after;
+      } catch (problem) {
+        showProblem(line, problem);
+        return problem.retryAfter;
+      }
+    });
+    countdown(button, pause);
+  });
+  countdown(button, seconds);
+  return { button, line };
+}
+
+/**
+ * A modal dialog with one form. `submit` does the work and throws a problem (or {key}) to stay
+ * open; the promise resolves to what it returned, or null when the dialog was closed. Work that runs is
+ * waited for, unless `leave` ends it (`endless`). Nothing opens once `still` says no.
+ */
+export function ask({
+  title, titleParameters, testid, body, submitKey, submit, leave, danger, endless = false, still = stillHere(),
+}) {
+  if (!still()) {
+    leave?.();
+    return Promise.resolve(null);
+  }
   return new Promise((resolve) => {
     let result = null;
+    let working = false;
     const error = problemLine(`${testid}-error`);
     const ok = h('button', { class: danger ? 'danger' : 'primary', type: 'submit', t: submitKey, testid: `${testid}-submit` });
     const cancel = h('button', { class: 'quiet', type: 'button', t: 'common.cancel', testid: `${testid}-cancel` });
@@ -70,16 +118,28 @@ export function ask({ title, titleParameters, testid, body, submitKey, submit, l
       h('h2', { id: `${testid}-title`, t: title, tp: titleParameters }),
       ...body, error, h('div', { class: 'row end' }, cancel, ok));
     const dialog = h('dialog', { 'aria-labelledby': `${testid}-title`, testid }, form);
+    const work = (begun) => {
+      working = begun && !endless;
+      cancel.disabled = working;
+    };
     cancel.addEventListener('click', () => dialog.close());
+    // What has been done stays done, so its outcome is waited for.
+    dialog.addEventListener('cancel', (event) => event.target === dialog && working && event.preventDefault());
+    // A browser may let the key close a dialog against the event's will.
+    dialog.addEventListener('keydown', (event) => event.key === 'Escape' && working && event.preventDefault());
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       busy(ok, async () => {
+        work(true);
+        hush(error);
         try {
           result = (await submit()) ?? true;
           dialog.close();
         } catch (problem) {
           if (problem.key) say(error, problem.key);
           else showProblem(error, problem);
+        } finally {
+          work(false);
         }
       });
     });
@@ -109,12 +169,12 @@ export function purposeText({ text = {}, fields = [] }) {
  * Asks for consent to a purpose, in the words under `words`. Never pre-ticked. Resolves to true when it
  * was given.
  */
-export async function consentDialog(id, words = 'consent') {
+export async function consentDialog(id, words = 'consent', still = stillHere()) {
   const items = await purposesInForce();
   const purpose = items.find((item) => item.id === id) ?? { id, version: 1, fields: [], text: {} };
   const box = h('input', { type: 'checkbox', id: 'consent-box', testid: 'consent-box' });
   const done = await ask({
-    title: `${words}.title`, testid: 'consent', submitKey: 'consent.submit',
+    title: `${words}.title`, testid: 'consent', submitKey: 'consent.submit', still,
     body: [
       ...purposeText(purpose),
       h('p', { class: 'hint', t: `${words}.lead` }),
@@ -149,10 +209,10 @@ export function secretField({ id, testid, required = true }) {
 
 /**
  * Asks for a device secret, typed or scanned; resolves to its two keys and the camera's check
- * `{auth, archive, check}`, or null. `prove` tries the signing key and throws a problem when it does not open the device. `development`: the demo camera
- * may be meant.
+ * `{auth, archive, check}`, or null. `prove` tries the signing key and throws a problem when it does not
+ * open the device. `development`: the demo camera may be meant.
  */
-export function secretDialog(serial, prove, development) {
+export function secretDialog(serial, prove, development, still = stillHere()) {
   const field = secretField({ id: 'secret', testid: 'secret' });
   const scan = canScan() ? scanner({
     testid: 'secret-scan',
@@ -163,11 +223,11 @@ export function secretDialog(serial, prove, development) {
     },
   }) : null;
   return ask({
-    title: 'secret.title', titleParameters: { serial }, testid: 'secret-dialog', submitKey: 'secret.submit',
+    title: 'secret.title', titleParameters: { serial }, testid: 'secret-dialog', submitKey: 'secret.submit', still,
     body: [
       h('p', { class: 'hint', t: 'secret.lead' }),
       development ? h('p', { class: 'hint', t: 'secret.demo', testid: 'secret-demo' }) : null,
-      h('label', { for: 'secret', t: 'secret.label' }), field.row, scan?.button, scan?.video,
+      h('label', { for: 'secret', t: 'secret.label' }), field.row, scan?.button, scan?.line, scan?.video,
       h('p', { class: 'assurance', t: 'secret.private' }),
     ],
     submit: async () => {
@@ -186,24 +246,18 @@ export function secretDialog(serial, prove, development) {
 }
 
 /** Sends a code and asks for it; opens the SMS window of a device. Resolves to true when open. */
-export async function smsDialog(serial) {
-  let challenge = await call('POST', '/v1/otp', { purpose: 'view', serial });
-  const again = h('button', { class: 'link', type: 'button', testid: 'sms-resend' });
+export async function smsDialog(serial, still = stillHere()) {
+  const request = () => call('POST', '/v1/otp', { purpose: 'view', serial });
+  let challenge = await request();
   const code = codeField({ id: 'sms-code', testid: 'sms-code', digits: 8, full: () => code.input.form?.requestSubmit() });
-  again.addEventListener('click', () => busy(again, async () => {
-    try {
-      challenge = await call('POST', '/v1/otp', { purpose: 'view', serial });
-      countdown(again, challenge.resend_after);
-    } catch (problem) {
-      countdown(again, problem.retryAfter || 5);
-    }
-  }));
-  countdown(again, challenge.resend_after);
+  const again = resender('sms-resend', challenge.resend_after, request, (made) => {
+    challenge = made;
+  });
   const done = await ask({
-    title: 'sms.title', testid: 'sms', submitKey: 'sms.submit',
+    title: 'sms.title', testid: 'sms', submitKey: 'sms.submit', still,
     body: [
       h('p', { class: 'hint', t: 'sms.lead', tp: { serial } }),
-      h('label', { for: 'sms-code', t: 'sms.code' }), code.input, again,
+      h('label', { for: 'sms-code', t: 'sms.code' }), code.input, again.button, again.line,
     ],
     submit: async () => {
       if (!code.value()) throw { key: 'signin.badCode' };

@@ -1,6 +1,6 @@
 // The guest's side: this terminal gets to know the owner of somebody's camera.
 
-import { busy, h, say } from '../dom.js';
+import { busy, h, hush, say } from '../dom.js';
 import * as icons from '../icons.js';
 import { takePlace } from '../keys.js';
 import { equal } from '../sealed/bytes.js';
@@ -28,7 +28,7 @@ export function introduceView() {
 
 /** An introduction from beginning to end, in the words of `state`. With a share, its owner finds it. */
 export async function introduce({ error, code, state, signal, share }) {
-  error.textContent = '';
+  hush(error);
   const tell = (key, parameters) => {
     say(state, `introduce.${key}`, parameters);
     state.dataset.state = key;
@@ -43,7 +43,7 @@ export async function introduce({ error, code, state, signal, share }) {
     const { digits, binding, camera } = await guest.meet(signal);
     code.textContent = '';
     // The guest must see for himself: what he remembers of the camera came through the server too.
-    if (!(await compare(digits, 'viewers.compareOwner'))) {
+    if (!(await compare(digits, 'viewers.compareOwner', () => !signal.aborted))) {
       await guest.end();
       return tell('different');
     }
@@ -54,7 +54,9 @@ export async function introduce({ error, code, state, signal, share }) {
     return tell('done', { serial: binding.serial });
   } catch (problem) {
     code.textContent = '';
-    if (signal.aborted) return guest?.end();
+    // The owner need not wait for somebody who does not go on.
+    guest?.end();
+    if (signal.aborted) return null;
     tell('over');
     return showProblem(error, problem);
   }

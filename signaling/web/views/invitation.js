@@ -1,10 +1,10 @@
 // The guest's side of sharing: an invitation, its acceptance, and getting to know the owner.
 
 import { call } from '../api.js';
-import { busy, h, toast } from '../dom.js';
+import { busy, h, hush, toast } from '../dom.js';
 import * as icons from '../icons.js';
 import { purposesInForce } from '../policies.js';
-import { problemLine, purposeText, showProblem } from './dialogs.js';
+import { problemLine, purposeText, showProblem, stillHere } from './dialogs.js';
 import { introduce } from './introduce.js';
 import { agreement, termsText } from './share_terms.js';
 
@@ -14,7 +14,7 @@ const PURPOSE = 'device.shared';
 export function invitationView(context, code) {
   const error = problemLine('invitation-error');
   const card = h('div', { class: 'card', testid: 'invitation' });
-  const view = { context, error, card };
+  const view = { context, error, card, still: stillHere() };
   const element = h('section', { class: 'page narrow' }, heading('invitation.title'), error, card);
   return { element, title: 'invitation.title', entered: () => (code ? attempt(view, () => offer(view, code)) : enter(view)) };
 }
@@ -44,7 +44,7 @@ const heading = (title) => h('div', { class: 'row heading' },
   h('h1', { t: title }));
 
 async function attempt(view, work) {
-  view.error.textContent = '';
+  hush(view.error);
   try {
     return await work();
   } catch (problem) {
@@ -82,6 +82,8 @@ async function offer(view, text) {
     const body = { code, consent: purpose.version, attestation: offered.attestation.version };
     const share = await call('POST', '/v1/shares/accept', body);
     toast('invitation.accepted');
+    // Whoever went elsewhere meanwhile stays there.
+    if (!view.still()) return;
     // The code is used up and stays in no history.
     history.replaceState(null, '', '#/devices');
     view.context.go(needsKeys(share) ? `#/meet/${encodeURIComponent(share.id)}` : '#/devices');

@@ -4,7 +4,7 @@ import { call } from '../api.js';
 import { base64url } from '../dpop.js';
 import * as keys from '../keys.js';
 import { answer } from '../secret.js';
-import { secretDialog } from './dialogs.js';
+import { secretDialog, stillHere } from './dialogs.js';
 
 /**
  * Proves a device's key for this login. `key` signs: the secret's, or with `listed` (an Ed25519
@@ -29,12 +29,12 @@ export async function prove(server, { serial, channel = 0 }, key, listed) {
  * `keep`. Resolves to the keys, null when given up; throws the server's problem, but for a wrong
  * secret, which the dialog says.
  */
-export async function proveTyped(server, device, keep = keys.keepOwnerKeys) {
+export async function proveTyped(server, device, keep = keys.keepOwnerKeys, still = stillHere()) {
   const refuse = (problem) => {
     throw problem.status === 400 || problem.status === 403 ? { key: 'secret.refused' } : problem;
   };
   const tried = (key) => prove(server, device, key).catch(refuse);
-  const made = await secretDialog(device.serial, tried, server.development);
+  const made = await secretDialog(device.serial, tried, server.development, still);
   if (made) await keep(device.serial, made);
   return made;
 }

@@ -1,7 +1,7 @@
 // The live picture: through the gate, to the relay, and back again when the connection drops.
 
 import { Problem, call } from '../api.js';
-import { h, relabel, say } from '../dom.js';
+import { announceWords, h, hush, relabel, say } from '../dom.js';
 import { has } from '../i18n.js';
 import * as icons from '../icons.js';
 import { pause, stepFor, through } from '../flow.js';
@@ -35,6 +35,7 @@ export function liveView(context, serial, channel) {
 
 class Live {
   #run = null;
+  #left = false;
   #figures = {};
 
   constructor(context, serial, channel) {
@@ -48,7 +49,7 @@ class Live {
     this.video = h('video', { label: 'live.video', playsinline: true, autoplay: true, testid: 'video' });
     this.muted = true;
     this.video.muted = true;
-    this.stateText = h('p', { class: 'state-text', testid: 'live-state', role: 'status' });
+    this.stateText = h('p', { class: 'state-text', testid: 'live-state' });
     this.detail = h('p', { class: 'state-detail', testid: 'live-detail' });
     this.start = this.#button('start', 'live.start', icons.play, () => this.watch(), 'primary');
     this.overlay = h('div', { class: 'overlay' }, h('div', { class: 'spinner', 'aria-hidden': 'true' }), this.stateText, this.detail, this.start);
@@ -87,11 +88,12 @@ class Live {
       try {
         const started = performance.now();
         // Asked for anew: the camera may have got another owner, or a key, since the last try.
-        this.device = await this.#facts();
-        if (!(await this.#connect(run, started))) {
-          this.#finish(run, 'stopped', 'live.cancelled');
-          return;
-        }
+        const device = await this.#facts();
+        if (run.ended) return;
+        this.device = device;
+        const connected = await this.#connect(run, started);
+        if (run.ended) return;
+        if (!connected) return this.#finish(run, 'stopped', 'live.cancelled');
         this.#state('connecting');
         const why = await this.#play(run, started, () => {
           attempt = 0;
@@ -100,8 +102,9 @@ class Live {
         run.player.stop();
         this.#state('reconnecting', why);
       } catch (problem) {
-        if (run.ended) return;
+        // A player that fails after it was stopped may have got a session meanwhile.
         run.player?.stop();
+        if (run.ended) return;
         if (!problem.wait) return this.#failed(run, problem);
         this.#state('waiting', `problem.${problem.name}`);
       }
@@ -122,7 +125,9 @@ class Live {
     };
     this.#state(run.player ? 'reconnecting' : 'asking');
     run.started = started;
+    const still = () => !run.ended;
     const step = (work) => async (problem) => {
+      if (run.ended) return false;
       this.#state('asking', `problem.${problem.name}`);
       const asked = performance.now();
       const done = await work(problem);
@@ -133,32 +138,38 @@ class Live {
     return through(async () => {
       if (run.ended) return null;
       const { grant } = await call('POST', '/v1/media-grants', { serial: this.serial, channel: this.channel, action: 'live' });
-      return this.#start(run, grant);
+      return run.ended ? null : this.#start(run, grant);
     }, {
       'prove-key': step(async () => {
-        const done = await this.#proveKey(quietly);
+        const done = await this.#proveKey(quietly, still);
         quietly = false;
         return done;
       }),
-      'confirm-sms': step(() => smsDialog(this.serial)),
-      consent: step(() => consentDialog('media.view')),
+      'confirm-sms': step(() => smsDialog(this.serial, still)),
+      consent: step(() => consentDialog('media.view', 'consent', still)),
       again: async () => !run.ended,
       wait,
     });
   }
 
-  /** A sealed device is opened here; an open one plays by WHEP. Neither takes the other's way. */
+  /**
+   * A sealed device is opened here; an open one plays by WHEP. Neither takes the other's way. Null when the
+   * run has ended meanwhile: no player outlives it.
+   */
   async #start(run, grant) {
     const { serial, channel, device } = this;
     const sealed = device?.sealed;
     if (sealed) noteOrder(device);
     else await allowClear(device);
+    if (run.ended) return null;
     run.player?.stop();
     run.player = sealed ? new SealedPlayer() : new Player();
     this.#picture(sealed);
     if (sealed) await run.player.start({ device, channel, grant, canvas: this.canvas, server: this.context.server, muted: this.muted });
     else await run.player.start({ serial, channel, grant, video: this.video });
-    return run.player;
+    if (!run.ended) return run.player;
+    run.player.stop();
+    return null;
   }
 
   /** Shows a new canvas, or the video element: a canvas belongs to one worker for ever. */
@@ -217,7 +228,7 @@ class Live {
   }
 
   /** Proves the device key: as a terminal that was let in, with the kept key, or by the secret. */
-  async #proveKey(quietly) {
+  async #proveKey(quietly, still) {
     const guest = this.device?.role === 'guest';
     if (quietly && (guest || this.device?.sealed) && (await this.#proveTerminal())) return true;
     // The device secret is no guest's to type.
@@ -235,7 +246,7 @@ class Live {
       }
     }
     const keep = this.device?.sealed ? keys.keepOwnerKeys : keys.keepOpenKeys;
-    const made = await proveTyped(this.context.server, this, keep);
+    const made = await proveTyped(this.context.server, this, keep, still);
     // Without a place on the list the secret's keys go on doing what they do now.
     if (made && this.device?.sealed) await admitThis(this.device, made.auth).catch(() => {});
     return Boolean(made);
@@ -300,23 +311,22 @@ class Live {
   }
 
   leave() {
+    this.#left = true;
     this.stop();
     if (document.fullscreenElement) document.exitFullscreen();
   }
 
   #failed(run, problem) {
     const key = `problem.${problem.name}`;
-    this.#finish(run, 'failed', has(key) ? key : undefined, problem.name ?? 'internal');
-    if (!has(key)) {
-      delete this.detail.dataset.t;
-      this.detail.textContent = problem.title || problem.message;
-    }
+    this.#finish(run, 'failed', has(key) ? key : { words: problem.title || problem.message }, problem.name ?? 'internal');
   }
 
   #finish(run, state, detail, problem) {
     run.ended = true;
     run.player?.stop();
     run.wake();
+    // Watch may have been pressed again since: what shows now is the new run's.
+    if (this.#run !== run) return;
     this.#run = null;
     this.#state(state, detail, problem);
   }
@@ -331,17 +341,18 @@ class Live {
     });
   }
 
+  /** `detail`: a text key, or `{words}` of the server. */
   #state(state, detail, problem) {
     const idle = ['idle', 'stopped', 'failed'].includes(state);
     this.stage.dataset.state = state;
     this.stateText.dataset.state = state;
-    this.stateText.dataset.problem = problem ?? (detail?.startsWith('problem.') ? detail.slice(8) : '');
+    this.stateText.dataset.problem = problem ?? (detail?.startsWith?.('problem.') ? detail.slice(8) : '');
     say(this.stateText, `live.state.${state}`);
-    if (detail) say(this.detail, detail);
-    else {
-      delete this.detail.dataset.t;
-      this.detail.textContent = '';
-    }
+    hush(this.detail);
+    if (detail?.words) this.detail.textContent = detail.words;
+    else if (detail) say(this.detail, detail);
+    // The lines themselves are hidden while it plays, and readers miss what changes as it comes back.
+    if (state !== 'idle' && !this.#left) announceWords(`${this.stateText.textContent} ${this.detail.textContent}`.trim());
     this.start.hidden = !idle;
     this.halt.disabled = idle;
   }

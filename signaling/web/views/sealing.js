@@ -1,7 +1,7 @@
 // Whether a camera encrypts end to end: what its owner ordered, and the order to change it.
 
 import { Problem } from '../api.js';
-import { h, toast } from '../dom.js';
+import { busy, h, toast } from '../dom.js';
 import { through } from '../flow.js';
 import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
@@ -9,7 +9,7 @@ import * as keys from '../keys.js';
 import { encMode, putEncMode } from '../sealed/mailbox.js';
 import { nextSequence, signed } from '../sealed/order.js';
 import { knownSequence } from '../sealed/owners_word.js';
-import { ask, smsDialog } from './dialogs.js';
+import { ask, smsDialog, stillHere } from './dialogs.js';
 import { prove, proveTyped } from './key_proof.js';
 
 /** Tells whoever watches that the owner has switched sealing off; null of any other device. */
@@ -23,15 +23,16 @@ export function openedNote({ opened_at: openedAt }) {
 export function sealingButton(device, context, changed) {
   if (!device.can_seal || device.role === 'guest') return null;
   const button = h('button', { class: 'quiet small', t: 'sealing.button', testid: `sealing-${device.serial}` });
-  button.addEventListener('click', async () => {
+  button.addEventListener('click', () => busy(button, async () => {
     if (await sealingDialog(device, context)) await changed();
-  });
+  }));
   return button;
 }
 
 /** Shows mode and history, and switches; resolves to true when the owner has switched. */
 async function sealingDialog(device, context) {
   const { serial, name } = device;
+  const still = stillHere();
   const held = await encMode(serial).catch(() => null);
   if (!held) {
     toast('problem.unavailable');
@@ -41,13 +42,13 @@ async function sealingDialog(device, context) {
   const words = (sealed ? ['off', 'offTold', 'offNeeds'] : ['on', 'onNeeds']).map((key) => h('p', { class: 'hint', t: `sealing.${key}` }));
   const done = await ask({
     title: 'sealing.title', titleParameters: { name: name || serial }, testid: 'sealing',
-    submitKey: sealed ? 'sealing.switchOff' : 'sealing.switchOn', danger: sealed,
+    submitKey: sealed ? 'sealing.switchOff' : 'sealing.switchOn', danger: sealed, still,
     body: [
       h('p', { class: `tag ${held.mode}`, testid: 'sealing-mode' }, sealed ? icons.lock() : icons.unlocked(), h('span', { t: `live.${held.mode}` })),
       ...words, ...past(held.history),
     ],
     submit: async () => {
-      const answered = await order(device, context, !sealed);
+      const answered = await order(device, context, !sealed, still);
       if (!answered) throw { key: 'sealing.given-up' };
     },
   });
@@ -64,7 +65,7 @@ function past(history) {
 }
 
 /** Signs an order here and hands it in, with what the server wants to see before; null when given up. */
-function order(device, context, sealed) {
+function order(device, context, sealed, still) {
   const { serial } = device;
   let quietly = true;
   return through(async () => {
@@ -83,16 +84,16 @@ function order(device, context, sealed) {
     }
   }, {
     'prove-key': async () => {
-      const proven = await proveKey(device, context, quietly);
+      const proven = await proveKey(device, context, quietly, still);
       quietly = false;
       return proven;
     },
-    'confirm-sms': () => smsDialog(serial),
+    'confirm-sms': () => smsDialog(serial, still),
   });
 }
 
 /** Proves the device key, the kept one first; what is typed is kept. False when given up. */
-async function proveKey({ serial }, { server }, quietly) {
+async function proveKey({ serial }, { server }, quietly, still) {
   const kept = quietly ? await keys.deviceKey(serial) : null;
   if (kept) {
     const proven = await prove(server, { serial }, kept).then(() => true, (problem) => {
@@ -102,5 +103,5 @@ async function proveKey({ serial }, { server }, quietly) {
     if (proven) return true;
     await keys.forgetDeviceKey(serial);
   }
-  return Boolean(await proveTyped(server, { serial }));
+  return Boolean(await proveTyped(server, { serial }, keys.keepOwnerKeys, still));
 }

@@ -2,7 +2,7 @@
 
 import { call } from '../api.js';
 import { base64url } from '../dpop.js';
-import { busy, h, toast } from '../dom.js';
+import { busy, h, hush, toast } from '../dom.js';
 import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
 import * as keys from '../keys.js';
@@ -14,7 +14,7 @@ import { trusted } from '../sealed/player.js';
 import { sealedTerminal } from '../sealed/terminal.js';
 import { GUEST_SCOPES, admit, admitThis, remove, viewersOf } from '../sealed/viewers.js';
 import * as store from '../store.js';
-import { ask, problemLine, showProblem } from './dialogs.js';
+import { ask, problemLine, showProblem, stillHere } from './dialogs.js';
 import { proveTyped } from './key_proof.js';
 
 /** Names that the owner gave terminals; they stay in this browser. */
@@ -26,7 +26,7 @@ export function viewersView(context, serial) {
   const error = problemLine('viewers-error');
   const list = h('ul', { class: 'list', testid: 'viewers' });
   const add = h('button', { class: 'primary', testid: 'add-viewer' }, icons.plus(), h('span', { t: 'viewers.add' }));
-  const view = { context, serial, error, list, device: null, auth: null };
+  const view = { context, serial, error, list, device: null, auth: null, still: stillHere() };
   add.addEventListener('click', () => busy(add, () => attempt(view, async () => {
     if (await letIn(view)) await show(view);
   })));
@@ -40,7 +40,7 @@ export function viewersView(context, serial) {
 }
 
 async function attempt(view, work) {
-  view.error.textContent = '';
+  hush(view.error);
   try {
     return await work();
   } catch (problem) {
@@ -54,7 +54,8 @@ async function start(view) {
   const { items } = await call('GET', '/v1/devices');
   view.device = items.find((item) => item.serial === view.serial) ?? null;
   if (view.device?.role !== 'owner') throw Object.assign(new Error('not bound'), { name: 'device-not-bound' });
-  view.auth = (await keys.ownerKey(view.serial)) ?? (await proveTyped(view.context.server, { serial: view.serial }))?.auth;
+  view.auth = (await keys.ownerKey(view.serial))
+    ?? (await proveTyped(view.context.server, { serial: view.serial }, keys.keepOwnerKeys, view.still))?.auth;
   if (!view.auth) return;
   // An open camera encrypts for nobody, and its owner has the password.
   if (view.device.can_seal) await admitThis(view.device, view.auth);
@@ -84,20 +85,25 @@ async function show(view) {
 }
 
 /** The owner's side of an introduction; true when a terminal was let in. */
-async function letIn({ device, auth }) {
+async function letIn({ device, auth, still }) {
   const { signing, exchange } = await sealedTerminal();
   const { epoch, camera } = await cameraFor(device);
   const abort = new AbortController();
   const asked = await askCode(async (code) => {
     const facts = { binding: { serial: device.serial, epoch }, camera, terminal: { signing, exchange } };
     const host = await Host.answer(code, facts);
-    return { host, met: await host.meet(abort.signal) };
-  }, () => abort.abort());
+    const met = await host.meet(abort.signal).catch((problem) => {
+      // The guest need not wait for an owner who does not go on.
+      host.decide(false).catch(() => {});
+      throw problem;
+    });
+    return { host, met };
+  }, () => abort.abort(), still);
   if (!asked) return false;
   const { host, met } = asked.result;
   let added = false;
   try {
-    if (await compare(met.digits, 'viewers.compareGuest')) {
+    if (await compare(met.digits, 'viewers.compareGuest', still)) {
       const expires = asked.days ? BigInt(Math.floor(Date.now() / 1000) + asked.days * DAY) : 0n;
       await admit(device, auth, { ...met.guest, scopes: GUEST_SCOPES, expires });
       if (asked.name) await nameOf(met.guest.signing, asked.name);
@@ -111,13 +117,13 @@ async function letIn({ device, auth }) {
   return added;
 }
 
-function askCode(answer, leave) {
+function askCode(answer, leave, still) {
   const field = (id, more) => h('input', { id, testid: id, autocomplete: 'off', spellcheck: 'false', ...more });
   const code = field('guest-code', { class: 'mono', maxlength: '20', autocapitalize: 'characters' });
   const name = field('guest-name', { maxlength: '64' });
   const days = field('guest-days', { type: 'number', min: '1', max: '3650' });
   return ask({
-    title: 'viewers.addTitle', testid: 'guest', submitKey: 'viewers.next', leave,
+    title: 'viewers.addTitle', testid: 'guest', submitKey: 'viewers.next', leave, still, endless: true,
     body: [
       h('p', { class: 'hint', t: 'viewers.addLead' }),
       h('label', { for: 'guest-code', t: 'viewers.code' }), code,
@@ -148,9 +154,9 @@ export async function cameraFor(device) {
 export const nameOf = (signing, name) => store.put(NAME + base64url(signing), name);
 
 /** Shows the digits; true when the person says that the other side reads the same. */
-export async function compare(digits, lead) {
+export async function compare(digits, lead, still = stillHere()) {
   const done = await ask({
-    title: 'viewers.compareTitle', testid: 'compare', submitKey: 'viewers.same',
+    title: 'viewers.compareTitle', testid: 'compare', submitKey: 'viewers.same', still,
     body: [
       h('p', { class: 'hint', t: lead }),
       h('p', { class: 'digits mono', testid: 'digits' }, digits),
