@@ -23,6 +23,7 @@ export const enAccount = {
   'alerts.held': 'Held until you agree. Agree only if this is you, and sign in there again.',
   'alerts.approved': 'You agreed to it.',
   'alerts.agree': 'It was me',
+  'alerts.notSignedIn': 'A terminal that is not signed in now.',
   'alerts.agreed': 'Agreed. Sign in there again.',
 
   'security.title': 'Account security',
@@ -188,7 +189,7 @@ export const enAccount = {
   'problem.purpose-changed': 'The text of this purpose has changed. Close this and read it again.',
   'problem.purpose-unknown': 'This purpose does not exist any more.',
   'problem.not-granted': 'There is no such consent.',
-  'problem.TimeoutError': 'The guest did not answer in time. Let the guest press “Try again”.',
+  'problem.guest-silent': 'The guest did not answer in time. Let the guest press “Try again”.',
   'problem.share-closed': 'This camera is shared with you at other hours.',
   'problem.scope-required': 'The owner has not shared this with you. Ask the owner to.',
   'problem.terminal-not-listed': 'This terminal has not been let in yet. On the camera’s card choose “Let this terminal in”, with the owner at hand.',

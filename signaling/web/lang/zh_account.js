@@ -23,6 +23,7 @@ export const zhAccount = {
   'alerts.held': '已暂缓，待您确认。仅在确为本人时确认，然后在该终端重新登录。',
   'alerts.approved': '您已确认。',
   'alerts.agree': '是我本人',
+  'alerts.notSignedIn': '该终端当前未登录。',
   'alerts.agreed': '已确认，请在该终端重新登录。',
 
   'security.title': '账号安全',
@@ -188,7 +189,7 @@ export const zhAccount = {
   'problem.purpose-changed': '此用途的说明已更新，请关闭后重新阅读。',
   'problem.purpose-unknown': '此用途已不存在。',
   'problem.not-granted': '没有该同意记录。',
-  'problem.TimeoutError': '访客未及时回应，请让对方点击“重试”。',
+  'problem.guest-silent': '访客未及时回应，请让对方点击“重试”。',
   'problem.share-closed': '此摄像机仅在其他时段对您开放。',
   'problem.scope-required': '所有者未与您分享此项权限，请联系所有者。',
   'problem.terminal-not-listed': '本终端尚未获准观看。请与所有者一起，在设备卡片上选择“允许本终端观看”。',
