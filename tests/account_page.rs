@@ -81,7 +81,7 @@ fn a_person_fills_in_a_profile_reads_the_log_and_goes_through_basic_mode() {
     assert_eq!(log["filtered"], json!(["session.opened"]));
     assert!(log["exported"].as_str().is_some_and(|csv| csv.contains("\"avatar.stored\"")));
     let basic = step("basic");
-    assert_eq!(basic["title"], "Basic mode");
+    assert_eq!(basic["title"], "One agreement first");
     assert_eq!(basic["nav"], 0, "nothing of the account is shown");
     let restored = step("restored");
     assert_eq!(restored["nickname"], Value::Null, "the profile went with its consent");

@@ -146,7 +146,7 @@ fn a_server_that_puts_another_camera_in_the_place_of_a_watched_one_is_found_and_
                     "The server names another camera under this serial number than before. \
                      Nothing is shown."
                 ),
-                &json!("服务器给出的摄像头身份与之前不同，不予显示。")
+                &json!("服务器给出的摄像机身份与之前不同，不予显示。")
             )
         );
         assert_eq!(seen["readable"], json!(false), "{seen}");

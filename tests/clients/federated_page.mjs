@@ -104,7 +104,7 @@ async function owner(page, request) {
   // One message to a number in two seconds.
   await page.waitForTimeout(2200);
   await bindAs(page, request, ANNA);
-  const taken = await until('the word about it', () => at('error').first().textContent());
+  const taken = await until('the word about it', () => page.locator('#identities-error').textContent());
   show({ step: 'taken', text: taken });
   await page.waitForTimeout(2200);
   await bindAs(page, request, CARL);

@@ -70,7 +70,7 @@ static FILES: &[File] = files! {
         "keys.js", "otp.js", "policies.js", "work.js", "views/alerts.js", "views/carrier.js",
         "views/apps.js", "views/authorize.js",
         "views/identities.js", "views/provider.js",
-        "lang/en.js", "lang/zh.js", "sealed/branches.js", "sealed/bytes.js",
+        "lang/en.js", "lang/en_account.js", "lang/zh.js", "lang/zh_account.js", "sealed/branches.js", "sealed/bytes.js",
         "sealed/codec.js", "sealed/connection.js", "sealed/curves.js", "sealed/errors.js", "sealed/frame.js",
         "sealed/generation.js", "sealed/gop_stream.js", "sealed/hpke.js", "sealed/introduction.js",
         "sealed/keyring.js", "sealed/lane.js", "sealed/mailbox.js", "sealed/opener.js",
@@ -82,7 +82,8 @@ static FILES: &[File] = files! {
         "scan.js", "secret.js", "session.js", "shown_secret.js", "stats.js", "store.js",
         "views/account.js", "views/add_device.js", "views/basic.js", "views/bind.js",
         "views/confirm.js", "views/device.js", "views/devices.js", "views/dialogs.js",
-        "views/introduce.js", "views/invitation.js", "views/key_proof.js", "views/live.js",
+        "views/introduce.js", "views/invitation.js", "views/key_proof.js", "views/live.js", "views/messages.js",
+        "views/no_problem.js",
         "views/operations.js", "views/passkeys.js", "views/password_field.js", "views/policy_lines.js", "views/profile.js", "views/sealing.js",
         "views/security.js", "views/share_terms.js", "views/shares.js", "views/signin.js",
         "views/sign_out.js", "views/signin_address.js", "views/signin_password.js", "views/terminal_name.js", "views/viewers.js", "whep.js";

@@ -12,13 +12,19 @@ import { alertsSection } from './alerts.js';
 import { forgetConfirmation } from './confirm.js';
 import { identitiesOf } from './identities.js';
 import { ask, problemLine, purposeText, showProblem } from './dialogs.js';
+import { messagesCard } from './messages.js';
+import { noProblem } from './no_problem.js';
 import { operationsCard } from './operations.js';
 import { policyLines } from './policy_lines.js';
 import { profileOf as optionalOf } from './profile.js';
 import { securityOf } from './security.js';
 
+/** Purposes with whose consent something goes that does not come back with it. */
+const DELETING = ['profile', 'device.shared', 'device.location', 'device.hardware'];
+/** Cards with a line for problems of their own, where they are seen. */
+const LINES = ['account', 'security', 'identities', 'apps', 'terminals', 'optional', 'consents', 'attestations', 'keys'];
+
 export function accountView(context) {
-  const error = problemLine('account-error');
   const profile = h('dl', { class: 'facts', testid: 'profile' });
   const terminals = h('ul', { class: 'list', testid: 'terminals' });
   const consents = h('ul', { class: 'list', testid: 'consents' });
@@ -30,11 +36,13 @@ export function accountView(context) {
   const identities = h('ul', { class: 'list', testid: 'identities' });
   const partial = h('p', { class: 'assurance', role: 'status', t: 'account.partial', testid: 'account-partial', hidden: true });
   const profileCard = h('div', { testid: 'profile-form' });
-  const operations = operationsCard();
+  const attestations = h('ul', { class: 'list', testid: 'attestations' });
+  const [operations, messages] = [operationsCard(), messagesCard()];
+  const lines = Object.fromEntries(LINES.map((name) => [name, problemLine(`${name}-error`)]));
   const basic = h('button', { class: 'quiet small', t: 'basic.withdraw', testid: 'basic-withdraw' });
   basic.addEventListener('click', () => withdrawPolicy(context));
   const parts = {
-    profile, security, identities, partial, apps, terminals, consents, policies, keys, error, profileCard, operations,
+    profile, security, identities, partial, apps, terminals, consents, policies, attestations, keys, profileCard, operations, messages, lines,
   };
   out.addEventListener('click', () => busy(out, async () => {
     await call('DELETE', '/v1/sessions/current').catch(() => {});
@@ -45,29 +53,47 @@ export function accountView(context) {
     context.go('#/devices');
   }));
   const element = h('section', { class: 'page narrow' },
-    h('div', { class: 'row spread heading' }, h('h1', { t: 'account.title' }), out), error, partial,
-    card('account.profile', null, profile),
-    card('security.title', 'security.lead', security),
-    card('identities.title', 'identities.lead', identities),
-    card('apps.title', 'apps.lead', apps),
-    card('account.terminals', 'account.terminalsLead', terminals),
+    h('div', { class: 'row spread heading' }, h('h1', { t: 'account.title' }), out), partial,
+    card('messages.title', null, null, messages.element),
+    card('account.profile', null, lines.account, profile),
+    card('security.title', 'security.lead', lines.security, security),
+    card('identities.title', 'identities.lead', lines.identities, identities),
+    card('apps.title', 'apps.lead', lines.apps, apps),
+    card('account.terminals', 'account.terminalsLead', lines.terminals, terminals),
     alertsSection(),
-    card('profile.title', 'profile.lead', profileCard),
-    card('account.consents', null, h('div', {}, consents, h('div', { class: 'row end' }, basic),
+    card('profile.title', 'profile.lead', lines.optional, profileCard),
+    card('account.consents', null, lines.consents, h('div', {}, consents, h('div', { class: 'row end' }, basic),
+      h('h3', { t: 'account.attestations' }), lines.attestations, attestations,
       h('h3', { t: 'policy.title' }), h('p', { class: 'hint', t: 'policy.lead' }), policies)),
-    card('operations.title', 'operations.lead', operations.element),
-    card('account.keys', 'account.keysLead', keys));
+    card('operations.title', 'operations.lead', null, operations.element),
+    card('account.keys', 'account.keysLead', lines.keys, keys));
   return { element, title: 'account.title', entered: () => load(parts) };
 }
 
-const card = (title, lead, body) => h('div', { class: 'card' }, h('h2', { t: title }),
-  lead ? h('p', { class: 'hint', t: lead }) : null, body);
+/** `error` says what went wrong in this card; pressing a button of it is a new try. */
+function card(title, lead, error, body) {
+  const element = h('div', { class: 'card' }, h('h2', { t: title }), lead ? h('p', { class: 'hint', t: lead }) : null, error, body);
+  element.addEventListener('click', ({ target }) => {
+    if (error && target.closest('button')) noProblem(error);
+  }, true);
+  return element;
+}
 
 async function load(parts) {
-  const fill = async (work) => work(parts).catch((problem) => showProblem(parts.error, problem));
-  const log = ({ operations }) => operations.load();
-  const fillers = [profileOf, securityOf, identitiesOf, appsOf, terminalsOf, consentsOf, keysOf, optionalOf, log];
-  await Promise.all(fillers.map(fill));
+  const fill = async ([line, work]) => {
+    const own = { ...parts, error: parts.lines[line] };
+    await work(own).catch((problem) => showProblem(own.error, problem));
+  };
+  // What came of a way to a provider is told far down the page.
+  const returning = async (own) => {
+    await identitiesOf(own);
+    if (own.error.textContent) own.error.scrollIntoView({ block: 'nearest' });
+  };
+  const fillers = Object.entries({
+    account: profileOf, security: securityOf, identities: returning, apps: appsOf, terminals: terminalsOf,
+    consents: consentsOf, attestations: attestationsOf, keys: keysOf, optional: optionalOf,
+  });
+  await Promise.all([...fillers.map(fill), parts.operations.load(), parts.messages.load()]);
 }
 
 /** Withdrawing everything is asked about once more: it ends all that is running. */
@@ -117,14 +143,34 @@ async function consentsOf(parts) {
   return parts.consents.replaceChildren(...given.map((item) => {
     const withdraw = h('button', { class: 'quiet small', t: 'account.withdraw', testid: `withdraw-${item.purpose}` });
     withdraw.addEventListener('click', () => busy(withdraw, () => act(parts, consentsOf, async () => {
-      await call('DELETE', `/v1/consents/${encodeURIComponent(item.purpose)}`);
+      if (!(await withdrawn(item.purpose))) return;
       toast('account.withdrawn');
+      if (item.purpose === 'profile') await optionalOf(parts);
     })));
     return h('li', {}, h('div', { class: 'grow' }, h('strong', { class: 'mono' }, item.purpose),
       ...purposeText(purposes.find((purpose) => purpose.id === item.purpose) ?? {}),
       h('p', { class: 'muted small', t: 'consent.version', tp: { version: item.version } }),
       item.product ? h('p', { class: 'muted small', t: 'policy.given', tp: { policy: item.policy_id } }) : null), withdraw);
   }));
+}
+
+/** Withdraws a consent; asks first where that deletes something. False when it was not done. */
+async function withdrawn(purpose) {
+  const end = () => call('DELETE', `/v1/consents/${encodeURIComponent(purpose)}`).then(() => true);
+  if (!DELETING.includes(purpose)) return end();
+  return ask({
+    title: 'account.withdrawTitle', testid: 'withdraw-consent', submitKey: 'account.withdraw', danger: true,
+    body: [h('p', { class: 'mono' }, purpose), h('p', { t: `account.withdrawLead.${purpose}` })],
+    submit: end,
+  });
+}
+
+async function attestationsOf({ attestations }) {
+  const { items } = await call('GET', '/v1/attestations');
+  if (!items.length) return attestations.replaceChildren(h('li', { class: 'muted', t: 'account.attestationsNone' }));
+  return attestations.replaceChildren(...items.map(({ kind, object, version, at }) => h('li', { testid: 'attestation' },
+    h('div', { class: 'grow' }, h('strong', { t: `operations.did.attestation.${kind}` }), h('p', { class: 'mono small' }, object),
+      h('p', { class: 'muted small', t: 'account.attested', tp: { version, when: moment(at) } })))));
 }
 
 async function keysOf(parts) {
@@ -146,5 +192,6 @@ async function act(parts, again, work) {
     await again(parts);
   } catch (problem) {
     showProblem(parts.error, problem);
+    parts.error.scrollIntoView({ block: 'nearest' });
   }
 }

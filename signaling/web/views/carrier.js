@@ -2,12 +2,12 @@
 // only the server can trade.
 
 import { open } from '../api.js';
-import { busy, h } from '../dom.js';
+import { busy, h, say } from '../dom.js';
 import { CLIENT_TYPE } from '../policies.js';
 import * as session from '../session.js';
 import { problemLine, showProblem } from './dialogs.js';
 
-const STATE = 'sightline-carrier-state';
+const WAY = 'sightline-carrier';
 /** Where the carrier sends the browser back to. */
 const back = () => `${location.origin}/`;
 
@@ -20,7 +20,7 @@ export async function carrierButton() {
   });
   button.addEventListener('click', () => {
     const state = crypto.randomUUID();
-    sessionStorage.setItem(STATE, state);
+    sessionStorage.setItem(WAY, JSON.stringify({ state, hash: location.hash }));
     const at = new URL(carrier.authorize);
     const wish = {
       response_type: 'code', client_id: carrier.client_id, scope: carrier.scope, redirect_uri: back(), state,
@@ -32,24 +32,37 @@ export async function carrierButton() {
   return h('div', { class: 'carrier' }, button, h('p', { class: 'hint', t: hint, testid: 'carrier-hint' }));
 }
 
-/** The code that the browser came back with, once; null when it did not come from the carrier. */
+/**
+ * The code that the browser came back with, once; empty when the person or the carrier refused, null
+ * when it did not come from the carrier.
+ */
 export function returnedCode() {
   const query = new URLSearchParams(location.search);
   const [code, state] = [query.get('code'), query.get('state')];
-  const expected = sessionStorage.getItem(STATE);
-  if (code === null || state === null) return null;
-  sessionStorage.removeItem(STATE);
-  history.replaceState(null, '', location.pathname + location.hash);
-  return state === expected ? code : null;
+  if (state === null || (code === null && !query.has('error'))) return null;
+  const { state: expected, hash = '' } = JSON.parse(sessionStorage.getItem(WAY) ?? '{}');
+  const ours = state === expected;
+  // Somebody else's refusal is not the carrier's to take out of the address.
+  if (code === null && !ours) return null;
+  sessionStorage.removeItem(WAY);
+  // The carrier sends back to an address without a view; an invitation would be lost.
+  history.replaceState(null, '', location.pathname + ((ours && hash) || location.hash));
+  return ours ? code ?? '' : null;
 }
 
-/** What the sign-in shows while the code is traded; `done` when somebody is signed in. */
+/** What the sign-in shows while the code is traded, or was refused; `done` when somebody is signed in. */
 export function carrierStep(code, terminalName, { done, otherwise }) {
   const error = problemLine('signin-error');
   const other = h('button', {
     class: 'primary wide', type: 'button', t: 'carrier.otherwise', testid: 'carrier-otherwise', on: { click: otherwise },
   });
+  const waiting = h('p', { t: 'carrier.trading', role: 'status' });
   other.hidden = true;
+  const offerOther = () => {
+    waiting.hidden = true;
+    other.hidden = false;
+    other.focus();
+  };
   const trade = async () => {
     try {
       await session.keep(await open('POST', '/v1/sessions/carrier', {
@@ -58,10 +71,14 @@ export function carrierStep(code, terminalName, { done, otherwise }) {
       await done();
     } catch (problem) {
       showProblem(error, problem);
-      other.hidden = false;
-      other.focus();
+      offerOther();
     }
   };
-  busy(other, trade);
-  return h('div', {}, h('p', { t: 'carrier.trading', role: 'status' }), error, other);
+  if (code) busy(other, trade);
+  else {
+    say(error, 'provider.cancelled');
+    // Once it stands on the page.
+    queueMicrotask(offerOther);
+  }
+  return h('div', {}, waiting, error, other);
 }

@@ -8,6 +8,7 @@ import { forgetDeviceKey, keepOpenKeys, keepOwnerKeys } from '../keys.js';
 import { pictureCode } from '../picture_code.js';
 import { ask, consentDialog, problemLine, showProblem, smsDialog } from './dialogs.js';
 import { proveTyped } from './key_proof.js';
+import { noProblem } from './no_problem.js';
 
 const pathOf = (serial) => `/v1/devices/${encodeURIComponent(serial)}`;
 const field = (id, value = '', more = {}) => h('input', { id, testid: id, value: value ?? '', maxlength: '64', autocomplete: 'off', ...more });
@@ -15,7 +16,7 @@ const field = (id, value = '', more = {}) => h('input', { id, testid: id, value:
 export function deviceView(context, serial) {
   const error = problemLine('device-error');
   const body = h('div', { testid: 'device-detail' });
-  const view = { context, serial, error, body, device: null };
+  const view = { context, serial, error, body, device: null, cards: {} };
   const element = h('section', { class: 'page narrow' },
     h('div', { class: 'row heading' },
       h('a', { class: 'button quiet icon-button', href: '#/devices', label: 'common.back', testid: 'back' }, icons.back()),
@@ -25,7 +26,7 @@ export function deviceView(context, serial) {
 }
 
 async function attempt(view, work) {
-  view.error.textContent = '';
+  noProblem(view.error);
   try {
     return await work();
   } catch (problem) {
@@ -36,14 +37,28 @@ async function attempt(view, work) {
   }
 }
 
+/** Cards by name, in their order. */
+const CARDS = { names, facts, place, giveAway, removal };
+
 async function load(view) {
   view.device = await call('GET', pathOf(view.serial));
-  draw(view);
+  view.cards = Object.fromEntries(Object.entries(CARDS).map(([name, make]) => [name, make(view)]));
+  view.body.replaceChildren(...Object.values(view.cards));
+  translateAll(view.body);
 }
 
-function draw(view) {
-  view.body.replaceChildren(names(view), facts(view), place(view), giveAway(view), removal(view));
-  translateAll(view.body);
+/** Makes one card anew; what was typed into the others, or is shown there only once, stays. */
+function redraw(view, name) {
+  const made = CARDS[name](view);
+  view.cards[name].replaceWith(made);
+  view.cards[name] = made;
+  translateAll(made);
+}
+
+/** Looks at the device again for one card. */
+async function refresh(view, name) {
+  view.device = await call('GET', pathOf(view.serial));
+  redraw(view, name);
 }
 
 /** Does `work`; asks for a consent that is missing, and does it once more. */
@@ -81,7 +96,7 @@ function names(view) {
       const given = channels.filter(({ input }) => input.value.trim());
       const channel_names = Object.fromEntries(given.map(({ channel, input }) => [channel, input.value.trim()]));
       view.device = await call('PATCH', pathOf(serial), { name: name.value.trim(), channel_names });
-      draw(view);
+      name.value = view.device.name ?? '';
       toast('device.renamed');
     }));
 }
@@ -94,7 +109,7 @@ function facts(view) {
   const mode = device.network_access_mode;
   const share = h('button', { class: 'quiet', t: 'device.hardwareAgree', testid: 'hardware-agree' });
   share.addEventListener('click', () => busy(share, () => attempt(view, async () => {
-    if (await consentDialog('device.hardware', 'purpose')) await load(view);
+    if (await consentDialog('device.hardware', 'purpose')) await refresh(view, 'facts');
   })));
   return h('div', { class: 'card' }, h('h2', { t: 'device.facts' }),
     h('dl', { class: 'facts', testid: 'device-facts' },
@@ -107,44 +122,71 @@ function facts(view) {
     hardware ? null : h('p', { class: 'hint', t: 'device.hardwareNone' }), hardware ? null : share);
 }
 
+/** What a place consists of, in the order of the form. */
+const PLACE = ['province', 'city', 'district', 'street', 'latitude', 'longitude'];
+const COORDINATES = ['latitude', 'longitude'];
+
 function place(view) {
   const path = `${pathOf(view.serial)}/location`;
-  const fields = { city: field('place-city'), street: field('place-street'), latitude: field('place-latitude', '', { inputmode: 'decimal' }), longitude: field('place-longitude', '', { inputmode: 'decimal' }) };
-  const known = h('div', {});
-  if (view.device.has_place) {
-    const shown = h('p', { class: 'mono small', testid: 'place' });
-    const remove = h('button', { class: 'quiet', t: 'device.placeDelete', testid: 'place-delete' });
-    remove.addEventListener('click', () => busy(remove, () => attempt(view, async () => {
-      await call('DELETE', path);
-      await load(view);
-    })));
-    known.append(shown, remove);
-    call('GET', path).then((held) => {
-      shown.textContent = [held.street, held.city, held.latitude, held.longitude].filter((part) => part !== null).join(' · ');
-    }).catch((problem) => showProblem(view.error, problem));
-  }
-  const rows = Object.entries(fields).flatMap(([name, input]) => [h('label', { for: input.id, t: `device.place.${name}` }), input]);
+  const fields = Object.fromEntries(PLACE.map((name) =>
+    [name, field(`place-${name}`, '', COORDINATES.includes(name) ? { inputmode: 'decimal' } : {})]));
+  const [shown, kept] = knownPlace(view, path, fields);
+  const rows = PLACE.flatMap((name) => [h('label', { for: fields[name].id, t: `device.place.${name}` }), fields[name]]);
   return h('details', { class: 'card', testid: 'place-card', open: view.device.has_place },
-    h('summary', { t: 'device.place' }), h('p', { class: 'hint', t: 'device.placeLead' }), known,
+    h('summary', { t: 'device.place' }), h('p', { class: 'hint', t: 'device.placeLead' }), shown,
     form(view, 'place-form', rows, 'device.placeStore', async () => {
-      const text = (input) => input.value.trim() || null;
-      const number = (input) => (text(input) === null ? null : Number(text(input).replace(',', '.')));
-      const wanted = { city: text(fields.city), street: text(fields.street), latitude: number(fields.latitude), longitude: number(fields.longitude) };
+      // The form stands for the whole place: without knowing what is kept, storing would lose it.
+      await kept;
+      const wanted = Object.fromEntries(PLACE.map((name) => [name, read(name, fields[name])]));
       if (Object.values(wanted).some(Number.isNaN)) throw { key: 'device.placeNumber' };
-      await withConsent('device.location', () => call('PUT', path, wanted));
-      await load(view);
+      if (Object.values(wanted).every((value) => value === null)) throw { key: 'device.placeEmpty' };
+      const stored = await withConsent('device.location', () => call('PUT', path, wanted).then(() => true));
+      if (stored) await refresh(view, 'place');
     }));
+}
+
+/** A field's value: a number, a text, or null for nothing. */
+function read(name, input) {
+  const text = input.value.trim() || null;
+  return text === null || !COORDINATES.includes(name) ? text : Number(text.replace(',', '.'));
+}
+
+/** What is kept, which the fields begin with: its element, and a promise that they are filled. */
+function knownPlace(view, path, fields) {
+  if (!view.device.has_place) return [h('div', {}), Promise.resolve()];
+  const shown = h('p', { class: 'mono small', testid: 'place' });
+  const remove = h('button', { class: 'quiet', type: 'button', t: 'device.placeDelete', testid: 'place-delete' });
+  remove.addEventListener('click', () => busy(remove, () => attempt(view, async () => {
+    await call('DELETE', path);
+    await refresh(view, 'place');
+  })));
+  const inputs = Object.values(fields);
+  for (const input of inputs) input.disabled = true;
+  const filled = call('GET', path).then((held) => {
+    shown.textContent = [held.street, held.district, held.city, held.province, held.latitude, held.longitude]
+      .filter((part) => part !== null && part !== undefined).join(' · ');
+    for (const name of PLACE) fields[name].value = held[name] ?? '';
+    for (const input of inputs) input.disabled = false;
+  });
+  filled.catch((problem) => showProblem(view.error, problem));
+  return [h('div', {}, shown, remove), filled];
 }
 
 /** A transfer code, once the device key and an SMS have shown that it is the owner who gives it away. */
 function giveAway(view) {
-  const { device, serial } = view;
+  const until = view.device.transfer_until;
   const shown = h('div', { testid: 'transfer-place' });
-  const path = `${pathOf(serial)}/codes`;
+  const path = `${pathOf(view.serial)}/codes`;
   const issue = h('button', { class: 'quiet', t: 'device.give', testid: 'transfer-issue' });
+  const back = h('button', { class: 'quiet', t: 'device.giveBack', testid: 'transfer-end', hidden: !until });
+  const standing = h('p', { hidden: !until, ...(until && { t: 'device.giveOpen', tp: { when: moment(until) } }) });
   issue.addEventListener('click', () => busy(issue, () => attempt(view, async () => {
     const made = await confirmed(view, () => call('POST', path));
     if (!made) return;
+    view.device.transfer_until = made.expires_at;
+    // The new code says itself until when it holds.
+    standing.hidden = true;
+    back.hidden = false;
     shown.replaceChildren(
       h('p', { class: 'hint', t: 'device.giveUse' }),
       h('output', { class: 'mono token', testid: 'transfer-code' }, made.code),
@@ -153,14 +195,12 @@ function giveAway(view) {
       h('p', { class: 'muted small', t: 'add.until', tp: { when: moment(made.expires_at) } }));
     translateAll(shown);
   })));
-  const back = h('button', { class: 'quiet', t: 'device.giveBack', testid: 'transfer-end' });
   back.addEventListener('click', () => busy(back, () => attempt(view, async () => {
     await call('DELETE', path);
-    await load(view);
+    await refresh(view, 'giveAway');
   })));
   return h('div', { class: 'card' }, h('h2', { t: 'device.giveTitle' }), h('p', { class: 'hint', t: 'device.giveLead' }),
-    device.transfer_until ? h('p', { t: 'device.giveOpen', tp: { when: moment(device.transfer_until) } }) : null,
-    h('div', { class: 'row wrap' }, issue, device.transfer_until ? back : null), shown);
+    standing, h('div', { class: 'row wrap' }, issue, back), shown);
 }
 
 /** Does `work`, with the proofs that the server asks for on the way; null when one was given up. */
@@ -183,11 +223,11 @@ async function confirmed(view, work) {
 }
 
 function removal(view) {
-  const { device, serial, context } = view;
+  const { serial, context } = view;
   const remove = h('button', { class: 'danger', t: 'devices.remove', testid: 'device-remove' });
   remove.addEventListener('click', () => busy(remove, async () => {
     const done = await ask({
-      title: 'devices.removeTitle', titleParameters: { name: device.name || serial }, testid: 'remove', submitKey: 'devices.remove', danger: true,
+      title: 'devices.removeTitle', titleParameters: { name: view.device.name || serial }, testid: 'remove', submitKey: 'devices.remove', danger: true,
       body: [h('p', { t: 'device.removeLead' }), h('ul', {}, ...['pictures', 'viewers', 'keys', 'names', 'codes'].map((what) => h('li', { t: `device.lost.${what}` })))],
       submit: async () => {
         await call('DELETE', `/v1/bindings/${encodeURIComponent(serial)}`);

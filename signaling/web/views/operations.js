@@ -1,14 +1,18 @@
 // The operation log: what was done on the account, by whom and from where.
 
-import { call, send } from '../api.js';
+import { page, send } from '../api.js';
 import { busy, h } from '../dom.js';
 import { has, moment } from '../i18n.js';
 import * as session from '../session.js';
 import { problemLine, showProblem } from './dialogs.js';
+import { noProblem } from './no_problem.js';
 
 const DAY = 86_400;
 /** Groups of actions by the part before the dot. */
-const GROUPS = ['session', 'terminal', 'device', 'share', 'consent', 'account', 'identifier', 'identity', 'password', 'passkey', 'profile', 'app', 'request'];
+export const GROUPS = [
+  'session', 'login', 'terminal', 'device', 'bind_token', 'view', 'share', 'consent', 'attestation', 'account',
+  'identifier', 'identity', 'password', 'passkey', 'profile', 'avatar', 'app', 'request',
+];
 const SPANS = [7, 30, 180];
 
 /** The card: filter, list, further pages, export. */
@@ -25,18 +29,26 @@ export function operationsCard() {
     const since = Math.floor(Date.now() / 1000) - Number(span.value) * DAY;
     return new URLSearchParams({ since: String(Math.max(0, since)), ...(action.value && { action: action.value }) });
   };
+  // Requests so far: only the answer to the last one is shown, in whatever order they come.
+  let turns = 0;
   const load = async (cursor) => {
+    turns += 1;
+    const turn = turns;
+    noProblem(error);
+    const asked = query();
+    if (cursor) asked.set('cursor', cursor);
+    // The cursor is one of the filter before.
+    else more.hidden = true;
     try {
-      const asked = query();
-      if (cursor) asked.set('cursor', cursor);
-      const page = await call('GET', `/v1/me/oplog?${asked}`);
+      const answer = await page('GET', `/v1/me/oplog?${asked}`);
+      if (turn !== turns) return;
       if (!cursor) list.replaceChildren();
-      list.append(...page.items.map(line));
+      list.append(...answer.items.map(line));
       if (!list.children.length) list.append(h('li', { class: 'muted', t: 'operations.none' }));
-      next = page.next ?? null;
+      next = answer.next ?? null;
       more.hidden = !next;
     } catch (problem) {
-      showProblem(error, problem);
+      if (turn === turns) showProblem(error, problem);
     }
   };
   const again = () => load(null);
@@ -45,13 +57,16 @@ export function operationsCard() {
   more.addEventListener('click', () => busy(more, () => load(next)));
   const exported = (format) => {
     const button = h('button', { class: 'quiet small', t: `operations.export.${format}`, testid: `export-${format}` });
-    button.addEventListener('click', () => busy(button, () => download(format, query()).catch((problem) => showProblem(error, problem))));
+    button.addEventListener('click', () => busy(button, () => {
+      noProblem(error);
+      return download(format, query()).catch((problem) => showProblem(error, problem));
+    }));
     return button;
   };
-  const element = h('div', {}, h('div', { class: 'row' },
+  const element = h('div', {}, h('div', { class: 'row wrap' },
     h('label', { for: 'operations-action', t: 'operations.action' }), action,
     h('label', { for: 'operations-span', t: 'operations.span' }), span),
-  error, list, h('div', { class: 'row spread' }, more, h('div', { class: 'row end' }, exported('csv'), exported('jsonl'))));
+  error, list, h('div', { class: 'row spread wrap' }, more, h('div', { class: 'row end wrap' }, exported('csv'), exported('jsonl'))));
   more.hidden = true;
   return { element, load: again };
 }

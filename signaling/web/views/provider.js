@@ -7,6 +7,8 @@ import * as session from '../session.js';
 import { problemLine, showProblem } from './dialogs.js';
 
 const WAY = 'sightline-provider';
+/** Views that a person was sent to and has to find again, whoever they sign in as. */
+const INVITED = /^#\/(share|meet)\b/;
 /** Where providers send the browser back to. */
 const back = () => `${location.origin}/`;
 
@@ -21,7 +23,7 @@ export async function leave(provider, purpose) {
   const { flow_id, authorize_url, state } = purpose === 'login'
     ? await open('POST', '/v1/identity-flows', wish)
     : await call('POST', '/v1/me/identity-flows', { ...wish, purpose });
-  sessionStorage.setItem(WAY, JSON.stringify({ flow_id, state, purpose, provider }));
+  sessionStorage.setItem(WAY, JSON.stringify({ flow_id, state, purpose, provider, hash: location.hash }));
   location.assign(authorize_url);
 }
 
@@ -33,11 +35,12 @@ export function returned() {
   const query = new URLSearchParams(location.search);
   const kept = sessionStorage.getItem(WAY);
   if (!kept || !query.has('state')) return null;
-  const { flow_id, state, purpose, provider } = JSON.parse(kept);
+  const { flow_id, state, purpose, provider, hash } = JSON.parse(kept);
   // An answer to something else; the way itself may still be under way.
   if (query.get('state') !== state) return null;
   sessionStorage.removeItem(WAY);
-  history.replaceState(null, '', location.pathname + location.hash);
+  // Providers send back to an address without a view; an invitation would be lost.
+  history.replaceState(null, '', location.pathname + (hash || location.hash));
   const code = query.get('code');
   const iss = query.get('iss');
   if (code === null) return { purpose, provider, answer: null };
@@ -85,7 +88,7 @@ export function providerStep({ answer }, terminalName, { done, otherwise }) {
       const made = await open('POST', '/v1/sessions/provider', { ...answer, terminal_name: terminalName, client_type: 'web' });
       await session.keep(made);
       // Nobody can be told anything before there is a number or address: that comes next.
-      if (made.new_account) location.hash = '#/account';
+      if (made.new_account && !INVITED.test(location.hash)) location.hash = '#/account';
       await done();
     } catch (problem) {
       showProblem(error, problem);

@@ -11,11 +11,14 @@ import { sealedTerminal } from '../sealed/terminal.js';
 import { SCOPES as LISTED, admit, changeAccount, removeAccount } from '../sealed/viewers.js';
 import { ask, problemLine, showProblem } from './dialogs.js';
 import { proveTyped } from './key_proof.js';
+import { noProblem } from './no_problem.js';
 import { agreement, termsForm, termsText } from './share_terms.js';
 import { cameraFor, compare, nameOf } from './viewers.js';
 
 /** Pause between two looks at who waits, milliseconds. */
 const LOOK_MS = 2500;
+/** Longest wait for a guest who shows the digits, milliseconds. */
+const MEET_MS = 60_000;
 /** What a newcomer is offered unless the owner says otherwise. */
 const FIRST_TERMS = { scopes: ['view'], channels: null, schedule: null, ends_at: null };
 
@@ -25,7 +28,7 @@ export function sharesView(context, serial) {
   const error = problemLine('shares-error');
   const list = h('ul', { class: 'list', testid: 'shares' });
   const add = h('button', { class: 'primary', testid: 'share-add' }, icons.plus(), h('span', { t: 'share.add' }));
-  const view = { context, serial, error, list, device: null, words: null, shown: '', left: false, timer: 0 };
+  const view = { context, serial, error, list, device: null, words: null, shown: '', lost: false, left: false, timer: 0 };
   add.addEventListener('click', () => busy(add, () => attempt(view, () => invite(view))));
   const element = h('section', { class: 'page narrow' },
     h('div', { class: 'row heading' },
@@ -45,7 +48,8 @@ export function sharesView(context, serial) {
 }
 
 async function attempt(view, work) {
-  view.error.textContent = '';
+  noProblem(view.error);
+  view.lost = false;
   try {
     return await work();
   } catch (problem) {
@@ -61,12 +65,24 @@ async function start(view) {
   await look(view);
 }
 
-/** Shows the shares, and again when a guest has come; nothing is asked while the tab is hidden. */
+/**
+ * Shows the shares, and again when a guest has come; nothing is asked while the tab is hidden. A look
+ * that fails is told, and the next one that does not takes that back: a lost request ends no wait.
+ */
 async function look(view) {
   clearTimeout(view.timer);
-  if (!document.hidden) await show(view);
-  if (view.left) return;
-  view.timer = setTimeout(() => look(view).catch((problem) => showProblem(view.error, problem)), LOOK_MS);
+  try {
+    if (document.hidden) return;
+    await show(view);
+    if (view.lost) noProblem(view.error);
+    view.lost = false;
+  } catch (problem) {
+    if (view.left) return;
+    view.lost = true;
+    showProblem(view.error, problem);
+  } finally {
+    if (!view.left) view.timer = setTimeout(() => look(view), LOOK_MS);
+  }
 }
 
 async function show(view) {
@@ -109,9 +125,11 @@ const standing = ({ state, accepted_at: at, invite_expires_at: until }) => (stat
   : { t: 'share.accepted', tp: { when: moment(at) } });
 
 async function invite(view) {
+  // What is shown is what is agreed to, even if a look brings a newer version meanwhile.
+  const words = view.words;
   const form = termsForm(FIRST_TERMS, view.device.channels);
   const label = h('input', { id: 'share-label', testid: 'share-label', maxlength: '64', autocomplete: 'off' });
-  const word = agreement('share-attest', view.words);
+  const word = agreement('share-attest', words);
   const made = await ask({
     title: 'share.addTitle', testid: 'invite', submitKey: 'share.makeLink',
     body: [
@@ -122,7 +140,7 @@ async function invite(view) {
     submit: async () => {
       const terms = form.read();
       if (!word.input.checked) throw { key: 'share.attestNeeded' };
-      return call('POST', path(view.serial), { ...terms, label: label.value.trim(), attestation: view.words.version });
+      return call('POST', path(view.serial), { ...terms, label: label.value.trim(), attestation: words.version });
     },
   });
   if (!made) return;
@@ -195,7 +213,7 @@ async function letIn(view, share) {
   const { epoch, camera } = await cameraFor(device);
   const facts = { binding: { serial, epoch }, camera, terminal: { signing, exchange } };
   const host = await Host.answer(share.introduction, facts);
-  const { digits, guest } = await host.meet(AbortSignal.timeout(60_000));
+  const { digits, guest } = await meet(host);
   let added = false;
   try {
     // Whose terminal it is was agreed on with the share; another account's is not let in by it.
@@ -207,6 +225,15 @@ async function letIn(view, share) {
     }
   } finally {
     await host.decide(added).catch(() => {});
+  }
+}
+
+/** Waits for the guest; one who does not come has a problem of its own, unlike a request that is lost. */
+async function meet(host) {
+  try {
+    return await host.meet(AbortSignal.timeout(MEET_MS));
+  } catch (problem) {
+    throw problem.name === 'TimeoutError' ? Object.assign(new Error('no answer'), { name: 'guest-silent' }) : problem;
   }
 }
 
