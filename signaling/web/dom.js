@@ -52,6 +52,7 @@ export function say(element, key, parameters) {
 export function hush(element) {
   delete element.dataset.t;
   delete element.dataset.tp;
+  delete element.dataset.problem;
   element.textContent = '';
 }
 

@@ -385,6 +385,8 @@ export const enAccount = {
   'problem.bind-token-unknown': 'The token is over.',
   'problem.bind-token-refused': 'The token is not right or no longer valid.',
   'problem.value-invalid': 'A value is missing or too long.',
+  'problem.nothing-confirms': 'Nothing of this account can confirm that it is you: no number, address or password, and no usable login at another service.',
+  'scan.refused': 'The camera of this terminal cannot be used. Type it in instead.',
   'problem.nothing-kept': 'Nothing of this is kept.',
   'apps.title': 'Apps',
   'apps.lead': 'Apps that you sign in to with this account. Each knows you by a name of its own, so they cannot compare.',

@@ -385,6 +385,8 @@ export const zhAccount = {
   'problem.bind-token-unknown': '令牌已失效。',
   'problem.bind-token-refused': '令牌不正确或已失效。',
   'problem.value-invalid': '有内容缺失或过长。',
+  'problem.nothing-confirms': '此账号没有可用于确认身份的方式：没有号码、邮箱或密码，也没有可用的第三方登录。',
+  'scan.refused': '无法使用本终端的摄像机，请手动输入。',
   'problem.nothing-kept': '没有保存此类内容。',
   'apps.title': '应用',
   'apps.lead': '您使用此账号登录的应用。每个应用看到的标识各不相同，无法相互比对。',

@@ -1,23 +1,21 @@
 // The account: who, which terminals, which consents, which keys are kept here.
 
 import { call } from '../api.js';
-import { busy, h, toast } from '../dom.js';
+import { busy, h, hush, toast } from '../dom.js';
 import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
-import { devicesWithKey, forgetAllDeviceKeys, forgetDeviceKey, terminalKey } from '../keys.js';
+import { devicesWithKey, forgetDeviceKey, terminalKey } from '../keys.js';
 import { purposesInForce } from '../policies.js';
-import * as session from '../session.js';
 import { appsOf } from './apps.js';
 import { alertsSection } from './alerts.js';
-import { forgetConfirmation } from './confirm.js';
 import { identitiesOf } from './identities.js';
 import { ask, problemLine, purposeText, showProblem } from './dialogs.js';
 import { messagesCard } from './messages.js';
-import { noProblem } from './no_problem.js';
 import { operationsCard } from './operations.js';
 import { policyLines } from './policy_lines.js';
 import { profileOf as optionalOf } from './profile.js';
 import { securityOf } from './security.js';
+import { signOut } from './sign_out.js';
 
 /** Purposes with whose consent something goes that does not come back with it. */
 const DELETING = ['profile', 'device.shared', 'device.location', 'device.hardware'];
@@ -45,10 +43,7 @@ export function accountView(context) {
     profile, security, identities, partial, apps, terminals, consents, policies, attestations, keys, profileCard, operations, messages, lines,
   };
   out.addEventListener('click', () => busy(out, async () => {
-    await call('DELETE', '/v1/sessions/current').catch(() => {});
-    await session.forget();
-    forgetConfirmation();
-    await forgetAllDeviceKeys();
+    await signOut();
     toast('account.signedOut');
     context.go('#/devices');
   }));
@@ -74,7 +69,7 @@ export function accountView(context) {
 function card(title, lead, error, body) {
   const element = h('div', { class: 'card' }, h('h2', { t: title }), lead ? h('p', { class: 'hint', t: lead }) : null, error, body);
   element.addEventListener('click', ({ target }) => {
-    if (error && target.closest('button')) noProblem(error);
+    if (error && target.closest('button')) hush(error);
   }, true);
   return element;
 }

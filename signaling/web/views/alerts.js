@@ -1,10 +1,9 @@
 // Unusual logins of the account: what was noticed, where, and agreeing to one that is held.
 
 import { call } from '../api.js';
-import { busy, h, toast } from '../dom.js';
+import { busy, h, hush, toast } from '../dom.js';
 import { moment } from '../i18n.js';
 import { problemLine, showProblem } from './dialogs.js';
-import { noProblem } from './no_problem.js';
 
 /** The section of the account view; empty when nothing was noticed. */
 export function alertsSection() {
@@ -14,7 +13,7 @@ export function alertsSection() {
     h('h2', { t: 'alerts.title' }), h('p', { class: 'hint', t: 'alerts.lead' }), error, list);
   section.hidden = true;
   const fill = async () => {
-    noProblem(error);
+    hush(error);
     try {
       const [{ items }, terminals] = await Promise.all([call('GET', '/v1/me/alerts'), call('GET', '/v1/me/terminals')]);
       const known = new Map(terminals.items.map((terminal) => [terminal.id, terminal]));
@@ -35,7 +34,7 @@ function alertItem(item, terminal, again) {
   const error = problemLine(`alert-${item.id}`);
   const agree = h('button', { type: 'button', t: 'alerts.agree', testid: 'alert-agree' });
   agree.addEventListener('click', () => busy(agree, async () => {
-    noProblem(error);
+    hush(error);
     try {
       await call('POST', `/v1/me/alerts/${item.id}/approval`);
       toast('alerts.agreed');

@@ -1,14 +1,13 @@
 // One device: its names, what it is, where it stands, giving it away, and removing it.
 
 import { call } from '../api.js';
-import { busy, h, say, toast, translateAll } from '../dom.js';
+import { busy, h, hush, say, toast, translateAll } from '../dom.js';
 import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
 import { forgetDeviceKey, keepOpenKeys, keepOwnerKeys } from '../keys.js';
 import { pictureCode } from '../picture_code.js';
-import { ask, consentDialog, problemLine, showProblem, smsDialog } from './dialogs.js';
+import { ask, consentDialog, problemLine, showProblem, smsDialog, stillHere } from './dialogs.js';
 import { proveTyped } from './key_proof.js';
-import { noProblem } from './no_problem.js';
 
 const pathOf = (serial) => `/v1/devices/${encodeURIComponent(serial)}`;
 const field = (id, value = '', more = {}) => h('input', { id, testid: id, value: value ?? '', maxlength: '64', autocomplete: 'off', ...more });
@@ -26,7 +25,7 @@ export function deviceView(context, serial) {
 }
 
 async function attempt(view, work) {
-  noProblem(view.error);
+  hush(view.error);
   try {
     return await work();
   } catch (problem) {
@@ -63,11 +62,12 @@ async function refresh(view, name) {
 
 /** Does `work`; asks for a consent that is missing, and does it once more. */
 async function withConsent(purpose, work) {
+  const still = stillHere();
   try {
     return await work();
   } catch (problem) {
     if (problem.name !== 'consent-required') throw problem;
-    if (!(await consentDialog(purpose, 'purpose'))) return null;
+    if (!(await consentDialog(purpose, 'purpose', still))) return null;
     return work();
   }
 }
@@ -205,6 +205,7 @@ function giveAway(view) {
 
 /** Does `work`, with the proofs that the server asks for on the way; null when one was given up. */
 async function confirmed(view, work) {
+  const still = stillHere();
   // One refusal for each proof at most.
   for (let proofs = 0; proofs < 3; proofs += 1) {
     try {
@@ -212,8 +213,8 @@ async function confirmed(view, work) {
     } catch (problem) {
       const keep = view.device.can_seal ? keepOwnerKeys : keepOpenKeys;
       const step = {
-        'device-key-required': () => proveTyped(view.context.server, { serial: view.serial }, keep),
-        'sms-required': () => smsDialog(view.serial),
+        'device-key-required': () => proveTyped(view.context.server, { serial: view.serial }, keep, still),
+        'sms-required': () => smsDialog(view.serial, still),
       }[problem.name];
       if (!step) throw problem;
       if (!(await step())) return null;

@@ -1,10 +1,9 @@
 // Messages of the server to the account: what happened that its holder should know.
 
 import { page } from '../api.js';
-import { busy, h } from '../dom.js';
+import { busy, h, hush } from '../dom.js';
 import { moment } from '../i18n.js';
 import { problemLine, showProblem } from './dialogs.js';
-import { noProblem } from './no_problem.js';
 
 /** Messages of one request. */
 const AT_ONCE = 5;
@@ -18,7 +17,7 @@ export function messagesCard() {
   const more = h('button', { class: 'quiet small', t: 'messages.more', testid: 'messages-more', hidden: true });
   let next = null;
   const load = async (cursor) => {
-    noProblem(error);
+    hush(error);
     try {
       const asked = new URLSearchParams({ limit: String(AT_ONCE), ...(cursor && { cursor }) });
       const answer = await page('GET', `/v1/messages?${asked}`);

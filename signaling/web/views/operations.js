@@ -1,11 +1,10 @@
 // The operation log: what was done on the account, by whom and from where.
 
 import { page, send } from '../api.js';
-import { busy, h } from '../dom.js';
+import { busy, h, hush } from '../dom.js';
 import { has, moment } from '../i18n.js';
 import * as session from '../session.js';
 import { problemLine, showProblem } from './dialogs.js';
-import { noProblem } from './no_problem.js';
 
 const DAY = 86_400;
 /** Groups of actions by the part before the dot. */
@@ -34,7 +33,7 @@ export function operationsCard() {
   const load = async (cursor) => {
     turns += 1;
     const turn = turns;
-    noProblem(error);
+    hush(error);
     const asked = query();
     if (cursor) asked.set('cursor', cursor);
     // The cursor is one of the filter before.
@@ -58,7 +57,7 @@ export function operationsCard() {
   const exported = (format) => {
     const button = h('button', { class: 'quiet small', t: `operations.export.${format}`, testid: `export-${format}` });
     button.addEventListener('click', () => busy(button, () => {
-      noProblem(error);
+      hush(error);
       return download(format, query()).catch((problem) => showProblem(error, problem));
     }));
     return button;

@@ -2,16 +2,15 @@
 // changing and ending a share.
 
 import { call } from '../api.js';
-import { busy, h, say, toast } from '../dom.js';
+import { busy, h, hush, say, toast } from '../dom.js';
 import { moment } from '../i18n.js';
 import * as icons from '../icons.js';
 import * as keys from '../keys.js';
 import { Host } from '../sealed/introduction.js';
 import { sealedTerminal } from '../sealed/terminal.js';
 import { SCOPES as LISTED, admit, changeAccount, removeAccount } from '../sealed/viewers.js';
-import { ask, problemLine, showProblem } from './dialogs.js';
+import { ask, problemLine, showProblem, stillHere } from './dialogs.js';
 import { proveTyped } from './key_proof.js';
-import { noProblem } from './no_problem.js';
 import { agreement, termsForm, termsText } from './share_terms.js';
 import { cameraFor, compare, nameOf } from './viewers.js';
 
@@ -48,7 +47,7 @@ export function sharesView(context, serial) {
 }
 
 async function attempt(view, work) {
-  noProblem(view.error);
+  hush(view.error);
   view.lost = false;
   try {
     return await work();
@@ -74,7 +73,7 @@ async function look(view) {
   try {
     if (document.hidden) return;
     await show(view);
-    if (view.lost) noProblem(view.error);
+    if (view.lost) hush(view.error);
     view.lost = false;
   } catch (problem) {
     if (view.left) return;
@@ -207,7 +206,8 @@ async function end(view, share) {
 /** Compares digits with a guest who waits, and signs the guest's terminal into the list. */
 async function letIn(view, share) {
   const { context, serial, device } = view;
-  const auth = (await keys.ownerKey(serial)) ?? (await proveTyped(context.server, { serial }))?.auth;
+  const still = stillHere();
+  const auth = (await keys.ownerKey(serial)) ?? (await proveTyped(context.server, { serial }, keys.keepOwnerKeys, still))?.auth;
   if (!auth) return;
   const { signing, exchange } = await sealedTerminal();
   const { epoch, camera } = await cameraFor(device);
@@ -217,7 +217,7 @@ async function letIn(view, share) {
   let added = false;
   try {
     // Whose terminal it is was agreed on with the share; another account's is not let in by it.
-    if (guest.account === share.guest_account && (await compare(digits, 'viewers.compareGuest'))) {
+    if (guest.account === share.guest_account && (await compare(digits, 'viewers.compareGuest', still))) {
       await admit(device, auth, { ...guest, ...listTerms(share) });
       if (share.label) await nameOf(guest.signing, share.label);
       added = true;
