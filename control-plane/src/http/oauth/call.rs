@@ -135,7 +135,7 @@ impl<T> FromRequest<ControlPlane> for Call<T> {
             read.ok_or(TokenError::InvalidRequest("the form did not arrive, or is too long"))?;
         let form = Form::parse(&read)?;
         let mut shown = shown(&parts.headers, &form)?;
-        control_plane.count_app_call(&shown.id, ip).await?;
+        control_plane.count_app_call(&shown.id, ip)?;
         if parts.headers.contains_key(DPOP) {
             let proof =
                 verify(control_plane, &parts, None).map_err(|_| TokenError::InvalidProof)?;
