@@ -126,6 +126,28 @@ impl ControlPlane {
         if right { Ok(app) } else { Err(TokenError::InvalidClient) }
     }
 
+    /// Whether more is known of a request than the name of its app, which anybody may say: the app
+    /// showed its secret, or names a token or an open code of its own.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn asks_as_known(
+        &self,
+        app: &App,
+        token: Option<&str>,
+        code: Option<&str>,
+    ) -> Result<bool, Inner> {
+        if app.confidential {
+            return Ok(true);
+        }
+        if let Some(token) = token {
+            let login = self.store().app_login_by_token(&token_hash(token), &app.id).await?;
+            return Ok(login.is_some());
+        }
+        let Some(code) = code else { return Ok(false) };
+        Ok(self.store().app_code(&token_hash(code), &app.id, self.now()).await?.is_some())
+    }
+
     /// Trades a code.
     ///
     /// # Errors
