@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::task::JoinHandle;
+
 use crate::ControlPlane;
 use crate::error::Inner;
 use crate::ids::{AccountId, TerminalId};
@@ -109,6 +111,18 @@ impl Acting {
     }
 }
 
+/// Runs work in a task of its own, within the scope of whoever acts here: a task inherits none.
+pub(crate) fn spawn<F>(work: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match ACTING.try_with(Arc::clone) {
+        Ok(acting) => tokio::spawn(acting.scope(work)),
+        Err(_) => tokio::spawn(work),
+    }
+}
+
 /// What a line of this account's log takes from the scope; counts the line.
 pub(crate) fn mark(account: &str) -> Mark {
     let within = ACTING.try_with(|acting| {
@@ -201,5 +215,14 @@ mod tests {
         assert_eq!(mark("a").actor, "server", "outside of a scope");
         let operator = Acting::operator().scope(async { mark("a").actor }).await;
         assert_eq!(operator, "operator");
+    }
+
+    #[tokio::test]
+    async fn a_task_acts_as_whoever_started_it() {
+        let acting = Acting::operator();
+        let started = acting.clone().scope(async { spawn(async { mark("a").actor }).await });
+        assert_eq!((started.await.unwrap(), acting.lines()), ("operator", 1));
+        let outside = spawn(async { mark("a").actor }).await;
+        assert_eq!(outside.unwrap(), "server", "without a scope there is none to hand on");
     }
 }

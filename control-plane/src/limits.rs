@@ -99,8 +99,11 @@ pub const PAGE: u64 = 100;
 pub const SEND_ATTEMPTS: u64 = 3;
 /// Pause between two attempts, seconds.
 pub const SEND_RETRY_SECS: u64 = 10;
-/// Proof ids remembered, for each of the two kinds of request.
+/// Proof ids remembered, for requests of somebody known and for those of strangers each.
 pub const PROOF_IDS: usize = 1 << 17;
+/// Proof ids of strangers that one network, an IPv4 /24 or an IPv6 /48, has remembered at a time: a
+/// sixteenth, which is some 67 requests a second.
+pub const STRANGER_PROOF_IDS_PER_NETWORK: usize = PROOF_IDS / 16;
 /// Largest request body, bytes.
 pub const BODY_BYTES: usize = 16 * 1024;
 /// Largest request body that holds a generation, bytes: a whole blob in base64url, and room for the

@@ -327,6 +327,19 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Whether a refresh token, used or not, is of a live login of this terminal.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn knows_refresh(
+        &self,
+        token: &Redacted<String>,
+        terminal: Thumbprint,
+    ) -> Result<bool, Inner> {
+        let hash = token_hash(token.expose());
+        Ok(self.store().refresh_known(&hash, terminal, self.now()).await?)
+    }
+
     /// Trades a refresh token for new tokens.
     ///
     /// # Errors

@@ -11,6 +11,7 @@
 
 pub mod app;
 pub mod authorize;
+mod calls;
 mod jwt;
 mod logout;
 mod mine;
@@ -31,6 +32,7 @@ use crate::ControlPlane;
 use crate::ids::{AppId, SessionId, Subject};
 use crate::outbound::Egress;
 
+pub(crate) use calls::AppCalls;
 pub use jwt::PublishedKey;
 pub use mine::MyApp;
 

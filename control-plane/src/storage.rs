@@ -111,6 +111,9 @@ pub trait SessionStore {
     async fn session_open(&self, opening: &SessionOpening, now: u64) -> Stored<SessionOpened>;
     /// The session of a live access token.
     async fn session_by_access(&self, hash: &[u8], now: u64) -> Stored<Option<Session>>;
+    /// Whether a refresh token, used or not, is of a live session of the terminal with this key.
+    /// Sessions of apps are renewed elsewhere.
+    async fn refresh_known(&self, hash: &[u8], jkt: Thumbprint, now: u64) -> Stored<bool>;
     /// Trades a refresh token for its successor; a second use outside the retry window ends the
     /// session.
     async fn refresh_rotate(&self, rotation: &Rotation, now: u64) -> Stored<Rotated>;

@@ -5,6 +5,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::idempotent::Repeated;
 use super::proof::ClientIp;
 use crate::ControlPlane;
 use crate::acting::Acting;
@@ -44,11 +45,10 @@ pub(super) async fn scope(
     let Ok(ClientIp(from)) = ClientIp::from_request_parts(&mut parts, &()).await;
     let what = format!("{} {path}", parts.method);
     let reads = parts.method == Method::GET || parts.method == Method::HEAD;
-    // An answer given before is given again, and nothing changes.
-    let repeated = parts.headers.contains_key("idempotency-key");
     let acting = Acting::request(from, path.starts_with("/v1/device/"));
     let answer = acting.clone().scope(next.run(Request::from_parts(parts, body))).await;
     let Some(account) = acting.account().filter(|_| !reads) else { return answer };
+    let repeated = answer.extensions().get::<Repeated>().is_some();
     if answer.status() == StatusCode::FORBIDDEN {
         // The refused one acted, too.
         if let Err(error) = acting.scope(control_plane.log_refusal(&account, &what)).await {

@@ -11,7 +11,7 @@ use super::bindings::Bound;
 use super::body::Body;
 use super::picture::{Picture, picture};
 use super::problem::Problem;
-use super::proof::{FullLogin, LoggedIn, Proven};
+use super::proof::{FullLogin, LoggedIn, ProvenDevice};
 use crate::ControlPlane;
 use crate::bind_token::{BindTokenError, PresentError};
 use crate::ids::{BindTokenId, Serial};
@@ -100,10 +100,10 @@ pub(super) async fn end(
 /// Binds the device that presents a token.
 pub(super) async fn present(
     State(control_plane): State<ControlPlane>,
-    Proven(identity): Proven,
+    ProvenDevice(identity): ProvenDevice,
     Body(body): Body<Presented>,
 ) -> Result<Created<Bound>, Problem> {
     let token = Redacted::new(body.token);
-    let (serial, epochs) = control_plane.present_bind_token(identity, &token).await?;
+    let (serial, epochs) = control_plane.present_bind_token(identity.thumbprint(), &token).await?;
     Ok(Created(Bound { serial: serial.0, binding_epoch: epochs.binding }))
 }

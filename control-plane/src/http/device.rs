@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::body::{Body, bytes};
 use super::problem::Problem;
-use super::proof::{Proven, ProvenKey};
+use super::proof::ProvenDevice;
 use super::viewer_lists::ListJson;
 use crate::ControlPlane;
 use crate::device::{DeviceError, DeviceKnown, EncMode};
@@ -85,14 +85,14 @@ pub(super) struct NewGeneration {
 /// Waits for news.
 pub(super) async fn poll(
     State(control_plane): State<ControlPlane>,
-    Proven(identity): Proven,
+    ProvenDevice(identity): ProvenDevice,
     Body(body): Body<DevicePoll>,
 ) -> Result<Json<Standing>, Problem> {
     let epochs = DeviceEpochs { binding: body.binding_epoch, key: body.key_epoch };
     let (list_version, enc_sequence) = (body.list_version, body.enc_sequence);
     let tells_inventory = body.tells_inventory;
     let known = DeviceKnown { epochs, list_version, enc_sequence, tells_inventory };
-    let standing = control_plane.poll_device(identity, known).await?;
+    let standing = control_plane.poll_device(identity.thumbprint(), known).await?;
     Ok(Json(Standing {
         bound: standing.bound,
         binding_epoch: standing.epochs.binding,
@@ -109,10 +109,11 @@ pub(super) async fn poll(
 /// Stores the key verifier.
 pub(super) async fn store_verifier(
     State(control_plane): State<ControlPlane>,
-    Proven(identity): Proven,
+    ProvenDevice(identity): ProvenDevice,
     Body(body): Body<NewVerifier>,
 ) -> Result<Json<VerifierStored>, Problem> {
     let verifier = bytes(&body.verifier)?;
+    let identity = identity.thumbprint();
     let key_epoch = control_plane.store_verifier(identity, body.binding_epoch, &verifier).await?;
     Ok(Json(VerifierStored { key_epoch }))
 }
@@ -120,15 +121,15 @@ pub(super) async fn store_verifier(
 /// The viewer list of the device's present binding.
 pub(super) async fn viewer_list(
     State(control_plane): State<ControlPlane>,
-    Proven(identity): Proven,
+    ProvenDevice(identity): ProvenDevice,
 ) -> Result<Json<ListJson>, Problem> {
-    Ok(Json(control_plane.device_viewer_list(identity).await?.into()))
+    Ok(Json(control_plane.device_viewer_list(identity.thumbprint()).await?.into()))
 }
 
 /// Stores a generation.
 pub(super) async fn store_generation(
     State(control_plane): State<ControlPlane>,
-    ProvenKey(identity): ProvenKey,
+    ProvenDevice(identity): ProvenDevice,
     Body(body): Body<NewGeneration>,
 ) -> Result<NoContent, Problem> {
     control_plane.store_generation(&identity, &bytes(&body.blob)?).await?;

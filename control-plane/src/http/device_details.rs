@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::body::Body;
 use super::devices::DeviceJson;
 use super::problem::Problem;
-use super::proof::{LoggedIn, Proven};
+use super::proof::{LoggedIn, ProvenDevice};
 use crate::ControlPlane;
 use crate::bind_client::KeptClient;
 use crate::consent::DEVICE_HARDWARE;
@@ -100,9 +100,10 @@ pub(super) async fn rename(
 /// What a device is made of.
 pub(super) async fn tell(
     State(control_plane): State<ControlPlane>,
-    Proven(identity): Proven,
+    ProvenDevice(identity): ProvenDevice,
     Body(body): Body<Inventory>,
 ) -> Result<NoContent, Problem> {
+    let identity = identity.thumbprint();
     control_plane.store_inventory(identity, body.binding_epoch, &body.hardware).await?;
     Ok(NoContent)
 }

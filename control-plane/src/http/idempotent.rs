@@ -19,6 +19,7 @@ use super::body::BODY_TIMEOUT;
 use super::problem::Problem;
 use super::proof::WithToken;
 use crate::ControlPlane;
+use crate::acting;
 use crate::idempotency::{GivenAnswer, Keyed, KeyedError};
 use crate::limits::{BODY_BYTES, IDEMPOTENCY_KEY_CHARS};
 
@@ -73,6 +74,10 @@ impl From<KeyedError> for Problem {
     }
 }
 
+/// Rides on an answer as an extension: it was given before, and nothing changed this time.
+#[derive(Clone, Copy)]
+pub(super) struct Repeated;
+
 /// Whether an operation takes a key: a change that a login asks for.
 fn takes_key(operation: &Operation) -> bool {
     operation.listed && operation.changes() && operation.rule.needs_login()
@@ -120,7 +125,7 @@ async fn keyed(
     };
     parts.extensions.insert(caller);
     // In a task of its own: a client that leaves does not leave the key taken.
-    let running = tokio::spawn(async move {
+    let running = acting::spawn(async move {
         let response = next.run(Request::from_parts(parts, Body::from(body))).await;
         let (response, answer) = settled(response).await;
         if let Err(error) = control_plane.end_keyed(&taken, answer.as_ref()).await {
@@ -178,6 +183,7 @@ fn again(answer: &GivenAnswer) -> Response {
     {
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
+    response.extensions_mut().insert(Repeated);
     if !status.is_success() {
         response.extensions_mut().insert(RefusedAs::KEPT);
     }

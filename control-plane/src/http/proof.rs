@@ -12,19 +12,24 @@ use sightline_operation::{Credential, Declared, Draft, Part, Refused, Rule, refu
 use super::account_problems::CONSENT_REQUIRED;
 use super::problem::Problem;
 use crate::ControlPlane;
-use crate::replay::ProofRefused;
+use crate::replay::{Asker, ProofRefused};
 use crate::storage::model::Session;
 
 pub(super) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
-/// The request proved possession of this key and carried no token: a terminal before its login, or
-/// a device.
+/// The request proved possession of this key and carried no token: a terminal before its login.
 #[derive(Clone, Copy, Debug)]
 pub struct Proven(pub Thumbprint);
 
-/// The same, with the key itself.
+/// The request proved possession of a key, and its proof is not used up yet. The handler finds out
+/// who asks and then takes the proof ([`ControlPlane::take_proof`]), before it changes or tells
+/// anything.
 #[derive(Clone, Debug)]
-pub struct ProvenKey(pub PublicKey);
+pub struct Unspent(pub dpop::Proof);
+
+/// The request proved possession of this key, which is the identity of a device.
+#[derive(Clone, Debug)]
+pub struct ProvenDevice(pub PublicKey);
 
 /// The request carried a live access token and proved the key that the token is bound to.
 #[derive(Clone, Debug)]
@@ -111,7 +116,8 @@ macro_rules! shows {
 
 shows! {
     Proven: Key, KEY_REFUSALS;
-    ProvenKey: Key, KEY_REFUSALS;
+    Unspent: Key, KEY_REFUSALS;
+    ProvenDevice: Key, KEY_REFUSALS;
     LoggedIn: Login, LOGIN_REFUSALS;
     FullLogin: Login, FULL_REFUSALS;
     WithToken: Login, LOGIN_REFUSALS;
@@ -130,12 +136,26 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let ProvenKey(key) = ProvenKey::from_request_parts(parts, state).await?;
-        Ok(Self(key.thumbprint()))
+        let Unspent(proof) = Unspent::from_request_parts(parts, state).await?;
+        let Ok(ClientIp(ip)) = ClientIp::from_request_parts(parts, state).await;
+        ControlPlane::from_ref(state).take_proof(&proof, Asker::Stranger(ip))?;
+        Ok(Self(proof.key.thumbprint()))
     }
 }
 
-impl<S> FromRequestParts<S> for ProvenKey
+impl<S> FromRequestParts<S> for Unspent
+where
+    S: Send + Sync,
+    ControlPlane: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        verify(&ControlPlane::from_ref(state), parts, None).map(Self)
+    }
+}
+
+impl<S> FromRequestParts<S> for ProvenDevice
 where
     S: Send + Sync,
     ControlPlane: FromRef<S>,
@@ -144,8 +164,10 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let control_plane = ControlPlane::from_ref(state);
-        let proof = verify(&control_plane, parts, None)?;
-        control_plane.take_proof(&proof, false)?;
+        let Unspent(proof) = Unspent::from_request_parts(parts, state).await?;
+        // Whoever is no device is refused here and takes no memory.
+        control_plane.device_of(proof.key.thumbprint()).await?;
+        control_plane.take_proof(&proof, Asker::Known)?;
         Ok(Self(proof.key))
     }
 }
@@ -203,7 +225,7 @@ where
             let detail = "the login belongs to another terminal";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong-terminal", detail));
         }
-        control_plane.take_proof(&proof, true)?;
+        control_plane.take_proof(&proof, Asker::Known)?;
         let rule = parts.extensions.get::<Declared>().map(|declared| declared.rule);
         if session.app.is_some() && !rule.is_some_and(Rule::admits_apps) {
             return Err(APP_BARRED.into());
@@ -234,7 +256,8 @@ where
             if !control_plane.is_basic(&token, proof.key.thumbprint()) {
                 return Err(Problem::login_required());
             }
-            control_plane.take_proof(&proof, false)?;
+            let Ok(ClientIp(ip)) = ClientIp::from_request_parts(parts, state).await;
+            control_plane.take_proof(&proof, Asker::Stranger(ip))?;
             return Ok(Self { full: false });
         }
         let LoggedIn(session) = LoggedIn::from_request_parts(parts, state).await?;
@@ -253,16 +276,16 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientIp {
 }
 
 impl ControlPlane {
-    /// Takes the id of a verified proof, once. `known`: the request carried a live token.
+    /// Takes the id of a verified proof, once.
     ///
     /// # Errors
-    /// A problem when it was taken before.
-    pub fn take_proof(&self, proof: &dpop::Proof, known: bool) -> Result<(), Problem> {
-        self.0.proof_ids.take(proof, known, self.now()).map_err(|error| match error {
+    /// A problem when it was taken before, or when there is no room for it now.
+    pub fn take_proof(&self, proof: &dpop::Proof, asker: Asker) -> Result<(), Problem> {
+        self.0.proof_ids.take(proof, asker, self.now()).map_err(|error| match error {
             ProofRefused::Replayed => {
                 Problem::new(StatusCode::UNAUTHORIZED, "proof-replayed", error)
             }
-            ProofRefused::Full => {
+            ProofRefused::Full | ProofRefused::NetworkFull => {
                 let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error);
                 Problem { retry_after: Some(1), ..problem }
             }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::body::{Body, bytes};
 use super::page::{Page, Paging};
 use super::problem::Problem;
-use super::proof::{LoggedIn, Proven};
+use super::proof::{LoggedIn, ProvenDevice};
 use crate::ControlPlane;
 use crate::consent::DEVICE_PROVISION;
 use crate::device::DeviceError;
@@ -102,8 +102,8 @@ pub(super) async fn list(
 /// What was sealed to the device.
 pub(super) async fn take(
     State(control_plane): State<ControlPlane>,
-    Proven(identity): Proven,
+    ProvenDevice(identity): ProvenDevice,
 ) -> Result<Json<SealedForDevice>, Problem> {
-    let sealed = control_plane.take_sealed(identity).await?;
+    let sealed = control_plane.take_sealed(identity.thumbprint()).await?;
     Ok(Json(SealedForDevice { sealed: sealed.map(|sealed| B64.encode(sealed)) }))
 }

@@ -9,13 +9,14 @@ use utoipa::ToSchema;
 
 use super::body::Body;
 use super::problem::Problem;
-use super::proof::{ClientIp, LoggedIn, Proven};
+use super::proof::{ClientIp, LoggedIn, Proven, Unspent};
 use crate::ControlPlane;
 use crate::abnormal::LoginHeld;
 use crate::credential::PasswordSignIn;
 use crate::ids::{AccountId, ChallengeId, TerminalId};
 use crate::limits::ACCESS_TTL_SECS;
 use crate::password::Password;
+use crate::replay::Asker;
 use crate::session::{RefreshError, SignIn, SignInError, SignedIn, Tokens};
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
@@ -143,10 +144,15 @@ pub(super) fn session_made(done: SignedIn) -> SessionMade {
 /// Trades a refresh token for new tokens.
 pub(super) async fn refresh(
     State(control_plane): State<ControlPlane>,
-    Proven(terminal): Proven,
+    Unspent(proof): Unspent,
     Body(body): Body<Refresh>,
 ) -> Result<Json<TokensJson>, Problem> {
-    let token = Redacted::new(body.refresh_token);
+    let (token, terminal) = (Redacted::new(body.refresh_token), proof.key.thumbprint());
+    // Whoever has no login is refused here and takes no memory.
+    if !control_plane.knows_refresh(&token, terminal).await? {
+        return Err(RefreshError::Refused.into());
+    }
+    control_plane.take_proof(&proof, Asker::Known)?;
     Ok(Json(control_plane.refresh(&token, terminal).await?.into()))
 }
 

@@ -3,6 +3,7 @@ mod credentials;
 mod devices;
 mod enc_mode;
 mod federation;
+mod floods;
 mod introduction;
 mod mailbox;
 mod matrix;

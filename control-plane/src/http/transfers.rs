@@ -9,7 +9,7 @@ use super::bindings::{Bind, BindBodyError, Bound};
 use super::body::Body;
 use super::picture::{Picture, picture};
 use super::problem::Problem;
-use super::proof::{ClientIp, FullLogin, LoggedIn, Proven, WithToken};
+use super::proof::{ClientIp, FullLogin, LoggedIn, ProvenDevice, WithToken};
 use crate::ControlPlane;
 use crate::binding::BindError;
 use crate::device_facts::FactError;
@@ -96,9 +96,9 @@ pub(super) async fn accept(
 /// Ends the binding of a device that was reset.
 pub(super) async fn reset(
     State(control_plane): State<ControlPlane>,
-    Proven(identity): Proven,
+    ProvenDevice(identity): ProvenDevice,
     Body(body): Body<DeviceReset>,
 ) -> Result<NoContent, Problem> {
-    control_plane.reset_device(identity, body.binding_epoch).await?;
+    control_plane.reset_device(identity.thumbprint(), body.binding_epoch).await?;
     Ok(NoContent)
 }

@@ -30,8 +30,10 @@ pub const APP_LOGINS: u64 = 10;
 /// Codes that one account may have issued.
 pub const APP_CODES_PER_ACCOUNT: [Window; 1] = [Window { seconds: 10 * MINUTE, most: 60 }];
 /// Requests for tokens that one app may make from one network.
-pub const APP_CALLS_PER_CLIENT: [Window; 1] = [Window { seconds: MINUTE, most: 600 }];
+pub const APP_CALLS_PER_CLIENT: Window = Window { seconds: MINUTE, most: 600 };
 /// Requests for tokens that one network may make.
-pub const APP_CALLS_PER_NETWORK: [Window; 1] = [Window { seconds: MINUTE, most: 1200 }];
+pub const APP_CALLS_PER_NETWORK: Window = Window { seconds: MINUTE, most: 1200 };
+/// Buckets in which requests for tokens are counted, for networks and for apps each: 1 MiB of memory.
+pub const APP_CALL_BUCKETS: usize = 1 << 16;
 /// Attempts to tell an app that a login is over; pauses go 10, 20, 40 ... seconds.
 pub const LOGOUT_ATTEMPTS: u64 = 8;

@@ -13,16 +13,12 @@ use super::scope::Scopes;
 use crate::ControlPlane;
 use crate::error::Inner;
 use crate::ids::{AppId, AppLoginId, SessionId, TerminalId};
-use crate::limits::{
-    APP_CALLS_PER_CLIENT, APP_CALLS_PER_NETWORK, APP_LOGINS, ID_TOKEN_SECS, PKCE_VERIFIER_CHARS,
-    SESSION_IDLE_SECS,
-};
+use crate::limits::{APP_LOGINS, ID_TOKEN_SECS, PKCE_VERIFIER_CHARS, SESSION_IDLE_SECS};
 use crate::random;
 use crate::session::{RefreshError, TERMINAL_NAME, Tokens};
 use crate::sms::open::network;
 use crate::storage::model::{
-    App, AppCode, AppRotated, AppRotation, AppSession, Charge, Redeemed, Redemption, RetryAfter,
-    Window,
+    App, AppCode, AppRotated, AppRotation, AppSession, Redeemed, Redemption, RetryAfter,
 };
 use crate::vault::{self, token_hash};
 
@@ -107,19 +103,11 @@ impl ControlPlane {
     ///
     /// # Errors
     /// See [`TokenError`].
-    pub async fn count_app_call(&self, id: &AppId, ip: IpAddr) -> Result<(), TokenError> {
+    pub fn count_app_call(&self, id: &AppId, ip: IpAddr) -> Result<(), TokenError> {
         let from = network(ip);
-        let charge = |dimension, what: &str, windows: &[Window]| Charge {
-            dimension,
-            key: self.vault().lookup(dimension, what),
-            windows: windows.to_vec(),
-        };
-        let charges = [
-            charge("app-network", &from, &APP_CALLS_PER_NETWORK),
-            charge("app-client", &format!("{id}\n{from}"), &APP_CALLS_PER_CLIENT),
-        ];
-        let charged = self.store().charge(&charges, self.now()).await.map_err(Inner::from)?;
-        charged.map_err(TokenError::Limited)
+        let client = self.vault().lookup("app-client", &format!("{id}\n{from}"));
+        let from = self.vault().lookup("app-network", &from);
+        self.0.app_calls.count(&from, &client, self.now()).map_err(TokenError::Limited)
     }
 
     /// The app that shows this of itself.
@@ -136,6 +124,28 @@ impl ControlPlane {
             _ => false,
         };
         if right { Ok(app) } else { Err(TokenError::InvalidClient) }
+    }
+
+    /// Whether more is known of a request than the name of its app, which anybody may say: the app
+    /// showed its secret, or names a token or an open code of its own.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn asks_as_known(
+        &self,
+        app: &App,
+        token: Option<&str>,
+        code: Option<&str>,
+    ) -> Result<bool, Inner> {
+        if app.confidential {
+            return Ok(true);
+        }
+        if let Some(token) = token {
+            let login = self.store().app_login_by_token(&token_hash(token), &app.id).await?;
+            return Ok(login.is_some());
+        }
+        let Some(code) = code else { return Ok(false) };
+        Ok(self.store().app_code(&token_hash(code), &app.id, self.now()).await?.is_some())
     }
 
     /// Trades a code.

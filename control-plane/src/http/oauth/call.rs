@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use sightline_grant::dpop::Proof;
 use sightline_grant::{Redacted, Thumbprint};
 use sightline_operation::{Draft, FORM, Part, Refused, refused};
 use tokio::time::timeout;
@@ -22,8 +23,9 @@ use crate::http::body::BODY_TIMEOUT;
 use crate::http::problem::Problem;
 use crate::http::proof::{ClientIp, DPOP, single, token, verify};
 use crate::ids::AppId;
+use crate::replay::Asker;
 use crate::sso::token::{ClientShown, TokenError};
-use crate::storage::model::{App, AppLogin};
+use crate::storage::model::{App, AppLogin, RetryAfter};
 
 /// Name of the refusal of an access token.
 pub(in crate::http) const APP_LOGIN_REQUIRED: &str = "app-login-required";
@@ -135,17 +137,33 @@ impl<T> FromRequest<ControlPlane> for Call<T> {
             read.ok_or(TokenError::InvalidRequest("the form did not arrive, or is too long"))?;
         let form = Form::parse(&read)?;
         let mut shown = shown(&parts.headers, &form)?;
-        control_plane.count_app_call(&shown.id, ip).await?;
-        if parts.headers.contains_key(DPOP) {
-            let proof =
-                verify(control_plane, &parts, None).map_err(|_| TokenError::InvalidProof)?;
-            let taken = control_plane.take_proof(&proof, false);
-            taken.map_err(|_| TokenError::InvalidProof)?;
-            shown.jkt = Some(proof.key.thumbprint());
-        }
+        control_plane.count_app_call(&shown.id, ip)?;
+        let proof = proof(control_plane, &parts)?;
+        shown.jkt = proof.as_ref().map(|proof| proof.key.thumbprint());
         let app = control_plane.known_app(&shown).await?;
+        if let Some(proof) = &proof {
+            let token = form.get("refresh_token").or(form.get("token"));
+            let known = control_plane.asks_as_known(&app, token, form.get("code")).await;
+            let known = known.map_err(TokenError::from)?;
+            let asker = if known { Asker::Known } else { Asker::Stranger(ip) };
+            control_plane.take_proof(proof, asker).map_err(not_taken)?;
+        }
         Ok(Self { app, jkt: shown.jkt, form, described: PhantomData })
     }
+}
+
+/// The proof of a request that has one.
+fn proof(control_plane: &ControlPlane, parts: &Parts) -> Result<Option<Proof>, TokenError> {
+    if !parts.headers.contains_key(DPOP) {
+        return Ok(None);
+    }
+    verify(control_plane, parts, None).map(Some).map_err(|_| TokenError::InvalidProof)
+}
+
+/// A used proof does not hold; for one without room there may be some later.
+fn not_taken(problem: Problem) -> TokenError {
+    let wait = problem.retry_after.map(RetryAfter);
+    wait.map_or(TokenError::InvalidProof, TokenError::Limited)
 }
 
 /// What the app shows of itself, in one way only.
@@ -209,7 +227,7 @@ impl FromRequestParts<ControlPlane> for AppCaller {
                 let key = proof.key.thumbprint();
                 let login = control_plane.app_login(&token, Some(key)).await?;
                 if login.is_some() {
-                    control_plane.take_proof(&proof, true)?;
+                    control_plane.take_proof(&proof, Asker::Known)?;
                 }
                 login
             }

@@ -16,11 +16,9 @@ impl Client<'_> {
             request = request.header(header::AUTHORIZATION, format!("DPoP {token}"));
         }
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await;
-        let (parts, body) = response.unwrap().into_parts();
-        let bytes = to_bytes(body, 1 << 20).await.unwrap();
+        let (answer, bytes) = self.exchange(request.body(Body::from(body)).unwrap()).await;
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer { body, ..answer }
     }
 }
 
@@ -65,6 +63,25 @@ async fn a_repeated_request_gets_the_first_answer_and_is_carried_out_once() {
     app.sign_in(ANNA).await;
     let later = app.keyed("POST", PATH, commitment(1), "k-1").await;
     assert_ne!(later.body["code"], first.body["code"], "a key lives for a day");
+}
+
+#[tokio::test]
+async fn a_change_with_a_key_is_logged_once_as_the_persons_own() {
+    let rig = Rig::new().await;
+    let mut app = Client::new(&rig, 1);
+    let terminal = app.sign_in(ANNA).await.body["terminal"]["id"].clone();
+    let consent = json!({"purpose": "media.view", "version": 1, "decision": "granted"});
+    for _ in 0..2 {
+        let given = app.keyed("POST", "/v1/consents", Some(consent.clone()), "k-1").await;
+        assert!(given.status.is_success(), "{}", given.body);
+    }
+    let proof = app.proof("GET", "/v1/me/oplog");
+    let log = app.send("GET", "/v1/me/oplog?action=consent", None, Some(&proof)).await;
+    let lines = log.body["items"].as_array().unwrap();
+    assert_eq!(lines.len(), 1, "{}", log.body);
+    assert_eq!((&lines[0]["actor"], &lines[0]["terminal"]), (&json!("self"), &terminal));
+    assert_eq!(lines[0]["network"], "192.0.2.0/24");
+    requirement!("A18");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::*;
 use crate::http::operations;
 use crate::limits::APP_CALLS_PER_CLIENT;
 use crate::tests::apps_rig::{BACK, VERIFIER, asks, member};
+use crate::tests::rig::IP;
 
 impl Client<'_> {
     /// A form, with a proof where `proven`.
@@ -197,7 +198,7 @@ async fn an_app_from_one_network_asks_so_often_and_no_more() {
     let rig = Rig::new().await;
     let server = Client::new(&rig, 7);
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", "nobody")];
-    for _ in 0..APP_CALLS_PER_CLIENT[0].most {
+    for _ in 0..APP_CALLS_PER_CLIENT.most {
         assert_eq!(error(&server.form("/oauth/token", &form, &[]).await), (401, "invalid_client"));
     }
     let limited = server.form("/oauth/token", &form, &[]).await;
@@ -205,8 +206,38 @@ async fn an_app_from_one_network_asks_so_often_and_no_more() {
     assert!(limited.headers.contains_key(header::RETRY_AFTER));
     let other = [("grant_type", "refresh_token"), ("client_id", "another")];
     assert_eq!(error(&server.form("/oauth/token", &other, &[]).await), (401, "invalid_client"));
-    rig.clock.advance(APP_CALLS_PER_CLIENT[0].seconds);
+    rig.clock.advance(APP_CALLS_PER_CLIENT.seconds);
     assert_eq!(error(&server.form("/oauth/token", &form, &[]).await), (401, "invalid_client"));
+    let written: i64 = sqlx::query_scalar("SELECT count(*) FROM otp_ledger")
+        .fetch_one(rig.store.pool())
+        .await
+        .unwrap();
+    assert_eq!(written, 0, "whoever asks writes nothing");
+}
+
+#[tokio::test]
+async fn an_app_gets_and_renews_its_tokens_while_strangers_flood() {
+    let rig = Rig::new().await;
+    let mut anna = Client::new(&rig, 1);
+    anna.sign_in(ANNA).await;
+    let own = rig.own_app().await.id;
+    let code = anna.agree_to_app(&own).await;
+    floods::flood(&rig, IP);
+    let phone = Client::new(&rig, 5);
+    let ask = async |form: &[(&str, &str)]| {
+        let proof = ("dpop", phone.proof("POST", "/oauth/token"));
+        phone.form("/oauth/token", form, &[proof]).await
+    };
+    let nobody = ask(&code_form("x", Some(own.as_str()))).await;
+    assert_eq!(error(&nobody), (429, "slow_down"), "anybody may say the name of an app");
+    assert!(nobody.headers.contains_key(header::RETRY_AFTER));
+    let made = ask(&code_form(&code, Some(own.as_str()))).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.body);
+    let token = made.body["refresh_token"].as_str().unwrap();
+    let renewal =
+        [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", own.as_str())];
+    let renewed = ask(&renewal).await;
+    assert_eq!(renewed.status, StatusCode::OK, "{}", renewed.body);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Login sessions and terminals.
 
 use async_trait::async_trait;
+use sightline_grant::Thumbprint;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, query};
 
@@ -79,6 +80,24 @@ impl SessionStore for SqliteStore {
         .as_ref()
         .map(session)
         .transpose()
+    }
+
+    async fn refresh_known(&self, hash: &[u8], jkt: Thumbprint, now: u64) -> Stored<bool> {
+        let found = query(
+            "SELECT 1 FROM refresh_token r
+             JOIN session s ON s.id = r.family
+             JOIN terminal t ON t.id = s.terminal
+             JOIN account a ON a.id = s.account
+             WHERE r.hash = ?1 AND t.jkt = ?2 AND s.revoked_at IS NULL AND t.revoked_at IS NULL
+             AND s.idle_expires > ?3 AND s.abs_expires > ?3 AND a.status = 'active'
+             AND s.app IS NULL",
+        )
+        .bind(hash)
+        .bind(jkt.to_string())
+        .bind(int(now))
+        .fetch_optional(&self.reader)
+        .await?;
+        Ok(found.is_some())
     }
 
     async fn refresh_rotate(&self, rotation: &Rotation, now: u64) -> Stored<Rotated> {
