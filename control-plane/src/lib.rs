@@ -231,6 +231,7 @@ impl ControlPlane {
         let vault = Vault::new(&parts.master);
         Self(Arc::new(State {
             passwords: PasswordHasher::new(&parts.config.passwords, vault.pepper()),
+            proof_ids: ProofIds::new(parts.config.limits.proofs_per_network),
             config: parts.config,
             store: parts.store,
             clock: parts.clock,
@@ -244,7 +245,6 @@ impl ControlPlane {
             app_calls: sso::AppCalls::default(),
             mail: parts.mail,
             vault,
-            proof_ids: ProofIds::default(),
             touches: gate::Touches::default(),
             revocations: broadcast::Sender::new(limits::REVOCATION_BACKLOG),
             device_changes: broadcast::Sender::new(limits::REVOCATION_BACKLOG),

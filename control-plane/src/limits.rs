@@ -253,6 +253,8 @@ pub struct Limits {
     pub binds_per_account: Vec<Window>,
     /// Binding tries from one address.
     pub binds_per_ip: Vec<Window>,
+    /// Ids of strangers' proofs that one network has remembered at a time.
+    pub proofs_per_network: usize,
 }
 
 impl Limits {
@@ -275,6 +277,8 @@ impl Limits {
             sends_in_all: hourly(10_000),
             binds_per_account: hourly(1000),
             binds_per_ip: hourly(10_000),
+            // A rehearsal's thousands of terminals come from one address.
+            proofs_per_network: PROOF_IDS,
         }
     }
 }
@@ -300,6 +304,7 @@ impl Default for Limits {
             sends_in_all: vec![Window { seconds: HOUR, most: 2000 }],
             binds_per_account: vec![Window { seconds: HOUR, most: 10 }],
             binds_per_ip: vec![Window { seconds: HOUR, most: 30 }],
+            proofs_per_network: STRANGER_PROOF_IDS_PER_NETWORK,
         }
     }
 }

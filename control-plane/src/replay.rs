@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use aws_lc_rs::digest::{SHA256, digest};
 use sightline_grant::dpop::{PROOF_SKEW_SECS, Proof};
 
-use crate::limits::{PROOF_IDS, STRANGER_PROOF_IDS_PER_NETWORK};
+use crate::limits::PROOF_IDS;
 use crate::sms::open::network;
 
 /// Why a proof is not taken.
@@ -36,10 +36,11 @@ pub enum Asker {
 
 /// Remembers proofs. Those of somebody known have a memory of their own, which strangers cannot
 /// fill; of the strangers' own, no network gets more than its share.
-#[derive(Default)]
 pub struct ProofIds {
     known: Mutex<Seen>,
     strangers: Mutex<Seen>,
+    /// Ids of strangers that one network has remembered at a time.
+    share: usize,
 }
 
 /// Head of a hash: of a proof, or of a network.
@@ -62,6 +63,11 @@ struct Taken {
 }
 
 impl ProofIds {
+    /// Empty; no network of strangers has more than `share` ids in it.
+    pub fn new(share: usize) -> Self {
+        Self { known: Mutex::default(), strangers: Mutex::default(), share }
+    }
+
     /// Takes a proof once.
     ///
     /// # Errors
@@ -72,7 +78,7 @@ impl ProofIds {
             Asker::Known => (&self.known, None),
             Asker::Stranger(ip) => (&self.strangers, Some(id_of(&network(ip)))),
         };
-        seen.lock().unwrap_or_else(PoisonError::into_inner).take(id, from, now)
+        seen.lock().unwrap_or_else(PoisonError::into_inner).take(id, from, self.share, now)
     }
 }
 
@@ -82,7 +88,13 @@ fn id_of(text: &str) -> Id {
 }
 
 impl Seen {
-    fn take(&mut self, id: Id, network: Option<Id>, now: u64) -> Result<(), ProofRefused> {
+    fn take(
+        &mut self,
+        id: Id,
+        network: Option<Id>,
+        share: usize,
+        now: u64,
+    ) -> Result<(), ProofRefused> {
         self.forget(now);
         if self.ids.contains(&id) {
             return Err(ProofRefused::Replayed);
@@ -92,7 +104,7 @@ impl Seen {
         }
         if let Some(network) = network {
             let held = self.networks.entry(network).or_default();
-            if *held >= STRANGER_PROOF_IDS_PER_NETWORK {
+            if *held >= share {
                 return Err(ProofRefused::NetworkFull);
             }
             *held += 1;
@@ -126,6 +138,7 @@ mod tests {
     use sightline_grant::PublicKey;
 
     use super::*;
+    use crate::limits::STRANGER_PROOF_IDS_PER_NETWORK as SHARE;
 
     const OVER: u64 = 1001 + 2 * PROOF_SKEW_SECS;
 
@@ -136,29 +149,29 @@ mod tests {
     #[test]
     fn a_proof_is_taken_once_and_forgotten_after_its_time() {
         let mut seen = Seen::default();
-        assert_eq!(seen.take([1; 16], None, 1000), Ok(()));
-        assert_eq!(seen.take([1; 16], None, OVER - 1), Err(ProofRefused::Replayed));
-        assert_eq!(seen.take([1; 16], None, OVER), Ok(()));
+        assert_eq!(seen.take([1; 16], None, SHARE, 1000), Ok(()));
+        assert_eq!(seen.take([1; 16], None, SHARE, OVER - 1), Err(ProofRefused::Replayed));
+        assert_eq!(seen.take([1; 16], None, SHARE, OVER), Ok(()));
     }
 
     #[test]
     fn a_full_memory_refuses_instead_of_forgetting() {
         let mut seen = Seen::default();
         for n in 0..PROOF_IDS as u128 {
-            assert_eq!(seen.take(n.to_be_bytes(), None, 1000), Ok(()));
+            assert_eq!(seen.take(n.to_be_bytes(), None, SHARE, 1000), Ok(()));
         }
-        assert_eq!(seen.take([0xff; 16], None, 1000), Err(ProofRefused::Full));
-        assert_eq!(seen.take([0xff; 16], None, OVER), Ok(()));
+        assert_eq!(seen.take([0xff; 16], None, SHARE, 1000), Err(ProofRefused::Full));
+        assert_eq!(seen.take([0xff; 16], None, SHARE, OVER), Ok(()));
     }
 
     #[test]
     fn a_network_of_strangers_gets_its_share_and_leaves_the_rest_to_others() {
-        let seen = ProofIds::default();
+        let seen = ProofIds::new(SHARE);
         let one = Asker::Stranger("192.0.2.1".parse().unwrap());
-        for number in 0..STRANGER_PROOF_IDS_PER_NETWORK {
+        for number in 0..SHARE {
             assert_eq!(seen.take(&proof(number), one, 1000), Ok(()));
         }
-        let next = proof(STRANGER_PROOF_IDS_PER_NETWORK);
+        let next = proof(SHARE);
         let neighbour = Asker::Stranger("192.0.2.200".parse().unwrap());
         for asker in [one, neighbour] {
             assert_eq!(seen.take(&next, asker, 1000), Err(ProofRefused::NetworkFull));
@@ -173,13 +186,13 @@ mod tests {
     #[test]
     fn somebody_known_has_no_share_and_networks_are_forgotten_with_their_proofs() {
         let mut seen = Seen::default();
-        for n in 0..=STRANGER_PROOF_IDS_PER_NETWORK as u128 {
-            assert_eq!(seen.take(n.to_be_bytes(), None, 1000), Ok(()));
+        for n in 0..=SHARE as u128 {
+            assert_eq!(seen.take(n.to_be_bytes(), None, SHARE, 1000), Ok(()));
         }
         assert!(seen.networks.is_empty());
-        assert_eq!(seen.take([0xfe; 16], Some([1; 16]), 1000), Ok(()));
+        assert_eq!(seen.take([0xfe; 16], Some([1; 16]), SHARE, 1000), Ok(()));
         assert_eq!(seen.networks[&[1_u8; 16]], 1);
-        assert_eq!(seen.take([0xff; 16], Some([2; 16]), OVER), Ok(()));
+        assert_eq!(seen.take([0xff; 16], Some([2; 16]), SHARE, OVER), Ok(()));
         assert_eq!(seen.networks.keys().collect::<Vec<_>>(), [&[2_u8; 16]]);
     }
 }
