@@ -128,12 +128,16 @@ async fn is_approved(connection: &mut SqliteConnection, login: &LoginSeen) -> St
     Ok(approved.is_some())
 }
 
-/// Whether another terminal could agree.
+/// Whether another terminal could agree: one that is signed in, or that was when somebody reset the
+/// password, and is not new once it signs in again.
 async fn has_other_terminal(connection: &mut SqliteConnection, login: &LoginSeen) -> Stored<bool> {
     let other = query(
-        "SELECT 1 FROM session s JOIN terminal t ON t.id = s.terminal
-         WHERE s.account = ?1 AND s.terminal <> ?2 AND s.revoked_at IS NULL
-         AND t.revoked_at IS NULL AND s.app IS NULL AND s.idle_expires > ?3 AND s.abs_expires > ?3",
+        "SELECT 1 FROM terminal t WHERE t.account = ?1 AND t.id <> ?2
+         AND (t.reset_until > ?3
+              OR (t.revoked_at IS NULL AND EXISTS (
+                  SELECT 1 FROM session s WHERE s.terminal = t.id AND s.revoked_at IS NULL
+                  AND s.app IS NULL AND s.idle_expires > ?3 AND s.abs_expires > ?3)))
+         LIMIT 1",
     )
     .bind(login.account.as_str())
     .bind(login.seen.terminal.as_str())
