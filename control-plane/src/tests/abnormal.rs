@@ -3,11 +3,12 @@ use std::net::IpAddr;
 use sightline_grant::{Redacted, requirement};
 
 use super::rig::{ANNA, IP, Rig, User, request, terminal};
-use crate::abnormal::{Kind, LoginHeld, Policy};
+use crate::abnormal::{HISTORY, Kind, LoginHeld, Policy};
+use crate::consent::MEDIA_VIEW;
 use crate::credential::PasswordSignIn;
 use crate::limits::{APPROVAL_SECS, Limits, RESET_HOLD_SECS};
 use crate::password::Password;
-use crate::session::SignedIn;
+use crate::session::{SignIn, SignedIn};
 use crate::storage::model::Alert;
 
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 99, 113, 9));
@@ -32,6 +33,17 @@ async fn by_password(rig: &Rig, seed: u8, ip: IpAddr) -> Result<User, LoginHeld>
         consents: Vec::new(),
     };
     let signed_in = rig.cp.sign_in_by_password(&wish, terminal(seed), ip).await.unwrap();
+    judged(rig, signed_in, ip).await
+}
+
+/// Signs in by code and consents to watching at once.
+async fn agreeing(rig: &Rig, seed: u8, ip: IpAddr) -> Result<User, LoginHeld> {
+    let challenge = rig.login_challenge(ANNA, terminal(seed)).await;
+    rig.clock.advance(60);
+    let code = rig.code(ANNA).await;
+    let consents = vec![(MEDIA_VIEW.id.to_owned(), MEDIA_VIEW.version)];
+    let wish = SignIn { consents, ..request(challenge, code) };
+    let signed_in = rig.cp.sign_in(&wish, terminal(seed)).await.unwrap();
     judged(rig, signed_in, ip).await
 }
 
@@ -111,6 +123,42 @@ async fn a_login_is_held_only_while_somebody_could_agree_and_for_a_day() {
     rig.clock.advance(APPROVAL_SECS);
     assert!(rig.cp.session(&alone.signed_in.tokens.access).await.unwrap().is_none(), "too old");
     assert!(!rig.cp.approve_login(&alone.session, &held.id).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_held_login_has_agreed_to_nothing_and_its_terminal_is_unknown() {
+    let rig = Rig::with(holding()).await;
+    let home = from(&rig, 1, IP).await.unwrap();
+    assert!(matches!(agreeing(&rig, 2, ELSEWHERE).await, Err(LoginHeld::Held)));
+    assert_eq!(rig.cp.consents(&home.session).await.unwrap(), []);
+    let known = rig.cp.my_terminals(&home.session).await.unwrap();
+    assert!(known.len() == 1 && known[0].current, "{known:?}");
+    let held = alerts(&rig, &home).await.remove(0);
+    assert!(rig.cp.approve_login(&home.session, &held.id).await.unwrap());
+    rig.clock.advance(60);
+    let away = agreeing(&rig, 2, ELSEWHERE).await.unwrap();
+    assert_eq!(away.session.terminal, held.terminal);
+    let agreed = rig.cp.consents(&home.session).await.unwrap();
+    assert!(agreed.len() == 1 && agreed[0].granted, "{agreed:?}");
+    assert_eq!(rig.cp.my_terminals(&home.session).await.unwrap().len(), 2);
+    requirement!("A19");
+}
+
+#[tokio::test]
+async fn a_terminal_that_was_let_in_long_ago_stays_known_when_it_is_held() {
+    let rig = Rig::with(holding()).await;
+    let home = from(&rig, 1, IP).await.unwrap();
+    assert!(matches!(from(&rig, 2, ELSEWHERE).await, Err(LoginHeld::Held)));
+    let held = alerts(&rig, &home).await.remove(0);
+    assert!(rig.cp.approve_login(&home.session, &held.id).await.unwrap());
+    rig.clock.advance(60);
+    from(&rig, 2, ELSEWHERE).await.unwrap();
+    for _ in 0..HISTORY {
+        rig.cp.notice_login(&home.signed_in, IP).await.unwrap();
+    }
+    rig.clock.advance(APPROVAL_SECS);
+    assert!(matches!(from(&rig, 2, ELSEWHERE).await, Err(LoginHeld::Held)));
+    assert_eq!(rig.cp.my_terminals(&home.session).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

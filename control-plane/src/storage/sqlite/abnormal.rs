@@ -30,7 +30,7 @@ impl AbnormalStore for SqliteStore {
             && has_other_terminal(&mut tx, login).await?;
         let mut ended = Vec::new();
         if held {
-            ended = end(&mut tx, &login.seen.terminal, now).await?;
+            ended = end(&mut tx, login).await?;
         } else {
             remember(&mut tx, login).await?;
         }
@@ -38,7 +38,7 @@ impl AbnormalStore for SqliteStore {
             write_alert(&mut tx, login, &kinds, held).await?;
         }
         tx.commit().await?;
-        Ok(Noticed { kinds, ended })
+        Ok(Noticed { kinds, held, ended })
     }
 
     async fn alerts(&self, account: &AccountId, limit: u64) -> Stored<Vec<Alert>> {
@@ -147,13 +147,20 @@ async fn has_other_terminal(connection: &mut SqliteConnection, login: &LoginSeen
     Ok(other.is_some())
 }
 
-async fn end(
-    connection: &mut SqliteConnection,
-    terminal: &TerminalId,
-    now: u64,
-) -> Stored<Vec<SessionId>> {
+/// Ends the logins of the terminal, and makes it unknown again unless the account let it in before.
+async fn end(connection: &mut SqliteConnection, login: &LoginSeen) -> Stored<Vec<SessionId>> {
+    let (terminal, now) = (login.seen.terminal.as_str(), login.seen.at);
+    query(
+        "UPDATE terminal SET revoked_at = ?3 WHERE id = ?1 AND revoked_at IS NULL
+         AND NOT EXISTS (SELECT 1 FROM login_seen l WHERE l.account = ?2 AND l.terminal = ?1)",
+    )
+    .bind(terminal)
+    .bind(login.account.as_str())
+    .bind(int(now))
+    .execute(&mut *connection)
+    .await?;
     let open = query("SELECT id FROM session WHERE terminal = ?1 AND revoked_at IS NULL")
-        .bind(terminal.as_str())
+        .bind(terminal)
         .fetch_all(&mut *connection)
         .await?;
     let mut ended = Vec::with_capacity(open.len());

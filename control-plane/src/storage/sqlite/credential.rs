@@ -274,7 +274,8 @@ async fn remember_signed_in(
     Ok(())
 }
 
-/// Ends the logins of an account but one, and returns them.
+/// Ends the logins of an account but one, and returns them. Terminals other than its own are known no
+/// more: one of them may be a thief's.
 async fn end_all_but(
     connection: &mut SqliteConnection,
     account: &str,
@@ -292,6 +293,16 @@ async fn end_all_but(
         let session = SessionId(row.text("id")?);
         ended.extend(revoke(connection, &session, now).await?.sessions);
     }
+    query(
+        "UPDATE terminal SET revoked_at = ?3
+         WHERE account = ?1 AND revoked_at IS NULL AND app IS NULL
+         AND id IS NOT (SELECT s.terminal FROM session s WHERE s.id = ?2)",
+    )
+    .bind(account)
+    .bind(keep.map(SessionId::as_str))
+    .bind(int(now))
+    .execute(connection)
+    .await?;
     Ok(ended)
 }
 
