@@ -103,11 +103,8 @@ pub(super) async fn a_new_password_makes_other_terminals_unknown(store: &dyn Sto
     let account = account(store, "a").await;
     let sign_in = async |id: &str, jkt: u8| {
         store.otp_open(&challenge(id), &[], NOW).await.unwrap().unwrap();
-        let again = SessionOpening {
-            registration: None,
-            jkt: Thumbprint([jkt; 32]),
-            ..opening(id, "a")
-        };
+        let again =
+            SessionOpening { registration: None, jkt: Thumbprint([jkt; 32]), ..opening(id, "a") };
         store.session_open(&again, NOW).await.unwrap();
         again.session
     };
