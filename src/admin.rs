@@ -130,7 +130,7 @@ enum DeviceCommand {
         /// Serial
         serial: String,
     },
-    /// End the binding of a device; its owner is told
+    /// End the binding of a device, whose owner is told, or one that waits for its camera since a restore
     Release {
         /// Serial
         serial: String,

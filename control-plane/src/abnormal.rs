@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::ControlPlane;
+use crate::consent::ConsentError;
 use crate::error::Inner;
 use crate::ids::{AccountId, TerminalId};
 use crate::limits::{PAGE, REGION_CHANGE_SECS};
@@ -123,13 +124,17 @@ pub enum LoginHeld {
          and sign in here again"
     )]
     Held,
+    /// What the login agrees to is not taken.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
     /// See [`Inner`].
     #[error(transparent)]
     Inner(#[from] Inner),
 }
 
 impl ControlPlane {
-    /// Looks at a login that was just opened. A login that is held is over when this returns.
+    /// Looks at a login that was just opened. A login that is held is over when this returns; what
+    /// another one agreed to is recorded.
     ///
     /// # Errors
     /// See [`LoginHeld`].
@@ -147,7 +152,7 @@ impl ControlPlane {
             },
         };
         let noticed = self.store().login_seen(&seen).await.map_err(Inner::from)?;
-        let Noticed { kinds, ended } = noticed;
+        let Noticed { kinds, held, ended } = noticed;
         for kind in &kinds {
             metrics::counter!("sightline_abnormal_logins_total", "kind" => kind.as_str())
                 .increment(1);
@@ -155,8 +160,8 @@ impl ControlPlane {
         if !kinds.is_empty() {
             self.0.outbox.notify_one();
         }
-        if ended.is_empty() {
-            return Ok(());
+        if !held {
+            return Ok(self.record_arrival(login).await?);
         }
         for session in ended {
             self.announce(sightline_grant::Revocation::Session { session: session.0 });

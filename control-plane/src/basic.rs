@@ -54,12 +54,15 @@ impl ControlPlane {
         Ok(self.store().basic_mode(&session.account, ACCOUNT.id).await?)
     }
 
-    /// Withdraws the policy as a whole: every consent ends, running media ends at once, every app is
-    /// taken off the account and told, and the account is in basic mode until its holder agrees again.
+    /// Withdraws the policy as a whole: every consent ends, running media ends at once, all that is
+    /// shared with the account ends, every app is taken off it and told, and the account is in basic
+    /// mode until its holder agrees again.
     pub(crate) async fn withdraw_policy(&self, session: &Session) -> Result<(), ConsentError> {
         if self.in_basic_mode(session).await? {
             return Err(ConsentError::NotGranted);
         }
+        // Shares stand on a consent that ends here, and nothing asks for it again while they last.
+        self.leave_all_shares(session).await?;
         let act = act(session, ACCOUNT.id, ACCOUNT.version, false);
         let withdrawn = self.store().policy_withdraw(&act, self.now()).await;
         let (appended, ended) = withdrawn.map_err(Inner::from)?;

@@ -192,9 +192,7 @@ impl ControlPlane {
         let given = states.into_iter().filter(|state| state.purpose == purpose.id && state.granted);
         let state = given.max_by_key(|state| state.seq).ok_or(ConsentError::NotGranted)?;
         if purpose.id == DEVICE_SHARED.id {
-            for shared in self.shares_as_guest(session).await? {
-                self.leave_share(session, &shared.share.id).await?;
-            }
+            self.leave_all_shares(session).await?;
         }
         let act = act(session, purpose.id, state.version, false);
         let appended = self.store().consent_append(&act, self.now()).await.map_err(Inner::from)?;
@@ -202,6 +200,14 @@ impl ControlPlane {
             subject: session.subject.0.clone(),
             epoch: appended.epoch,
         });
+        Ok(())
+    }
+
+    /// Gives up all that is shared with the account.
+    pub(crate) async fn leave_all_shares(&self, session: &Session) -> Result<(), Inner> {
+        for shared in self.shares_as_guest(session).await? {
+            self.leave_share(session, &shared.share.id).await?;
+        }
         Ok(())
     }
 

@@ -136,6 +136,9 @@ pub const SMS_PAIR_SECS: u64 = 180 * DAY;
 pub const ALERT_SECS: u64 = 180 * DAY;
 /// How long another terminal may agree to a login that is held, and the agreement holds, seconds.
 pub const APPROVAL_SECS: u64 = DAY;
+/// How long a terminal that a reset of the password signed out still makes unusual logins wait for its
+/// word, seconds. As long as an address that came late confirms nothing ([`IDENTIFIER_HOLD_SECS`]).
+pub const RESET_HOLD_SECS: u64 = 72 * HOUR;
 /// Nobody changes regions sooner, seconds.
 pub const REGION_CHANGE_SECS: u64 = HOUR;
 /// How long taken tokens of a carrier are remembered, seconds; carriers end theirs in minutes.

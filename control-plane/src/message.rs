@@ -397,6 +397,12 @@ fn text(kind: &str) -> (&'static str, &'static str) {
              while.",
             "设备密钥多次输入错误，已暂时锁定。",
         ),
+        "key_guessed" => (
+            "A guest of your camera entered a wrong device key several times; that guest's key \
+             entry is locked for a while. End the share if you do not know why.",
+            "您的摄像机的一位访客多次输入错误的设备密钥，其输入已暂时锁定。\
+             如有疑问，请停止与其分享。",
+        ),
         _ => ("Your account has news.", "您的账号有新消息。"),
     }
 }

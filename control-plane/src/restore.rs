@@ -16,8 +16,11 @@
 //!   of unbindings ([`crate::federation::unbound`]) names them. Apps that people sign in to lose their
 //!   secrets; those without one wait until the operator confirms them.
 //! - **No former owner comes back.** Bindings of cameras with an identity are suspended until the camera
-//!   itself says, with its key, that it knows no later one; if it does, the binding is over. A camera
-//!   with a publish password cannot say so: its binding is over, and its owner adds it again.
+//!   itself says, with its key, that it knows no later one; if it does, the binding is over. Until then
+//!   the printed code binds it for nobody, not for the owner of the backup either. A camera that has lost
+//!   its memory cannot say so: that owner adds it by a user token that it presents or by a code of the
+//!   operator's, who may also release it. A camera with a publish password cannot say so either: its
+//!   binding is over, and its owner adds it again.
 //!
 //! Who stopped the server before the backup and has not started it since may say so (`unchanged`):
 //! then nothing was lost but what the journal knows.

@@ -104,6 +104,10 @@ pub struct SignedIn {
     pub terminal: TerminalId,
     /// Whether the account was made just now.
     pub new_account: bool,
+    /// The login itself.
+    pub(crate) session: Session,
+    /// What was agreed to while signing in. It is recorded once the login is not held.
+    pub(crate) consents: Vec<(String, u32)>,
 }
 
 /// Why nobody is signed in.
@@ -223,8 +227,7 @@ impl ControlPlane {
             let holder = self.holder_of(challenge).await?;
             let opened =
                 self.open_session(&arrival, terminal, "otp", Some(&challenge.id), holder).await;
-            if let Some((signed_in, session)) = opened? {
-                self.arrived(&arrival, &session).await?;
+            if let Some(signed_in) = opened? {
                 return Ok(signed_in);
             }
         }
@@ -254,9 +257,7 @@ impl ControlPlane {
             identity: None,
         };
         let opened = self.open_session(arrival, terminal, amr, None, holder).await?;
-        let (signed_in, session) = opened.ok_or(OtpError::WrongCode)?;
-        self.arrived(arrival, &session).await?;
-        Ok(signed_in)
+        Ok(opened.ok_or(OtpError::WrongCode)?)
     }
 
     /// Opens a login by an identity at a provider, and registers who is new. `None` when the identity
@@ -286,10 +287,7 @@ impl ControlPlane {
                 Holder { account, subject, key, registration, identity: None }
             }
         };
-        let opened = self.open_session(arrival, terminal, "fed", None, holder).await?;
-        let Some((signed_in, session)) = opened else { return Ok(None) };
-        self.arrived(arrival, &session).await?;
-        Ok(Some(signed_in))
+        Ok(self.open_session(arrival, terminal, "fed", None, holder).await?)
     }
 
     /// Whether a number may have found a new holder: nobody used the account for long, this terminal
@@ -316,14 +314,15 @@ impl ControlPlane {
         Ok(true)
     }
 
-    async fn arrived(&self, arrival: &Arrival<'_>, session: &Session) -> Result<(), SignInError> {
+    /// Records what was agreed to while signing in. Not before the login was judged: one that is held
+    /// may be a stranger's, who agrees to nothing in the owner's name.
+    pub(crate) async fn record_arrival(&self, login: &SignedIn) -> Result<(), ConsentError> {
         // Before the account is agreed to, nothing else can be.
         let (policy, others): (Vec<_>, Vec<_>) =
-            arrival.consents.iter().partition(|(purpose, _)| purpose == ACCOUNT.id);
+            login.consents.iter().partition(|(purpose, _)| purpose == ACCOUNT.id);
         for (purpose, version) in policy.into_iter().chain(others) {
-            self.grant_consent(session, purpose, *version).await?;
+            self.grant_consent(&login.session, purpose, *version).await?;
         }
-        self.0.outbox.notify_one();
         Ok(())
     }
 
@@ -469,7 +468,7 @@ impl ControlPlane {
         amr: &'static str,
         challenge: Option<&ChallengeId>,
         holder: Holder,
-    ) -> Result<Option<(SignedIn, Session)>, OtpError> {
+    ) -> Result<Option<SignedIn>, OtpError> {
         let (now, random) = (self.now(), self.random());
         let Holder { account, subject, key, registration, identity } = holder;
         let network = acting::sealed_network(&key, &account, random);
@@ -504,7 +503,9 @@ impl ControlPlane {
                 let session =
                     Session { id, account: held, subject, terminal: here, jkt, client_type, app };
                 let new_account = opening.registration.is_some();
-                Ok(Some((SignedIn { tokens, account, terminal, new_account }, session)))
+                let consents = arrival.consents.to_vec();
+                self.0.outbox.notify_one();
+                Ok(Some(SignedIn { tokens, account, terminal, new_account, session, consents }))
             }
             SessionOpened::ChallengeUsed => Err(OtpError::WrongCode),
             SessionOpened::NumberTaken => Ok(None),

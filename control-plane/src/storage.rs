@@ -185,7 +185,8 @@ pub trait KeyStore {
         session: &SessionId,
         now: u64,
     ) -> Stored<Option<KeyChallenge>>;
-    /// Counts a try of a device key before anything is verified.
+    /// Counts a try of a device key before anything is verified. Whoever comes to the lock is told so,
+    /// and the device's owner, too.
     async fn key_count_try(
         &self,
         serial: &Serial,

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::proof::LoggedIn;
 use crate::ControlPlane;
 use crate::abnormal::{Kind, LoginHeld};
-use crate::error::Inner;
+use crate::consent::ConsentError;
 use crate::ids::TerminalId;
 
 pub(super) fn operations(table: &mut Table<ControlPlane>) {
@@ -82,7 +82,7 @@ impl Refusals for LoginHeld {
         let text =
             "The login is unusual; agree to it on another terminal of the account, sign in again";
         let mut all = vec![refused(403, "login-held", text)];
-        all.extend(Inner::refusals());
+        all.extend(ConsentError::refusals());
         all
     }
 }
@@ -91,6 +91,7 @@ impl From<LoginHeld> for Problem {
     fn from(error: LoginHeld) -> Self {
         match error {
             LoginHeld::Held => Self::new(StatusCode::FORBIDDEN, "login-held", error),
+            LoginHeld::Consent(error) => error.into(),
             LoginHeld::Inner(inner) => inner.into(),
         }
     }

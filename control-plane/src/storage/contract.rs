@@ -42,6 +42,7 @@ pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(credential::an_identifier_is_one_accounts_alone(store)),
     |store| Box::pin(credential::the_last_identifier_stays(store)),
     |store| Box::pin(credential::a_new_password_ends_the_other_logins(store)),
+    |store| Box::pin(credential::a_new_password_makes_other_terminals_unknown(store)),
     |store| Box::pin(credential::a_rehash_replaces_only_what_it_was_made_from(store)),
     |store| Box::pin(credential::guesses_lock_in_steps_and_close_at_a_hundred(store)),
     |store| Box::pin(credential::a_secure_window_belongs_to_its_login(store)),

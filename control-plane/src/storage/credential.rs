@@ -27,8 +27,10 @@ pub trait CredentialStore {
     ) -> Stored<IdentifierRemoved>;
     /// The password of an account.
     async fn password(&self, account: &AccountId) -> Stored<Option<StoredPassword>>;
-    /// Uses the challenge up, if there is one, stores the password, ends the other logins and forgets
-    /// the proofs that they gave.
+    /// Uses the challenge up, if there is one, stores the password, ends the other logins, forgets the
+    /// proofs that they gave and makes their terminals unknown. Those that were signed in when no login
+    /// is kept still count for [`AbnormalStore::login_seen`](crate::storage::AbnormalStore::login_seen)
+    /// until [`RESET_HOLD_SECS`](crate::limits::RESET_HOLD_SECS) later.
     async fn password_put(&self, new: &NewPassword, now: u64) -> Stored<PasswordPut>;
     /// Puts the hash of the same password at another cost in the place of `old`, if that still stands.
     async fn password_rehash(&self, account: &AccountId, old: &str, new: &str) -> Stored<()>;

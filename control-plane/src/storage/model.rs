@@ -396,7 +396,7 @@ pub enum Bound {
     Newly(DeviceEpochs),
     /// Was bound to this account already.
     Already(DeviceEpochs),
-    /// Bound to another account.
+    /// Bound to another account, or waiting for its camera's word after a restore.
     Taken,
 }
 

@@ -1,13 +1,18 @@
 use std::net::IpAddr;
 
-use sightline_grant::requirement;
+use sightline_grant::{Redacted, requirement};
 
 use super::rig::{ANNA, IP, Rig, User, request, terminal};
-use crate::abnormal::{Kind, LoginHeld, Policy};
-use crate::limits::{APPROVAL_SECS, Limits};
+use crate::abnormal::{HISTORY, Kind, LoginHeld, Policy};
+use crate::consent::MEDIA_VIEW;
+use crate::credential::PasswordSignIn;
+use crate::limits::{APPROVAL_SECS, Limits, RESET_HOLD_SECS};
+use crate::password::Password;
+use crate::session::{SignIn, SignedIn};
 use crate::storage::model::Alert;
 
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 99, 113, 9));
+const RESET_TO: &str = "nine quiet herons";
 
 /// Signs in from an address, as the endpoint does.
 async fn from(rig: &Rig, seed: u8, ip: IpAddr) -> Result<User, LoginHeld> {
@@ -15,10 +20,47 @@ async fn from(rig: &Rig, seed: u8, ip: IpAddr) -> Result<User, LoginHeld> {
     rig.clock.advance(60);
     let code = rig.code(ANNA).await;
     let signed_in = rig.cp.sign_in(&request(challenge, code), terminal(seed)).await.unwrap();
+    judged(rig, signed_in, ip).await
+}
+
+/// The same by the password that [`reset`] sets.
+async fn by_password(rig: &Rig, seed: u8, ip: IpAddr) -> Result<User, LoginHeld> {
+    let wish = PasswordSignIn {
+        target: Redacted::new(ANNA.to_owned()),
+        password: Password::new(RESET_TO.to_owned()),
+        terminal_name: "Kitchen tablet".into(),
+        client_type: "browser".into(),
+        consents: Vec::new(),
+    };
+    let signed_in = rig.cp.sign_in_by_password(&wish, terminal(seed), ip).await.unwrap();
+    judged(rig, signed_in, ip).await
+}
+
+/// Signs in by code and consents to watching at once.
+async fn agreeing(rig: &Rig, seed: u8, ip: IpAddr) -> Result<User, LoginHeld> {
+    let challenge = rig.login_challenge(ANNA, terminal(seed)).await;
+    rig.clock.advance(60);
+    let code = rig.code(ANNA).await;
+    let consents = vec![(MEDIA_VIEW.id.to_owned(), MEDIA_VIEW.version)];
+    let wish = SignIn { consents, ..request(challenge, code) };
+    let signed_in = rig.cp.sign_in(&wish, terminal(seed)).await.unwrap();
+    judged(rig, signed_in, ip).await
+}
+
+async fn judged(rig: &Rig, signed_in: SignedIn, ip: IpAddr) -> Result<User, LoginHeld> {
     let noticed = rig.cp.notice_login(&signed_in, ip).await;
     let session = rig.cp.session(&signed_in.tokens.access).await.unwrap();
     noticed?;
     Ok(User { signed_in, session: session.expect("a login that is not held") })
+}
+
+/// Resets the password on a terminal by a code to the number.
+async fn reset(rig: &Rig, seed: u8) {
+    rig.clock.advance(60);
+    let sent = rig.cp.request_reset_code(ANNA, terminal(seed), IP).await.unwrap();
+    let code = rig.code(ANNA).await;
+    let new = Password::new(RESET_TO.to_owned());
+    rig.cp.reset_password(&sent.challenge, &code, &new, terminal(seed)).await.unwrap();
 }
 
 async fn alerts(rig: &Rig, user: &User) -> Vec<Alert> {
@@ -81,6 +123,76 @@ async fn a_login_is_held_only_while_somebody_could_agree_and_for_a_day() {
     rig.clock.advance(APPROVAL_SECS);
     assert!(rig.cp.session(&alone.signed_in.tokens.access).await.unwrap().is_none(), "too old");
     assert!(!rig.cp.approve_login(&alone.session, &held.id).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_held_login_has_agreed_to_nothing_and_its_terminal_is_unknown() {
+    let rig = Rig::with(holding()).await;
+    let home = from(&rig, 1, IP).await.unwrap();
+    assert!(matches!(agreeing(&rig, 2, ELSEWHERE).await, Err(LoginHeld::Held)));
+    assert_eq!(rig.cp.consents(&home.session).await.unwrap(), []);
+    let known = rig.cp.my_terminals(&home.session).await.unwrap();
+    assert!(known.len() == 1 && known[0].current, "{known:?}");
+    let held = alerts(&rig, &home).await.remove(0);
+    assert!(rig.cp.approve_login(&home.session, &held.id).await.unwrap());
+    rig.clock.advance(60);
+    let away = agreeing(&rig, 2, ELSEWHERE).await.unwrap();
+    assert_eq!(away.session.terminal, held.terminal);
+    let agreed = rig.cp.consents(&home.session).await.unwrap();
+    assert!(agreed.len() == 1 && agreed[0].granted, "{agreed:?}");
+    assert_eq!(rig.cp.my_terminals(&home.session).await.unwrap().len(), 2);
+    requirement!("A19");
+}
+
+#[tokio::test]
+async fn a_terminal_that_was_let_in_long_ago_stays_known_when_it_is_held() {
+    let rig = Rig::with(holding()).await;
+    let home = from(&rig, 1, IP).await.unwrap();
+    assert!(matches!(from(&rig, 2, ELSEWHERE).await, Err(LoginHeld::Held)));
+    let held = alerts(&rig, &home).await.remove(0);
+    assert!(rig.cp.approve_login(&home.session, &held.id).await.unwrap());
+    rig.clock.advance(60);
+    from(&rig, 2, ELSEWHERE).await.unwrap();
+    for _ in 0..HISTORY {
+        rig.cp.notice_login(&home.signed_in, IP).await.unwrap();
+    }
+    rig.clock.advance(APPROVAL_SECS);
+    assert!(matches!(from(&rig, 2, ELSEWHERE).await, Err(LoginHeld::Held)));
+    assert_eq!(rig.cp.my_terminals(&home.session).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_reset_of_the_password_does_not_clear_the_way_for_an_unusual_login() {
+    let rig = Rig::with(holding()).await;
+    let home = from(&rig, 1, IP).await.unwrap();
+    reset(&rig, 9).await;
+    assert!(rig.cp.session(&home.signed_in.tokens.access).await.unwrap().is_none());
+    assert!(matches!(by_password(&rig, 9, ELSEWHERE).await, Err(LoginHeld::Held)));
+    rig.clock.advance(60);
+    assert!(matches!(from(&rig, 9, ELSEWHERE).await, Err(LoginHeld::Held)), "by code neither");
+    let home = by_password(&rig, 1, IP).await.expect("not new, so it can agree");
+    let held = alerts(&rig, &home).await.remove(0);
+    assert!(rig.cp.approve_login(&home.session, &held.id).await.unwrap());
+    by_password(&rig, 9, ELSEWHERE).await.unwrap();
+    requirement!("A19");
+}
+
+#[tokio::test]
+async fn a_reset_holds_new_terminals_for_three_days_if_somebody_was_signed_in() {
+    let rig = Rig::with(holding()).await;
+    from(&rig, 1, IP).await.unwrap();
+    reset(&rig, 9).await;
+    rig.clock.advance(RESET_HOLD_SECS - 1);
+    assert!(matches!(by_password(&rig, 9, ELSEWHERE).await, Err(LoginHeld::Held)));
+    rig.clock.advance(1);
+    by_password(&rig, 9, ELSEWHERE).await.expect("an owner who has no other terminal left");
+
+    let rig = Rig::with(holding()).await;
+    let home = from(&rig, 1, IP).await.unwrap();
+    rig.cp.sign_out(&home.session).await.unwrap();
+    reset(&rig, 9).await;
+    by_password(&rig, 9, ELSEWHERE).await.expect("nobody was signed in");
+    requirement!("A19");
 }
 
 #[tokio::test]

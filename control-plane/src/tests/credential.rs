@@ -122,6 +122,22 @@ async fn a_short_password_needs_a_terminal_that_the_account_knows() {
 }
 
 #[tokio::test]
+async fn a_new_password_makes_the_other_terminals_unknown_until_they_sign_in_again() {
+    const NEXT: &str = "wN4 qdxr";
+    let rig = Rig::with(generous()).await;
+    let anna = rig.with_password(ANNA, 1, SHORT).await;
+    rig.sign_in(ANNA, 2).await;
+    assert!(rig.enter(ANNA, SHORT, 2).await.is_ok());
+    rig.confirm(&anna, ANNA).await;
+    rig.cp.set_password(&anna.session, &password(NEXT)).await.unwrap();
+    let new = rig.enter(ANNA, NEXT, 2).await;
+    assert!(matches!(new, Err(SignInError::Password(PasswordError::NewTerminal))));
+    assert!(rig.enter(ANNA, NEXT, 1).await.is_ok(), "where it was changed");
+    rig.sign_in(ANNA, 2).await;
+    assert!(rig.enter(ANNA, NEXT, 2).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_password_is_set_after_step_up_only_and_ends_the_other_logins() {
     let rig = Rig::new().await;
     let anna = rig.sign_in(ANNA, 1).await;

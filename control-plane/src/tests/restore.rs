@@ -7,7 +7,8 @@ use sqlx::{Row, query};
 use super::apps_rig::asks;
 use super::rig::{ANNA, BEN, Rig, User, key, terminal};
 use crate::DATABASE_FILE;
-use crate::admin::SUBJECT_KEYS_FILE;
+use crate::admin::{OneTimeTexts, SUBJECT_KEYS_FILE};
+use crate::bind_token::PresentError;
 use crate::binding::{BindError, BindRequest};
 use crate::consent::{ACCOUNT, MEDIA_VIEW};
 use crate::device::DeviceKnown;
@@ -22,6 +23,12 @@ use crate::storage::model::{DeviceEpochs, LeaseFacts, NewPasskey};
 use crate::storage::sqlite::restore::{FATES, Fate};
 use crate::storage::{AccountStore, ConsentStore, PasskeyStore};
 use crate::tests::rig::IP;
+
+/// A wish to bind by the printed code.
+fn printed(texts: &OneTimeTexts) -> BindRequest {
+    let code = texts.verification_code.expose().clone();
+    BindRequest { serial: "CAM-1".into(), code, proof: None }
+}
 
 impl Rig {
     fn path(&self, name: &str) -> PathBuf {
@@ -81,6 +88,8 @@ async fn an_old_backup_does_not_bring_a_former_owner_back() {
     assert!(!anna.signed_in.new_account, "the account is there");
     assert!(rig.cp.my_devices(&anna.session).await.unwrap().is_empty(), "before the camera spoke");
     assert!(matches!(rig.admit(&anna, "CAM-1").await, Err(Refusal::NotBound)));
+    let early = rig.cp.bind(&anna.session, &printed(&texts), IP).await;
+    assert!(matches!(early, Err(BindError::Taken)), "nor by the printed code: {early:?}");
 
     // The camera knows Ben's binding: Anna's is over, for ever.
     let standing = rig.cp.poll_device(terminal(100), known(told.binding, told.key)).await.unwrap();
@@ -108,9 +117,7 @@ async fn a_camera_that_knows_no_later_binding_confirms_the_restored_one() {
     let (rig, _) = rig.lose_all_since("old", false).await;
     let anna = rig.sign_in(ANNA, 1).await;
     let ben = rig.sign_in(BEN, 2).await;
-    let code = texts.verification_code.expose().clone();
-    let request = BindRequest { serial: "CAM-1".into(), code, proof: None };
-    let taken = rig.cp.bind(&ben.session, &request, IP).await;
+    let taken = rig.cp.bind(&ben.session, &printed(&texts), IP).await;
     assert!(matches!(taken, Err(BindError::Taken)), "nobody slips in between");
     // One that has lost its memory confirms nothing.
     assert!(!rig.cp.poll_device(terminal(100), known(0, 0)).await.unwrap().bound);
@@ -125,6 +132,47 @@ async fn a_camera_that_knows_no_later_binding_confirms_the_restored_one() {
     assert!(rig.admit(&anna, "CAM-1").await.is_ok());
     assert!(rig.cp.unbind(&anna.session, "CAM-1").await.unwrap());
     assert!(rig.bind_sealed(&anna, "CAM-1", &texts).await > super::rig::START);
+}
+
+/// A restored server with a camera of Anna's that has lost its memory.
+async fn speechless() -> (Rig, User, OneTimeTexts) {
+    let rig = Rig::new().await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    let texts = rig.admitted(&anna, ANNA, "CAM-1").await;
+    rig.cp.backup(&rig.path("old")).await.unwrap();
+    let (rig, _) = rig.lose_all_since("old", false).await;
+    assert!(!rig.cp.poll_device(terminal(100), known(0, 0)).await.unwrap().bound);
+    let anna = rig.sign_in(ANNA, 1).await;
+    let refused = rig.cp.bind(&anna.session, &printed(&texts), IP).await;
+    assert!(matches!(refused, Err(BindError::Taken)), "{refused:?}");
+    (rig, anna, texts)
+}
+
+#[tokio::test]
+async fn a_camera_that_lost_its_memory_comes_back_by_a_user_token_of_its_owner_only() {
+    let (rig, anna, _) = speechless().await;
+    let ben = rig.sign_in(BEN, 2).await;
+    let token = rig.cp.open_bind_token(&ben.session, None).await.unwrap().token;
+    let taken = rig.cp.present_bind_token(terminal(100), &token).await;
+    assert!(matches!(taken, Err(PresentError::Taken)), "{taken:?}");
+    let token = rig.cp.open_bind_token(&anna.session, None).await.unwrap().token;
+    rig.cp.present_bind_token(terminal(100), &token).await.unwrap();
+    assert_eq!(rig.cp.my_devices(&anna.session).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_camera_that_lost_its_memory_comes_back_by_the_operators_word() {
+    let (rig, anna, _) = speechless().await;
+    let code = rig.cp.issue_bind_code("CAM-1").await.unwrap().code.expose().clone();
+    let request = BindRequest { serial: "CAM-1".into(), code, proof: None };
+    rig.cp.bind(&anna.session, &request, IP).await.unwrap();
+    assert_eq!(rig.cp.my_devices(&anna.session).await.unwrap().len(), 1);
+
+    let (rig, _, texts) = speechless().await;
+    rig.cp.release_device("CAM-1").await.unwrap();
+    assert!(rig.cp.release_device("CAM-1").await.is_err(), "once");
+    let ben = rig.sign_in(BEN, 2).await;
+    rig.cp.bind(&ben.session, &printed(&texts), IP).await.expect("whoever has it now");
 }
 
 #[tokio::test]

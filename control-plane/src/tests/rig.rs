@@ -203,6 +203,7 @@ impl Rig {
         let code = self.code(number).await;
         let request = request(challenge, code);
         let signed_in = self.cp.sign_in(&request, terminal(seed)).await.unwrap();
+        self.cp.record_arrival(&signed_in).await.unwrap();
         self.clock.advance(60);
         let session = self.cp.session(&signed_in.tokens.access).await.unwrap().unwrap();
         User { signed_in, session }

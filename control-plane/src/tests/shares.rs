@@ -15,7 +15,7 @@ use crate::gate::{Admission, Refusal};
 use crate::ids::ShareId;
 use crate::key::KeyError;
 use crate::limits::{
-    INVITE_TRIES_PER_ACCOUNT, INVITES_PER_ACCOUNT, SHARE_INVITE_SECS, SHARE_MAX_SECS,
+    INVITE_TRIES_PER_ACCOUNT, INVITES_PER_ACCOUNT, KEY_TRIES, SHARE_INVITE_SECS, SHARE_MAX_SECS,
     SHARES_PER_DEVICE,
 };
 use crate::sealed::testing::list_of;
@@ -294,4 +294,23 @@ async fn guests_are_told_of_a_mode_change_too() {
         .order_enc_mode(&stage.ben.session, token, "CAM-1", EncMode::Open, &order)
         .await;
     assert!(refused.is_err(), "a guest orders nothing");
+}
+
+#[tokio::test]
+async fn the_owner_is_told_when_a_guest_tries_wrong_device_keys() {
+    let stage = Stage::new().await;
+    stage.share(view()).await;
+    stage.list(1, 15).await;
+    for _ in 0..KEY_TRIES {
+        let wrong = stage.rig.prove_by(&stage.ben, "CAM-1", &key(9)).await;
+        assert!(matches!(wrong, Err(KeyError::Wrong)), "{wrong:?}");
+    }
+    assert!(!stage.told(&stage.anna).await.contains(&"key_guessed".to_owned()), "not locked yet");
+    let locked = stage.rig.prove_by(&stage.ben, "CAM-1", &key(9)).await;
+    assert!(matches!(locked, Err(KeyError::Limited(_))), "{locked:?}");
+    let (owner, guest) = (stage.told(&stage.anna).await, stage.told(&stage.ben).await);
+    assert!(owner.contains(&"key_guessed".to_owned()), "{owner:?}");
+    assert!(guest.contains(&"key_locked".to_owned()), "{guest:?}");
+    assert!(!owner.contains(&"key_locked".to_owned()), "the owner's own entry is open");
+    requirement!("M2");
 }

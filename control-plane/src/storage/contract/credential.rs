@@ -99,6 +99,33 @@ pub(super) async fn a_new_password_ends_the_other_logins(store: &dyn Store) {
     assert_eq!(store.password(&account).await.unwrap().unwrap().phc, "two");
 }
 
+pub(super) async fn a_new_password_makes_other_terminals_unknown(store: &dyn Store) {
+    let account = account(store, "a").await;
+    let sign_in = async |id: &str, jkt: u8| {
+        store.otp_open(&challenge(id), &[], NOW).await.unwrap().unwrap();
+        let again =
+            SessionOpening { registration: None, jkt: Thumbprint([jkt; 32]), ..opening(id, "a") };
+        store.session_open(&again, NOW).await.unwrap();
+        again.session
+    };
+    let knows = async |jkt: u8| {
+        let entry = store.entry(b"number", Thumbprint([jkt; 32])).await.unwrap();
+        entry.unwrap().known_terminal
+    };
+    let kept = sign_in("c2", 2).await;
+    assert!(knows(1).await && knows(2).await);
+    let changed = NewPassword { keep: Some(kept), ..password(&account, "one") };
+    store.password_put(&changed, NOW).await.unwrap();
+    assert!(!knows(1).await && knows(2).await);
+    sign_in("c3", 1).await;
+    let first = TerminalId("terminal of c".into());
+    assert!(knows(1).await);
+    let terminals = store.terminals(&account).await.unwrap();
+    assert!(terminals.iter().any(|terminal| terminal.id == first), "it is the same one");
+    store.password_put(&password(&account, "two"), NOW).await.unwrap();
+    assert!(!knows(1).await && !knows(2).await, "nothing is kept");
+}
+
 pub(super) async fn a_rehash_replaces_only_what_it_was_made_from(store: &dyn Store) {
     let account = account(store, "a").await;
     store.password_put(&password(&account, "one"), NOW).await.unwrap();

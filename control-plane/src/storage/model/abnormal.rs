@@ -21,6 +21,8 @@ pub struct LoginSeen {
 pub struct Noticed {
     /// What is unusual.
     pub kinds: Vec<Kind>,
+    /// Whether the login is held.
+    pub held: bool,
     /// Sessions that ended because the login is held.
     pub ended: Vec<SessionId>,
 }

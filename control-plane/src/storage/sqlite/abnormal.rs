@@ -30,7 +30,7 @@ impl AbnormalStore for SqliteStore {
             && has_other_terminal(&mut tx, login).await?;
         let mut ended = Vec::new();
         if held {
-            ended = end(&mut tx, &login.seen.terminal, now).await?;
+            ended = end(&mut tx, login).await?;
         } else {
             remember(&mut tx, login).await?;
         }
@@ -38,7 +38,7 @@ impl AbnormalStore for SqliteStore {
             write_alert(&mut tx, login, &kinds, held).await?;
         }
         tx.commit().await?;
-        Ok(Noticed { kinds, ended })
+        Ok(Noticed { kinds, held, ended })
     }
 
     async fn alerts(&self, account: &AccountId, limit: u64) -> Stored<Vec<Alert>> {
@@ -128,12 +128,16 @@ async fn is_approved(connection: &mut SqliteConnection, login: &LoginSeen) -> St
     Ok(approved.is_some())
 }
 
-/// Whether another terminal could agree.
+/// Whether another terminal could agree: one that is signed in, or that was when somebody reset the
+/// password, and is not new once it signs in again.
 async fn has_other_terminal(connection: &mut SqliteConnection, login: &LoginSeen) -> Stored<bool> {
     let other = query(
-        "SELECT 1 FROM session s JOIN terminal t ON t.id = s.terminal
-         WHERE s.account = ?1 AND s.terminal <> ?2 AND s.revoked_at IS NULL
-         AND t.revoked_at IS NULL AND s.app IS NULL AND s.idle_expires > ?3 AND s.abs_expires > ?3",
+        "SELECT 1 FROM terminal t WHERE t.account = ?1 AND t.id <> ?2
+         AND (t.reset_until > ?3
+              OR (t.revoked_at IS NULL AND EXISTS (
+                  SELECT 1 FROM session s WHERE s.terminal = t.id AND s.revoked_at IS NULL
+                  AND s.app IS NULL AND s.idle_expires > ?3 AND s.abs_expires > ?3)))
+         LIMIT 1",
     )
     .bind(login.account.as_str())
     .bind(login.seen.terminal.as_str())
@@ -143,13 +147,20 @@ async fn has_other_terminal(connection: &mut SqliteConnection, login: &LoginSeen
     Ok(other.is_some())
 }
 
-async fn end(
-    connection: &mut SqliteConnection,
-    terminal: &TerminalId,
-    now: u64,
-) -> Stored<Vec<SessionId>> {
+/// Ends the logins of the terminal, and makes it unknown again unless the account let it in before.
+async fn end(connection: &mut SqliteConnection, login: &LoginSeen) -> Stored<Vec<SessionId>> {
+    let (terminal, now) = (login.seen.terminal.as_str(), login.seen.at);
+    query(
+        "UPDATE terminal SET revoked_at = ?3 WHERE id = ?1 AND revoked_at IS NULL
+         AND NOT EXISTS (SELECT 1 FROM login_seen l WHERE l.account = ?2 AND l.terminal = ?1)",
+    )
+    .bind(terminal)
+    .bind(login.account.as_str())
+    .bind(int(now))
+    .execute(&mut *connection)
+    .await?;
     let open = query("SELECT id FROM session WHERE terminal = ?1 AND revoked_at IS NULL")
-        .bind(terminal.as_str())
+        .bind(terminal)
         .fetch_all(&mut *connection)
         .await?;
     let mut ended = Vec::with_capacity(open.len());

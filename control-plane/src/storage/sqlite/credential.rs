@@ -12,6 +12,7 @@ use super::otp::consume;
 use super::row::{Columns, enqueue, int, log};
 use super::session::revoke;
 use crate::ids::{AccountId, SessionId};
+use crate::limits::RESET_HOLD_SECS;
 use crate::storage::model::{
     Entry, Guess, GuessKind, Identifier, IdentifierChange, IdentifierKind, IdentifierPut,
     IdentifierRemoved, NewNotice, NewPassword, Notice, PasswordPut, SecureWindow, StoredPassword,
@@ -167,19 +168,10 @@ impl CredentialStore for SqliteStore {
         .bind(int(now))
         .execute(&mut *tx)
         .await?;
-        let keep = new.keep.as_ref().map(SessionId::as_str);
-        let open = query(
-            "SELECT id FROM session WHERE account = ?1 AND revoked_at IS NULL AND id IS NOT ?2",
-        )
-        .bind(account)
-        .bind(keep)
-        .fetch_all(&mut *tx)
-        .await?;
-        let mut ended = Vec::with_capacity(open.len());
-        for row in open {
-            let session = SessionId(row.text("id")?);
-            ended.extend(revoke(&mut tx, &session, now).await?.sessions);
+        if new.keep.is_none() {
+            remember_signed_in(&mut tx, account, now).await?;
         }
+        let ended = end_all_but(&mut tx, account, new.keep.as_ref(), now).await?;
         let how = if new.challenge.is_some() { "password.reset" } else { "password.changed" };
         log(&mut tx, account, how, "", now).await?;
         enqueue(&mut tx, "in_app", "password_changed", "", Some(account), now).await?;
@@ -259,6 +251,59 @@ impl CredentialStore for SqliteStore {
         row.map(|row| Ok(Notice { kind: row.text("kind")?, address_enc: row.blob("address_enc")? }))
             .transpose()
     }
+}
+
+/// Marks the terminals that are signed in, before a reset ends their logins: whoever reads the owner's
+/// messages would otherwise clear away by it those that an unusual login has to wait for.
+async fn remember_signed_in(
+    connection: &mut SqliteConnection,
+    account: &str,
+    now: u64,
+) -> Stored<()> {
+    query(
+        "UPDATE terminal SET reset_until = ?2
+         WHERE account = ?1 AND revoked_at IS NULL AND app IS NULL AND id IN (
+             SELECT s.terminal FROM session s WHERE s.account = ?1 AND s.app IS NULL
+             AND s.revoked_at IS NULL AND s.idle_expires > ?3 AND s.abs_expires > ?3)",
+    )
+    .bind(account)
+    .bind(int(now + RESET_HOLD_SECS))
+    .bind(int(now))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends the logins of an account but one, and returns them. Terminals other than its own are known no
+/// more: one of them may be a thief's.
+async fn end_all_but(
+    connection: &mut SqliteConnection,
+    account: &str,
+    keep: Option<&SessionId>,
+    now: u64,
+) -> Stored<Vec<SessionId>> {
+    let open =
+        query("SELECT id FROM session WHERE account = ?1 AND revoked_at IS NULL AND id IS NOT ?2")
+            .bind(account)
+            .bind(keep.map(SessionId::as_str))
+            .fetch_all(&mut *connection)
+            .await?;
+    let mut ended = Vec::with_capacity(open.len());
+    for row in open {
+        let session = SessionId(row.text("id")?);
+        ended.extend(revoke(connection, &session, now).await?.sessions);
+    }
+    query(
+        "UPDATE terminal SET revoked_at = ?3
+         WHERE account = ?1 AND revoked_at IS NULL AND app IS NULL
+         AND id IS NOT (SELECT s.terminal FROM session s WHERE s.id = ?2)",
+    )
+    .bind(account)
+    .bind(keep.map(SessionId::as_str))
+    .bind(int(now))
+    .execute(connection)
+    .await?;
+    Ok(ended)
 }
 
 /// Keeps the notices and puts them into the outbox.

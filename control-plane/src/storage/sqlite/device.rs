@@ -153,7 +153,7 @@ impl DeviceStore for SqliteStore {
 
     async fn bind(&self, serial: &Serial, account: &AccountId, now: u64) -> Stored<Bound> {
         let mut tx = self.begin().await?;
-        let bound = claim(&mut tx, serial, account, now).await?;
+        let bound = claim(&mut tx, serial, account, Word::Print, now).await?;
         tx.commit().await?;
         Ok(bound)
     }
@@ -203,11 +203,21 @@ impl Ending {
     }
 }
 
+/// On whose word a device is bound.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// What is printed on it, which everybody who ever had it knows.
+    Print,
+    /// The device's own, or the operator's.
+    Vouched,
+}
+
 /// Binds a device that nobody owns.
 pub(super) async fn claim(
     connection: &mut SqliteConnection,
     serial: &Serial,
     account: &AccountId,
+    word: Word,
     now: u64,
 ) -> Stored<Bound> {
     let owner = query("SELECT account FROM binding WHERE serial = ?1 AND unbound_at IS NULL")
@@ -220,7 +230,7 @@ pub(super) async fn claim(
         }
         return Ok(Bound::Already(epochs(connection, serial.as_str()).await?));
     }
-    if !restore::may_bind(connection, serial, account).await? {
+    if !restore::may_bind(connection, serial, account, word).await? {
         return Ok(Bound::Taken);
     }
     let epochs = raise(connection, serial.as_str(), 1, 0).await?;

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use sqlx::{SqliteConnection, query, query_scalar};
 
 use super::SqliteStore;
-use super::device::{Ending, claim, release_as};
+use super::device::{Ending, Word, claim, release_as};
+use super::restore;
 use super::row::{Columns, epochs, int, log};
 use crate::ids::{AccountId, BindTokenId, Serial};
 use crate::storage::model::{
@@ -101,7 +102,8 @@ impl HandoverStore for SqliteStore {
         .fetch_optional(&mut *tx)
         .await?;
         let Some(row) = found else { return Ok(CodeUsed::Unknown) };
-        let bound = claim(&mut tx, serial, &AccountId(row.text("account")?), now).await?;
+        let account = AccountId(row.text("account")?);
+        let bound = claim(&mut tx, serial, &account, Word::Vouched, now).await?;
         if bound == Bound::Taken {
             // Left for the device to present again once it was reset.
             return Ok(CodeUsed::Right(bound));
@@ -200,7 +202,7 @@ impl HandoverStore for SqliteStore {
             return Ok(CodeUsed::Unknown);
         }
         // Binding ends every code of the device.
-        let bound = claim(&mut tx, serial, &using.account, now).await?;
+        let bound = claim(&mut tx, serial, &using.account, Word::Vouched, now).await?;
         tx.commit().await?;
         Ok(CodeUsed::Right(bound))
     }
@@ -219,7 +221,7 @@ impl HandoverStore for SqliteStore {
             return Ok(CodeUsed::Right(Bound::Already(epochs(&mut tx, serial.as_str()).await?)));
         }
         release_as(&mut tx, serial, Ending::Given, now).await?;
-        let bound = claim(&mut tx, serial, &using.account, now).await?;
+        let bound = claim(&mut tx, serial, &using.account, Word::Vouched, now).await?;
         tx.commit().await?;
         Ok(CodeUsed::Right(bound))
     }
@@ -233,9 +235,10 @@ impl HandoverStore for SqliteStore {
     ) -> Stored<Option<DeviceEpochs>> {
         let mut tx = self.begin().await?;
         let present = epochs(&mut tx, serial.as_str()).await?.binding;
-        if owner(&mut tx, serial).await?.is_none()
-            || binding_epoch.is_some_and(|named| named != present)
-        {
+        let bound = owner(&mut tx, serial).await?.is_some();
+        // The operator's word stands in for that of a camera that gives none after a restore.
+        let free = !bound && (by_device || !restore::is_suspended(&mut tx, serial).await?);
+        if free || binding_epoch.is_some_and(|named| named != present) {
             return Ok(None);
         }
         let ending = if by_device { Ending::Reset } else { Ending::Unbound };

@@ -1,7 +1,7 @@
 //! Device keys and their proofs.
 
 use async_trait::async_trait;
-use sqlx::query;
+use sqlx::{SqliteConnection, query};
 
 use super::SqliteStore;
 use super::proof;
@@ -138,9 +138,7 @@ impl KeyStore for SqliteStore {
             locked = now + minutes * 60;
             // After the lock there is one try for each rung until one succeeds.
             (tries, start, rung) = (KEY_TRIES - 1, locked, rung + 1);
-            let owner = Some(account.as_str());
-            log(&mut tx, account.as_str(), "device.key_locked", serial.as_str(), now).await?;
-            enqueue(&mut tx, "in_app", "key_locked", serial.as_str(), owner, now).await?;
+            tell_of_lock(&mut tx, serial, account, now).await?;
         } else {
             tries += 1;
         }
@@ -200,4 +198,26 @@ impl KeyStore for SqliteStore {
     async fn key_proofs_end(&self, now: u64) -> Stored<Vec<EndedProof>> {
         proof::end_expired(self, now).await
     }
+}
+
+/// Tells whoever tried too many wrong keys, and the device's owner, if that is somebody else.
+async fn tell_of_lock(
+    connection: &mut SqliteConnection,
+    serial: &Serial,
+    tried: &AccountId,
+    now: u64,
+) -> Stored<()> {
+    let (serial, tried) = (serial.as_str(), tried.as_str());
+    log(connection, tried, "device.key_locked", serial, now).await?;
+    enqueue(connection, "in_app", "key_locked", serial, Some(tried), now).await?;
+    let owner = query(
+        "SELECT account FROM binding WHERE serial = ?1 AND unbound_at IS NULL AND account <> ?2",
+    )
+    .bind(serial)
+    .bind(tried)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = owner else { return Ok(()) };
+    let owner = row.text("account")?;
+    enqueue(connection, "in_app", "key_guessed", serial, Some(&owner), now).await
 }

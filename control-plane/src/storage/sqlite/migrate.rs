@@ -22,6 +22,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0013_policies.sql"),
     include_str!("../../../migrations/0014_identities.sql"),
     include_str!("../../../migrations/0015_sso.sql"),
+    include_str!("../../../migrations/0016_reset_terminals.sql"),
 ];
 
 /// Why a database is not opened.

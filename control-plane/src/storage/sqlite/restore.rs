@@ -7,7 +7,7 @@ use sqlx::{SqliteConnection, query, query_scalar};
 
 use super::SqliteStore;
 use super::account::erase;
-use super::device::release;
+use super::device::{Word, release};
 use super::identity;
 use super::row::{Columns, enqueue, epochs, int, log, raise};
 use crate::consent::ACCOUNT;
@@ -262,19 +262,21 @@ async fn end_bindings(connection: &mut SqliteConnection, now: u64) -> Stored<(u6
     Ok((suspended, rows.len() as u64))
 }
 
-/// Whether an account may bind a device as far as suspended bindings go: until the camera has spoken
-/// only the account of the backup may, and then the suspended one is over.
+/// Whether an account may bind a device as far as suspended bindings go. Until the camera has spoken
+/// only the account of the backup may, on the camera's or the operator's word, and then the suspended
+/// one is over. The printed code is not enough: that account may have given the camera away since.
 pub(super) async fn may_bind(
     connection: &mut SqliteConnection,
     serial: &Serial,
     account: &AccountId,
+    word: Word,
 ) -> Stored<bool> {
     let held = query("SELECT account FROM suspended_binding WHERE serial = ?1")
         .bind(serial.as_str())
         .fetch_optional(&mut *connection)
         .await?;
     let Some(held) = held else { return Ok(true) };
-    if held.text("account")? != account.as_str() {
+    if word == Word::Print || held.text("account")? != account.as_str() {
         return Ok(false);
     }
     query("DELETE FROM suspended_binding WHERE serial = ?1")
@@ -282,6 +284,18 @@ pub(super) async fn may_bind(
         .execute(connection)
         .await?;
     Ok(true)
+}
+
+/// Whether the binding of a device waits for its camera's word.
+pub(super) async fn is_suspended(
+    connection: &mut SqliteConnection,
+    serial: &Serial,
+) -> Stored<bool> {
+    let held = query("SELECT 1 FROM suspended_binding WHERE serial = ?1")
+        .bind(serial.as_str())
+        .fetch_optional(connection)
+        .await?;
+    Ok(held.is_some())
 }
 
 #[async_trait]
@@ -292,13 +306,11 @@ impl RestoreStore for SqliteStore {
         known: DeviceKnown,
         now: u64,
     ) -> Stored<Option<DeviceEpochs>> {
-        let waiting = query("SELECT 1 FROM suspended_binding WHERE serial = ?1")
-            .bind(serial.as_str())
-            .fetch_optional(&self.reader)
-            .await?;
-        if waiting.is_none() {
+        let mut reader = self.reader.acquire().await?;
+        if !is_suspended(&mut reader, serial).await? {
             return Ok(None);
         }
+        drop(reader);
         let mut tx = self.begin().await?;
         let settled = settle(&mut tx, serial, known, now).await?;
         tx.commit().await?;
@@ -319,7 +331,8 @@ async fn settle(
     let Some(row) = row else { return Ok(None) };
     let (epoch, account) = (row.num("epoch")?, row.text("account")?);
     if known.epochs.binding < epoch {
-        // It has lost its memory: its owner adds it again.
+        // It has lost its memory: its owner adds it again by a user token that it presents, or the
+        // operator says whose it is.
         return Ok(None);
     }
     query("DELETE FROM suspended_binding WHERE serial = ?1")

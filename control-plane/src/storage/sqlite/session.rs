@@ -300,7 +300,7 @@ async fn upsert_terminal(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
          ON CONFLICT (account, jkt) DO UPDATE SET
              name_enc = excluded.name_enc, client_type = excluded.client_type,
-             last_seen = excluded.last_seen, revoked_at = NULL, app = NULL
+             last_seen = excluded.last_seen, revoked_at = NULL, reset_until = NULL, app = NULL
          RETURNING id",
     )
     .bind(opening.terminal.as_str())

@@ -1,6 +1,7 @@
 //! Every way in which a share ends.
 
 use super::*;
+use crate::consent::ACCOUNT;
 
 #[tokio::test]
 async fn a_revoked_guest_is_cut_at_once_and_nothing_of_the_share_works_again() {
@@ -65,6 +66,24 @@ async fn a_guest_leaves_and_withdrawing_the_consent_leaves_everything() {
     stage.rig.cp.withdraw_consent(ben, DEVICE_SHARED.id).await.unwrap();
     assert!(stage.rig.cp.shares_as_guest(ben).await.unwrap().is_empty());
     assert!(matches!(stage.live().await, Err(Refusal::NotBound)));
+    requirement!("B14");
+}
+
+#[tokio::test]
+async fn withdrawing_the_policy_gives_up_every_share_for_good() {
+    let stage = Stage::new().await;
+    stage.share(view()).await;
+    stage.pass().await;
+    let lease = stage.lease().await;
+    let ben = &stage.ben.session;
+    stage.rig.cp.withdraw_consent(ben, ACCOUNT.id).await.unwrap();
+    assert!(!stage.is_live(&lease).await);
+    assert!(stage.rig.cp.shares_as_guest(ben).await.unwrap().is_empty());
+    assert!(stage.told(&stage.anna).await.contains(&"share_left".to_owned()));
+    for purpose in [ACCOUNT, MEDIA_VIEW] {
+        stage.rig.cp.grant_consent(ben, purpose.id, purpose.version).await.unwrap();
+    }
+    assert!(matches!(stage.live().await, Err(Refusal::NotBound)), "a guest has to be asked anew");
     requirement!("B14");
 }
 
