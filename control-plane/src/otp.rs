@@ -113,7 +113,7 @@ impl ControlPlane {
     }
 
     /// Sends a viewing code for one device to the account's own number, or to its mail address when
-    /// it has no number.
+    /// it has no number that may confirm something.
     ///
     /// # Errors
     /// See [`OtpError`].
@@ -129,8 +129,8 @@ impl ControlPlane {
         if !owned && self.shared_with(session, &serial).await?.is_none() {
             return Err(OtpError::NotBound);
         }
-        let known = self.addresses_of(&session.account).await?;
-        let address = known.into_iter().next().ok_or(OtpError::NotBound)?.address;
+        let address = self.confirming_address(&session.account, None).await?;
+        let address = address.ok_or(OtpError::NotBound)?;
         let mut challenge = self.new_challenge(OtpPurpose::View, &address, session.jkt);
         challenge.account = Some(session.account.clone());
         challenge.serial = serial.0;

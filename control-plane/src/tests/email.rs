@@ -31,6 +31,17 @@ impl Rig {
         self.clock.advance(60);
     }
 
+    /// A new account that has a mail address only; a minute passes.
+    pub(crate) async fn by_mail(&self, seed: u8) -> User {
+        let sent = self.cp.request_login_code(MAIL, terminal(seed), IP).await.unwrap();
+        let code = self.mailed("Anna.Berg@mail.example").await;
+        let entered = request(sent.challenge, code);
+        let signed_in = self.cp.sign_in(&entered, terminal(seed)).await.unwrap();
+        self.clock.advance(60);
+        let session = self.cp.session(&signed_in.tokens.access).await.unwrap().unwrap();
+        User { signed_in, session }
+    }
+
     /// Puts a mail address on the account of `user`, who has this number.
     pub(crate) async fn add_mail(&self, user: &User, number: &str, address: &str) {
         self.confirm(user, number).await;
@@ -83,14 +94,9 @@ async fn a_mail_address_registers_with_a_code_and_signs_in_with_one() {
 #[tokio::test]
 async fn who_has_no_number_gets_the_viewing_code_by_mail() {
     let rig = Rig::new().await;
-    let sent = rig.cp.request_login_code(MAIL, terminal(1), IP).await.unwrap();
-    let code = rig.mailed("Anna.Berg@mail.example").await;
-    let signed_in = rig.cp.sign_in(&request(sent.challenge, code), terminal(1)).await.unwrap();
-    let session = rig.cp.session(&signed_in.tokens.access).await.unwrap().unwrap();
-    let anna = User { signed_in, session };
+    let anna = rig.by_mail(1).await;
     let texts = rig.add_sealed("CAM-1", 100).await;
     rig.bind_sealed(&anna, "CAM-1", &texts).await;
-    rig.clock.advance(60);
     let sent = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.unwrap();
     let code = rig.mailed("Anna.Berg@mail.example").await;
     assert!(rig.cp.step_up(&anna.session, &sent.challenge, &code).await.is_ok());
@@ -194,6 +200,64 @@ async fn a_new_address_confirms_nothing_for_three_days() {
     let sent = rig.cp.request_secure_code(&anna.session, by_mail, IP).await.unwrap();
     let code = rig.mailed("Anna.Berg@mail.example").await;
     assert!(rig.cp.secure_by_code(&anna.session, &sent.challenge, &code).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_number_that_came_lately_gets_no_viewing_code() {
+    let rig = Rig::new().await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    rig.confirm(&anna, ANNA).await;
+    let sent = rig.cp.request_identifier_code(&anna.session, BEN, IP).await.unwrap();
+    let code = rig.code(BEN).await;
+    let phone = IdentifierKind::Phone;
+    rig.cp.change_identifier(&anna.session, phone, &sent.challenge, &code).await.unwrap();
+    rig.clock.advance(60);
+    let held = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await;
+    assert!(matches!(held, Err(OtpError::Held(wait)) if wait.0 == IDENTIFIER_HOLD_SECS - 60));
+    rig.clock.advance(IDENTIFIER_HOLD_SECS - 60);
+    rig.open_window(&anna, BEN, "CAM-1").await;
+}
+
+#[tokio::test]
+async fn a_viewing_code_passes_by_a_new_number_to_the_address_of_the_registration() {
+    let rig = Rig::new().await;
+    let anna = rig.by_mail(1).await;
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    let sent = rig.cp.request_secure_code(&anna.session, None, IP).await.unwrap();
+    let code = rig.mailed("Anna.Berg@mail.example").await;
+    rig.cp.secure_by_code(&anna.session, &sent.challenge, &code).await.unwrap();
+    let sent = rig.cp.request_identifier_code(&anna.session, BEN, IP).await.unwrap();
+    let code = rig.code(BEN).await;
+    let phone = IdentifierKind::Phone;
+    rig.cp.change_identifier(&anna.session, phone, &sent.challenge, &code).await.unwrap();
+    rig.clock.advance(60);
+    let sent = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.unwrap();
+    let code = rig.mailed("Anna.Berg@mail.example").await;
+    assert!(rig.cp.step_up(&anna.session, &sent.challenge, &code).await.is_ok());
+    assert_eq!(rig.sms.texts().len(), 1, "only the number's own proof");
+}
+
+#[tokio::test]
+async fn a_code_to_a_number_that_was_taken_off_meanwhile_opens_nothing() {
+    let rig = Rig::new().await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    rig.add_mail(&anna, ANNA, MAIL).await;
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    rig.confirm(&anna, ANNA).await;
+    let view = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.unwrap().challenge;
+    let view_code = rig.code(ANNA).await;
+    rig.clock.advance(60);
+    let secure = rig.cp.request_secure_code(&anna.session, None, IP).await.unwrap().challenge;
+    let secure_code = rig.code(ANNA).await;
+    rig.cp.remove_identifier(&anna.session, IdentifierKind::Phone).await.unwrap();
+    let viewed = rig.cp.step_up(&anna.session, &view, &view_code).await;
+    assert!(matches!(viewed, Err(OtpError::WrongCode)));
+    let secured = rig.cp.secure_by_code(&anna.session, &secure, &secure_code).await;
+    assert!(matches!(secured, Err(SecureError::Otp(OtpError::WrongCode))));
 }
 
 #[tokio::test]
