@@ -12,13 +12,16 @@ use crate::limits::{LOGIN_CODE_DIGITS, OTP_TTL_SECS, SECURE_CODE_DIGITS, VIEW_CO
 use crate::random;
 use crate::sms::open::{Asking, Work};
 use crate::storage::model::{
-    Charge, Entry, Guess, GuessKind, OtpBinding, OtpChallenge, OtpPurpose, RetryAfter, Session,
-    Window,
+    Charge, Entry, Guess, GuessKind, IdentifierKind, OtpBinding, OtpChallenge, OtpPurpose,
+    RetryAfter, Session, Window,
 };
 use crate::vault;
 
 /// Place of a number or address that waits for its code.
 pub(crate) const TARGET_PLACE: &str = "otp_challenge.target";
+
+/// Dimension of mails at the wish of whoever is not signed in; a right code gives its place back.
+const MAIL_FOR_STRANGERS: &str = "send-strangers";
 
 /// A code is on its way.
 #[derive(Clone, Debug)]
@@ -182,7 +185,12 @@ impl ControlPlane {
         }
         let forgotten = self.store().guess_right(GuessKind::Code, &tried.budget).await;
         forgotten.map_err(Inner::from)?;
-        Ok(self.sms_answered(&tried.challenge.id).await?)
+        let OtpChallenge { id, kind, target, .. } = &tried.challenge;
+        if *kind == IdentifierKind::Email && !tried.challenge.is_of_account() {
+            let back = self.store().charge_back(MAIL_FOR_STRANGERS, target).await;
+            back.map_err(Inner::from)?;
+        }
+        Ok(self.sms_answered(id).await?)
     }
 
     /// The code of a challenge.
@@ -235,11 +243,15 @@ impl ControlPlane {
             key,
             windows: windows.to_vec(),
         };
-        let charges = [
-            charge("send-number", challenge.target.clone(), &limits.sends_per_number),
+        let target = || challenge.target.clone();
+        let mut charges = vec![
+            charge("send-number", target(), &limits.sends_per_number),
             charge("send-ip", self.ip_key(asking.ip), &limits.sends_per_ip),
             charge("mail-all", Vec::new(), &limits.sends_in_all),
         ];
+        if !challenge.is_of_account() {
+            charges.push(charge(MAIL_FOR_STRANGERS, target(), &limits.sends_for_strangers));
+        }
         let opened = self.store().otp_open(&challenge, &charges, self.now()).await;
         let challenge = opened.map_err(Inner::from)?.map_err(OtpError::Limited)?;
         self.0.outbox.notify_one();

@@ -4,7 +4,7 @@ use sightline_grant::requirement;
 
 use super::rig::{ANNA, BEN, IP, Rig, User, request, terminal};
 use crate::identifier::IdentifierError;
-use crate::limits::{IDENTIFIER_HOLD_SECS, SECURE_SECS};
+use crate::limits::{IDENTIFIER_HOLD_SECS, SECURE_SECS, SENDS_FOR_STRANGERS};
 use crate::otp::OtpError;
 use crate::secure::SecureError;
 use crate::session::SignInError;
@@ -100,6 +100,34 @@ async fn who_has_no_number_gets_the_viewing_code_by_mail() {
     let sent = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.unwrap();
     let code = rig.mailed("Anna.Berg@mail.example").await;
     assert!(rig.cp.step_up(&anna.session, &sent.challenge, &code).await.is_ok());
+}
+
+#[tokio::test]
+async fn strangers_who_ask_for_mails_to_an_owner_keep_nobody_from_watching() {
+    let rig = Rig::new().await;
+    let anna = rig.by_mail(1).await;
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    let mut taken = 0;
+    for seed in 10..20 {
+        let asked = rig.cp.request_login_code(MAIL, terminal(seed), IP).await;
+        assert!(asked.is_ok() || matches!(asked, Err(OtpError::Limited(_))));
+        taken += u64::from(asked.is_ok());
+        rig.clock.advance(60);
+    }
+    assert_eq!(taken, SENDS_FOR_STRANGERS[0].most);
+    let sent = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.unwrap();
+    let code = rig.mailed("Anna.Berg@mail.example").await;
+    assert!(rig.cp.step_up(&anna.session, &sent.challenge, &code).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_mail_code_that_is_answered_takes_nothing_from_the_next_new_terminal() {
+    let rig = Rig::new().await;
+    let first = rig.by_mail(1).await;
+    for seed in 2..=4 {
+        assert_eq!(rig.by_mail(seed).await.session.account, first.session.account);
+    }
 }
 
 #[tokio::test]
