@@ -245,17 +245,17 @@ pub struct Limits {
     pub codes_per_number: Vec<Window>,
     /// Passwords entered for one number or address, right or wrong.
     pub passwords_per_account: Vec<Window>,
-    /// Passwords entered from one address.
+    /// Passwords entered from one address; an IPv6 host counts as its /48.
     pub passwords_per_ip: Vec<Window>,
-    /// Codes sent at the wish of one address.
+    /// Mails with codes sent at the wish of one address; an IPv6 host counts as its /48.
     pub sends_per_ip: Vec<Window>,
     /// Codes sent to numbers that differ in their last four digits only.
     pub sends_per_prefix: Vec<Window>,
-    /// Codes sent in all.
+    /// Mails with codes sent in all at the wish of whoever is not signed in.
     pub sends_in_all: Vec<Window>,
     /// Binding tries of one account.
     pub binds_per_account: Vec<Window>,
-    /// Binding tries from one address.
+    /// Binding tries from one address; an IPv6 host counts as its /48.
     pub binds_per_ip: Vec<Window>,
 }
 

@@ -10,7 +10,7 @@ use crate::error::Inner;
 use crate::ids::{ChallengeId, Serial};
 use crate::limits::{LOGIN_CODE_DIGITS, OTP_TTL_SECS, SECURE_CODE_DIGITS, VIEW_CODE_DIGITS};
 use crate::random;
-use crate::sms::open::{Asking, Work};
+use crate::sms::open::{Asking, Work, network};
 use crate::storage::model::{
     Charge, Entry, Guess, GuessKind, IdentifierKind, OtpBinding, OtpChallenge, OtpPurpose,
     RetryAfter, Session, Window,
@@ -236,7 +236,7 @@ impl ControlPlane {
         if let Address::Phone(phone) = address {
             return self.open_sms(challenge, phone, &asking).await;
         }
-        // Mail costs nothing a message, so only the whole is bounded.
+        // Mail costs nothing a message, so only the whole of what strangers wish for is bounded.
         let limits = &self.config().limits;
         let charge = |dimension, key: Vec<u8>, windows: &[Window]| Charge {
             dimension,
@@ -247,9 +247,9 @@ impl ControlPlane {
         let mut charges = vec![
             charge("send-number", target(), &limits.sends_per_number),
             charge("send-ip", self.ip_key(asking.ip), &limits.sends_per_ip),
-            charge("mail-all", Vec::new(), &limits.sends_in_all),
         ];
         if !challenge.is_of_account() {
+            charges.push(charge("mail-all", Vec::new(), &limits.sends_in_all));
             charges.push(charge(MAIL_FOR_STRANGERS, target(), &limits.sends_for_strangers));
         }
         let opened = self.store().otp_open(&challenge, &charges, self.now()).await;
@@ -259,11 +259,11 @@ impl ControlPlane {
         Ok(OtpSent { challenge, resend_after, work: None })
     }
 
-    /// Keyed hash of an address; an IPv6 host counts as its /64.
+    /// Keyed hash of an address; an IPv6 host counts as its /48, which is what one customer may have.
     pub(crate) fn ip_key(&self, ip: IpAddr) -> Vec<u8> {
         let text = match ip.to_canonical() {
             IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("{:?}", &ip.segments()[..4]),
+            IpAddr::V6(ip) => network(ip.into()),
         };
         self.vault().lookup("ip", &text)
     }

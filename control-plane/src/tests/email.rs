@@ -1,14 +1,16 @@
 //! Mail addresses as identifiers, and their change.
 
+use std::net::IpAddr;
+
 use sightline_grant::requirement;
 
 use super::rig::{ANNA, BEN, IP, Rig, User, request, terminal};
 use crate::identifier::IdentifierError;
-use crate::limits::{IDENTIFIER_HOLD_SECS, SECURE_SECS, SENDS_FOR_STRANGERS};
+use crate::limits::{IDENTIFIER_HOLD_SECS, Limits, SECURE_SECS, SENDS_FOR_STRANGERS};
 use crate::otp::OtpError;
 use crate::secure::SecureError;
 use crate::session::SignInError;
-use crate::storage::model::IdentifierKind;
+use crate::storage::model::{IdentifierKind, Window};
 
 pub(crate) const MAIL: &str = "Anna.Berg@Mail.Example";
 const OTHER_MAIL: &str = "anna@other.example";
@@ -119,6 +121,37 @@ async fn strangers_who_ask_for_mails_to_an_owner_keep_nobody_from_watching() {
     let sent = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.unwrap();
     let code = rig.mailed("Anna.Berg@mail.example").await;
     assert!(rig.cp.step_up(&anna.session, &sent.challenge, &code).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_networks_of_one_ipv6_customer_share_their_mails_and_others_have_their_own() {
+    let sends_per_ip = vec![Window { seconds: 3600, most: 3 }];
+    let rig = Rig::with(Limits { sends_per_ip, ..Limits::default() }).await;
+    let wish = async |n: u16, ip: [u16; 8]| {
+        let target = format!("nobody{n}@mail.example");
+        rig.cp.request_login_code(&target, terminal(1), IpAddr::from(ip)).await
+    };
+    for n in 0..3 {
+        assert!(wish(n, [0x2001, 0xdb8, 1, n, 0, 0, 0, 1]).await.is_ok());
+    }
+    let fourth = wish(3, [0x2001, 0xdb8, 1, 3, 0, 0, 0, 1]).await;
+    assert!(matches!(fourth, Err(OtpError::Limited(_))), "another /64 of the same /48");
+    assert!(wish(4, [0x2001, 0xdb8, 2, 0, 0, 0, 0, 1]).await.is_ok(), "another /48");
+    let key = |ip: [u8; 4]| rig.cp.ip_key(IpAddr::from(ip));
+    assert_ne!(key([192, 0, 2, 1]), key([192, 0, 2, 2]), "an IPv4 address counts alone");
+}
+
+#[tokio::test]
+async fn an_hour_that_is_full_of_mails_to_strangers_stops_no_wish_within_a_login() {
+    let sends_in_all = vec![Window { seconds: 3600, most: 2 }];
+    let rig = Rig::with(Limits { sends_in_all, ..Limits::default() }).await;
+    let anna = rig.by_mail(1).await;
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    rig.cp.request_login_code("one@mail.example", terminal(2), IP).await.unwrap();
+    let full = rig.cp.request_login_code("two@mail.example", terminal(3), IP).await;
+    assert!(matches!(full, Err(OtpError::Limited(_))));
+    assert!(rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.is_ok());
 }
 
 #[tokio::test]
