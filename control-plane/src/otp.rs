@@ -177,20 +177,27 @@ impl ControlPlane {
         Ok(Tried { challenge, entry, closed, budget })
     }
 
-    /// Compares, and takes back the count of a right one.
+    /// Compares, and takes back the count of a right one; where the code alone is not enough, that
+    /// waits for the second factor.
     pub(crate) async fn compare_code(&self, tried: &Tried, code: &str) -> Result<(), OtpError> {
         let right = self.code_of(&tried.challenge);
         if !vault::same(right.as_bytes(), code.trim().as_bytes()) {
             return Err(OtpError::WrongCode);
         }
-        let forgotten = self.store().guess_right(GuessKind::Code, &tried.budget).await;
-        forgotten.map_err(Inner::from)?;
+        if tried.closed.is_none() {
+            self.forget_guesses(tried).await?;
+        }
         let OtpChallenge { id, kind, target, .. } = &tried.challenge;
         if *kind == IdentifierKind::Email && !tried.challenge.is_of_account() {
             let back = self.store().charge_back(MAIL_FOR_STRANGERS, target).await;
             back.map_err(Inner::from)?;
         }
         Ok(self.sms_answered(id).await?)
+    }
+
+    /// Takes back the guesses that were counted together with a right one.
+    pub(crate) async fn forget_guesses(&self, tried: &Tried) -> Result<(), Inner> {
+        Ok(self.store().guess_right(GuessKind::Code, &tried.budget).await?)
     }
 
     /// The code of a challenge.
