@@ -54,8 +54,8 @@ pub enum OtpError {
     Limited(RetryAfter),
     /// Too many wrong codes by strangers.
     #[error(
-        "too many wrong codes; give the password with the code, or sign in on a terminal that the \
-         account knows"
+        "too many wrong codes; give the password with the code, sign in on a terminal that the \
+         account knows, or try again later"
     )]
     SecondFactor(RetryAfter),
     /// The number or address came to the account too recently.
@@ -78,7 +78,7 @@ pub(crate) struct Tried {
     pub(crate) challenge: OtpChallenge,
     /// The account of its target.
     pub(crate) entry: Option<Entry>,
-    /// Strangers have used up their guesses: the code alone is not enough.
+    /// Strangers have used up their guesses, for a lock or a day: the code alone is not enough.
     pub(crate) closed: Option<RetryAfter>,
     budget: Vec<u8>,
 }
@@ -171,6 +171,8 @@ impl ControlPlane {
         let budget = self.guess_key(&challenge.target, known.then_some(binding.terminal));
         let closed = match self.count_guess(GuessKind::Code, &budget).await? {
             Guess::Counted => None,
+            // Strangers must not keep whoever has the password, too, off a new terminal.
+            Guess::Locked(wait) if !known && binding.purpose == OtpPurpose::Login => Some(wait),
             Guess::Locked(wait) => return Err(OtpError::Limited(wait)),
             Guess::Closed(wait) => Some(wait),
         };

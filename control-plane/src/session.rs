@@ -221,14 +221,39 @@ impl ControlPlane {
             self.second_factor(&tried, password).await?;
             self.forget_guesses(&tried).await?;
         }
+        self.open_answered(&arrival, terminal, &tried.challenge).await
+    }
+
+    /// The same for a challenge that something better than its code has answered: nothing is guessed,
+    /// so nothing is counted.
+    pub(crate) async fn sign_in_proven(
+        &self,
+        arrival: &Arrival<'_>,
+        terminal: Thumbprint,
+        challenge: &OtpChallenge,
+    ) -> Result<SignedIn, SignInError> {
+        self.check_arrival(arrival).await?;
+        let entry = self.store().entry(&challenge.target, terminal).await.map_err(Inner::from)?;
+        if entry.is_some_and(|entry| self.looks_recycled(&entry)) {
+            return Err(SignInError::Idle);
+        }
+        self.open_answered(arrival, terminal, challenge).await
+    }
+
+    /// Opens a login by a challenge that was answered, and registers who is new.
+    async fn open_answered(
+        &self,
+        arrival: &Arrival<'_>,
+        terminal: Thumbprint,
+        challenge: &OtpChallenge,
+    ) -> Result<SignedIn, SignInError> {
         // Two rounds: when another terminal registers the number in between, the second finds it.
         for _ in 0..2 {
-            let challenge = &tried.challenge;
             let holder = self.holder_of(challenge).await?;
             let opened =
-                self.open_session(&arrival, terminal, "otp", Some(&challenge.id), holder).await;
+                self.open_session(arrival, terminal, "otp", Some(&challenge.id), holder).await;
             if let Some((signed_in, session)) = opened? {
-                self.arrived(&arrival, &session).await?;
+                self.arrived(arrival, &session).await?;
                 return Ok(signed_in);
             }
         }

@@ -201,7 +201,7 @@ async fn ten_codes_an_hour_are_compared_for_one_number_over_all_its_challenges()
         let id = rig.login_challenge(ANNA, terminal(seed)).await;
         for _ in 0..OTP_TRIES {
             let guess = rig.cp.sign_in(&request(id.clone(), wrong.clone()), terminal(seed)).await;
-            answers.push(matches!(guess, Err(SignInError::Otp(OtpError::Limited(_)))));
+            answers.push(matches!(guess, Err(SignInError::Otp(OtpError::SecondFactor(_)))));
         }
         rig.clock.advance(60);
     }
