@@ -18,7 +18,7 @@ use crate::limits::{CARRIER_TRIES_PER_NETWORK, OTP_TTL_SECS};
 use crate::otp::TARGET_PLACE;
 use crate::phone::Phone;
 use crate::random;
-use crate::session::{SignIn, SignInError, SignedIn};
+use crate::session::{Arrival, SignInError, SignedIn};
 use crate::sms::open::network;
 use crate::storage::model::{Charge, IdentifierKind, OtpChallenge, OtpPurpose, RetryAfter};
 use crate::vault::token_hash;
@@ -155,7 +155,8 @@ impl ControlPlane {
         Ok(self.store().carrier_token_take(&token_hash(token), self.now()).await?)
     }
 
-    /// A number that is proved signs in as if its code had come back: the same checks and records.
+    /// A number that is proved signs in as if its code had come back: the same checks and records, but
+    /// for guesses, which there are none of.
     async fn open_proven(
         &self,
         phone: &Phone,
@@ -176,15 +177,12 @@ impl ControlPlane {
             id,
         };
         self.store().carrier_proved(&challenge, self.now()).await.map_err(Inner::from)?;
-        let sign_in = SignIn {
-            code: Redacted::new(self.code_of(&challenge).to_string()),
-            challenge: challenge.id,
-            terminal_name: request.terminal_name.clone(),
-            client_type: request.client_type.clone(),
-            consents: request.consents.clone(),
-            password: None,
+        let arrival = Arrival {
+            terminal_name: &request.terminal_name,
+            client_type: &request.client_type,
+            consents: &request.consents,
         };
-        let done = self.sign_in(&sign_in, terminal).await?;
+        let done = self.sign_in_proven(&arrival, terminal, &challenge).await?;
         if done.new_account {
             self.store().carrier_registered(&done.account).await.map_err(Inner::from)?;
         }

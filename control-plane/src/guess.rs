@@ -21,6 +21,12 @@ impl ControlPlane {
         self.vault().lookup("guess", &format!("{}\n{by}", B64.encode(target)))
     }
 
+    /// Key of the budget for passwords that go with a right code to `target`. All terminals share it,
+    /// or each new key would be a new one; who cannot read the codes never reaches it.
+    pub(crate) fn guess_key_with_code(&self, target: &[u8]) -> Vec<u8> {
+        self.vault().lookup("guess", &format!("{}\nwith-code", B64.encode(target)))
+    }
+
     /// Counts a guess, before anything is compared.
     pub(crate) async fn count_guess(&self, kind: GuessKind, key: &[u8]) -> Result<Guess, Inner> {
         let limits = &self.config().limits;

@@ -1,8 +1,9 @@
 //! Numbers and addresses of an account: what it is found by and where its codes go.
 //!
-//! One that comes to an account after its registration confirms nothing dangerous for
+//! One that comes to an account beside or after another confirms nothing dangerous for
 //! [`IDENTIFIER_HOLD_SECS`]: whoever got hold of an open login cannot make a number of their own the
-//! key to everything at once, and the old address is told.
+//! key to everything at once, and the old address is told. The first one of an account confirms at
+//! once, since no device comes to an account without any, and the last one stays.
 
 use sightline_grant::Redacted;
 
@@ -35,7 +36,7 @@ pub struct KnownAddress {
     pub verified_at: u64,
     /// How: `sms`, `email`, `carrier` or `federated`.
     pub method: String,
-    /// Until then it confirms nothing dangerous, Unix seconds; 0: it came with the account.
+    /// Until then it confirms nothing dangerous, Unix seconds; 0: it is the account's first.
     pub held_until: u64,
 }
 
@@ -109,24 +110,21 @@ impl ControlPlane {
         let text = self.vault().open_server(TARGET_PLACE, place, &challenge.target_enc);
         let text = String::from_utf8(text.map_err(Inner::from)?).map_err(|_| unreadable())?;
         let key = self.subject_key_of(&session.account).await?;
+        let value_enc = key.seal(IDENTIFIER_VALUE, session.account.as_str(), &text, self.random());
         let before = self.addresses_of(&session.account).await?;
         let replaces = before.iter().any(|known| known.address.kind() == kind);
         let what = if replaces { "identifier_changed" } else { "identifier_added" };
         let now = self.now();
+        let held_until = if before.is_empty() { 0 } else { now + IDENTIFIER_HOLD_SECS };
         let change = IdentifierChange {
             account: session.account.clone(),
             challenge: challenge.id,
             new: NewIdentifier {
                 kind,
                 lookup: challenge.target,
-                value_enc: key.seal(
-                    IDENTIFIER_VALUE,
-                    session.account.as_str(),
-                    &text,
-                    self.random(),
-                ),
+                value_enc,
                 method: kind.method(),
-                held_until: now + IDENTIFIER_HOLD_SECS,
+                held_until,
             },
             notices: self.notices(what, before.iter().map(|known| &known.address)),
         };

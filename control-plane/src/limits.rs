@@ -126,6 +126,11 @@ pub const INTRODUCTIONS_PER_ACCOUNT: [Window; 1] = [Window { seconds: HOUR, most
 /// Codes of introductions that one account may try.
 pub const INTRODUCTION_LOOKUPS_PER_ACCOUNT: [Window; 1] =
     [Window { seconds: 10 * MINUTE, most: 20 }];
+/// Codes that one number or address gets at the wish of those whom nobody vouches for, while they are
+/// not answered: a part of what it gets in all, so that whoever asks for codes of somebody else
+/// leaves the owner the rest.
+pub const SENDS_FOR_STRANGERS: [Window; 2] =
+    [Window { seconds: HOUR, most: 2 }, Window { seconds: DAY, most: 4 }];
 /// How long decisions on text messages are kept, seconds. Their hashes are keyed.
 pub const SMS_DECISIONS_SECS: u64 = 30 * DAY;
 /// How long an untouched bucket of text messages is kept, seconds; it is full long before.
@@ -240,21 +245,23 @@ pub struct Limits {
     pub abnormal: abnormal::Policy,
     /// Codes sent to one number; the first window is the pause between two of them.
     pub sends_per_number: Vec<Window>,
+    /// Those of them that go by mail at the wish of whoever is not signed in, while not answered.
+    pub sends_for_strangers: Vec<Window>,
     /// Codes entered for one number, right or wrong.
     pub codes_per_number: Vec<Window>,
     /// Passwords entered for one number or address, right or wrong.
     pub passwords_per_account: Vec<Window>,
-    /// Passwords entered from one address.
+    /// Passwords entered from one address; an IPv6 host counts as its /48.
     pub passwords_per_ip: Vec<Window>,
-    /// Codes sent at the wish of one address.
+    /// Mails with codes sent at the wish of one address; an IPv6 host counts as its /48.
     pub sends_per_ip: Vec<Window>,
     /// Codes sent to numbers that differ in their last four digits only.
     pub sends_per_prefix: Vec<Window>,
-    /// Codes sent in all.
+    /// Mails with codes sent in all at the wish of whoever is not signed in.
     pub sends_in_all: Vec<Window>,
     /// Binding tries of one account.
     pub binds_per_account: Vec<Window>,
-    /// Binding tries from one address.
+    /// Binding tries from one address; an IPv6 host counts as its /48.
     pub binds_per_ip: Vec<Window>,
     /// Ids of strangers' proofs that one network has remembered at a time.
     pub proofs_per_network: usize,
@@ -272,6 +279,7 @@ impl Limits {
                 Window { seconds: 2, most: 1 },
                 Window { seconds: HOUR, most: 120 },
             ],
+            sends_for_strangers: hourly(120),
             codes_per_number: hourly(120),
             passwords_per_account: hourly(120),
             passwords_per_ip: hourly(10_000),
@@ -296,6 +304,7 @@ impl Default for Limits {
                 Window { seconds: HOUR, most: 5 },
                 Window { seconds: DAY, most: 10 },
             ],
+            sends_for_strangers: SENDS_FOR_STRANGERS.to_vec(),
             codes_per_number: vec![Window { seconds: HOUR, most: 10 }],
             passwords_per_account: vec![Window { seconds: HOUR, most: 10 }],
             passwords_per_ip: vec![Window { seconds: HOUR, most: 100 }],

@@ -10,15 +10,18 @@ use crate::error::Inner;
 use crate::ids::{ChallengeId, Serial};
 use crate::limits::{LOGIN_CODE_DIGITS, OTP_TTL_SECS, SECURE_CODE_DIGITS, VIEW_CODE_DIGITS};
 use crate::random;
-use crate::sms::open::{Asking, Work};
+use crate::sms::open::{Asking, Work, network};
 use crate::storage::model::{
-    Charge, Entry, Guess, GuessKind, OtpBinding, OtpChallenge, OtpPurpose, RetryAfter, Session,
-    Window,
+    Charge, Entry, Guess, GuessKind, IdentifierKind, OtpBinding, OtpChallenge, OtpPurpose,
+    RetryAfter, Session, Window,
 };
 use crate::vault;
 
 /// Place of a number or address that waits for its code.
 pub(crate) const TARGET_PLACE: &str = "otp_challenge.target";
+
+/// Dimension of mails at the wish of whoever is not signed in; a right code gives its place back.
+const MAIL_FOR_STRANGERS: &str = "send-strangers";
 
 /// A code is on its way.
 #[derive(Clone, Debug)]
@@ -51,8 +54,8 @@ pub enum OtpError {
     Limited(RetryAfter),
     /// Too many wrong codes by strangers.
     #[error(
-        "too many wrong codes; give the password with the code, or sign in on a terminal that the \
-         account knows"
+        "too many wrong codes; give the password with the code, sign in on a terminal that the \
+         account knows, or try again later"
     )]
     SecondFactor(RetryAfter),
     /// The number or address came to the account too recently.
@@ -75,7 +78,7 @@ pub(crate) struct Tried {
     pub(crate) challenge: OtpChallenge,
     /// The account of its target.
     pub(crate) entry: Option<Entry>,
-    /// Strangers have used up their guesses: the code alone is not enough.
+    /// Strangers have used up their guesses, for a lock or a day: the code alone is not enough.
     pub(crate) closed: Option<RetryAfter>,
     budget: Vec<u8>,
 }
@@ -113,7 +116,7 @@ impl ControlPlane {
     }
 
     /// Sends a viewing code for one device to the account's own number, or to its mail address when
-    /// it has no number.
+    /// it has no number that may confirm something.
     ///
     /// # Errors
     /// See [`OtpError`].
@@ -129,8 +132,8 @@ impl ControlPlane {
         if !owned && self.shared_with(session, &serial).await?.is_none() {
             return Err(OtpError::NotBound);
         }
-        let known = self.addresses_of(&session.account).await?;
-        let address = known.into_iter().next().ok_or(OtpError::NotBound)?.address;
+        let address = self.confirming_address(&session.account, None).await?;
+        let address = address.ok_or(OtpError::NotBound)?;
         let mut challenge = self.new_challenge(OtpPurpose::View, &address, session.jkt);
         challenge.account = Some(session.account.clone());
         challenge.serial = serial.0;
@@ -168,21 +171,35 @@ impl ControlPlane {
         let budget = self.guess_key(&challenge.target, known.then_some(binding.terminal));
         let closed = match self.count_guess(GuessKind::Code, &budget).await? {
             Guess::Counted => None,
+            // Strangers must not keep whoever has the password, too, off a new terminal.
+            Guess::Locked(wait) if !known && binding.purpose == OtpPurpose::Login => Some(wait),
             Guess::Locked(wait) => return Err(OtpError::Limited(wait)),
             Guess::Closed(wait) => Some(wait),
         };
         Ok(Tried { challenge, entry, closed, budget })
     }
 
-    /// Compares, and takes back the count of a right one.
+    /// Compares, and takes back the count of a right one; where the code alone is not enough, that
+    /// waits for the second factor.
     pub(crate) async fn compare_code(&self, tried: &Tried, code: &str) -> Result<(), OtpError> {
         let right = self.code_of(&tried.challenge);
         if !vault::same(right.as_bytes(), code.trim().as_bytes()) {
             return Err(OtpError::WrongCode);
         }
-        let forgotten = self.store().guess_right(GuessKind::Code, &tried.budget).await;
-        forgotten.map_err(Inner::from)?;
-        Ok(self.sms_answered(&tried.challenge.id).await?)
+        if tried.closed.is_none() {
+            self.forget_guesses(tried).await?;
+        }
+        let OtpChallenge { id, kind, target, .. } = &tried.challenge;
+        if *kind == IdentifierKind::Email && !tried.challenge.is_of_account() {
+            let back = self.store().charge_back(MAIL_FOR_STRANGERS, target).await;
+            back.map_err(Inner::from)?;
+        }
+        Ok(self.sms_answered(id).await?)
+    }
+
+    /// Takes back the guesses that were counted together with a right one.
+    pub(crate) async fn forget_guesses(&self, tried: &Tried) -> Result<(), Inner> {
+        Ok(self.store().guess_right(GuessKind::Code, &tried.budget).await?)
     }
 
     /// The code of a challenge.
@@ -228,18 +245,22 @@ impl ControlPlane {
         if let Address::Phone(phone) = address {
             return self.open_sms(challenge, phone, &asking).await;
         }
-        // Mail costs nothing a message, so only the whole is bounded.
+        // Mail costs nothing a message, so only the whole of what strangers wish for is bounded.
         let limits = &self.config().limits;
         let charge = |dimension, key: Vec<u8>, windows: &[Window]| Charge {
             dimension,
             key,
             windows: windows.to_vec(),
         };
-        let charges = [
-            charge("send-number", challenge.target.clone(), &limits.sends_per_number),
+        let target = || challenge.target.clone();
+        let mut charges = vec![
+            charge("send-number", target(), &limits.sends_per_number),
             charge("send-ip", self.ip_key(asking.ip), &limits.sends_per_ip),
-            charge("mail-all", Vec::new(), &limits.sends_in_all),
         ];
+        if !challenge.is_of_account() {
+            charges.push(charge("mail-all", Vec::new(), &limits.sends_in_all));
+            charges.push(charge(MAIL_FOR_STRANGERS, target(), &limits.sends_for_strangers));
+        }
         let opened = self.store().otp_open(&challenge, &charges, self.now()).await;
         let challenge = opened.map_err(Inner::from)?.map_err(OtpError::Limited)?;
         self.0.outbox.notify_one();
@@ -247,11 +268,11 @@ impl ControlPlane {
         Ok(OtpSent { challenge, resend_after, work: None })
     }
 
-    /// Keyed hash of an address; an IPv6 host counts as its /64.
+    /// Keyed hash of an address; an IPv6 host counts as its /48, which is what one customer may have.
     pub(crate) fn ip_key(&self, ip: IpAddr) -> Vec<u8> {
         let text = match ip.to_canonical() {
             IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("{:?}", &ip.segments()[..4]),
+            IpAddr::V6(ip) => network(ip.into()),
         };
         self.vault().lookup("ip", &text)
     }

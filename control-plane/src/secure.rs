@@ -4,9 +4,10 @@
 use sightline_grant::Redacted;
 
 use crate::ControlPlane;
+use crate::address::Address;
 use crate::credential::PasswordError;
 use crate::error::Inner;
-use crate::ids::ChallengeId;
+use crate::ids::{AccountId, ChallengeId};
 use crate::limits::SECURE_SECS;
 use crate::otp::{OtpError, OtpSent};
 use crate::password::Password;
@@ -54,16 +55,49 @@ impl ControlPlane {
         wanted: Option<IdentifierKind>,
         asking: impl Into<Asking>,
     ) -> Result<OtpSent, OtpError> {
-        let now = self.now();
-        let mut known = self.addresses_of(&session.account).await?;
-        known.retain(|known| wanted.is_none_or(|kind| known.address.kind() == kind));
-        let held = known.iter().map(|known| known.held_until).min().ok_or(OtpError::BadNumber)?;
-        let free = known.into_iter().find(|known| known.held_until <= now);
-        let wait = RetryAfter(held.saturating_sub(now));
-        let address = free.ok_or(OtpError::Held(wait))?.address;
+        let address = self.confirming_address(&session.account, wanted).await?;
+        let address = address.ok_or(OtpError::BadNumber)?;
         let mut challenge = self.new_challenge(OtpPurpose::Secure, &address, session.jkt);
         challenge.account = Some(session.account.clone());
         self.send_code(challenge, &address, asking).await
+    }
+
+    /// The first address of an account, of the `wanted` kind, that may confirm what is dangerous.
+    /// `None` when it has no such address at all.
+    ///
+    /// # Errors
+    /// [`OtpError::Held`] when every one of them came too lately.
+    pub(crate) async fn confirming_address(
+        &self,
+        account: &AccountId,
+        wanted: Option<IdentifierKind>,
+    ) -> Result<Option<Address>, OtpError> {
+        let now = self.now();
+        let mut known = self.addresses_of(account).await?;
+        known.retain(|known| wanted.is_none_or(|kind| known.address.kind() == kind));
+        let Some(held) = known.iter().map(|known| known.held_until).min() else { return Ok(None) };
+        let free = known.into_iter().find(|known| known.held_until <= now);
+        let wait = RetryAfter(held.saturating_sub(now));
+        Ok(Some(free.ok_or(OtpError::Held(wait))?.address))
+    }
+
+    /// Refuses what a right code went to when it is the account's no more, or came to it too lately:
+    /// addresses change while a code lives.
+    ///
+    /// # Errors
+    /// [`OtpError::WrongCode`] or [`OtpError::Held`].
+    pub(crate) async fn require_confirming(
+        &self,
+        session: &Session,
+        target: &[u8],
+    ) -> Result<(), OtpError> {
+        let entry = self.store().entry(target, session.jkt).await.map_err(Inner::from)?;
+        let own = entry.filter(|entry| entry.account.id == session.account);
+        let held_until = own.ok_or(OtpError::WrongCode)?.held_until;
+        match held_until.saturating_sub(self.now()) {
+            0 => Ok(()),
+            wait => Err(OtpError::Held(RetryAfter(wait))),
+        }
     }
 
     /// Opens the window by a code; its end, Unix seconds.
@@ -82,6 +116,7 @@ impl ControlPlane {
             account: Some(session.account.clone()),
         };
         let challenge = self.check_code(challenge, code.expose(), &binding).await?;
+        self.require_confirming(session, &challenge.target).await?;
         self.open_secure(session, Some(challenge.id), "code").await
     }
 

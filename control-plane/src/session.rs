@@ -211,22 +211,51 @@ impl ControlPlane {
         self.check_arrival(&arrival).await?;
         let binding = OtpBinding { purpose: OtpPurpose::Login, terminal, account: None };
         let tried = self.try_code(&request.challenge, &binding).await?;
-        let mut second = false;
-        if let Some(wait) = tried.closed {
-            let password = request.password.as_ref().ok_or(OtpError::SecondFactor(wait))?;
-            second = self.second_factor(&tried, terminal, password).await?;
+        let password = request.password.as_ref();
+        if let Some(wait) = tried.closed
+            && password.is_none()
+        {
+            return Err(OtpError::SecondFactor(wait).into());
         }
+        // The code first: a password beside a wrong one is never looked at.
         self.compare_code(&tried, request.code.expose()).await?;
-        if !second && tried.entry.as_ref().is_some_and(|entry| self.looks_recycled(entry)) {
-            let password = request.password.as_ref().ok_or(SignInError::Idle)?;
-            self.second_factor(&tried, terminal, password).await?;
+        let recycled = tried.entry.as_ref().is_some_and(|entry| self.looks_recycled(entry));
+        if recycled || tried.closed.is_some() {
+            let password = password.ok_or(SignInError::Idle)?;
+            self.second_factor(&tried, password).await?;
+            self.forget_guesses(&tried).await?;
         }
+        self.open_answered(&arrival, terminal, &tried.challenge).await
+    }
+
+    /// The same for a challenge that something better than its code has answered: nothing is guessed,
+    /// so nothing is counted.
+    pub(crate) async fn sign_in_proven(
+        &self,
+        arrival: &Arrival<'_>,
+        terminal: Thumbprint,
+        challenge: &OtpChallenge,
+    ) -> Result<SignedIn, SignInError> {
+        self.check_arrival(arrival).await?;
+        let entry = self.store().entry(&challenge.target, terminal).await.map_err(Inner::from)?;
+        if entry.is_some_and(|entry| self.looks_recycled(&entry)) {
+            return Err(SignInError::Idle);
+        }
+        self.open_answered(arrival, terminal, challenge).await
+    }
+
+    /// Opens a login by a challenge that was answered, and registers who is new.
+    async fn open_answered(
+        &self,
+        arrival: &Arrival<'_>,
+        terminal: Thumbprint,
+        challenge: &OtpChallenge,
+    ) -> Result<SignedIn, SignInError> {
         // Two rounds: when another terminal registers the number in between, the second finds it.
         for _ in 0..2 {
-            let challenge = &tried.challenge;
             let holder = self.holder_of(challenge).await?;
             let opened =
-                self.open_session(&arrival, terminal, "otp", Some(&challenge.id), holder).await;
+                self.open_session(arrival, terminal, "otp", Some(&challenge.id), holder).await;
             if let Some(signed_in) = opened? {
                 return Ok(signed_in);
             }
@@ -297,21 +326,15 @@ impl ControlPlane {
         !entry.known_terminal && better && self.now() >= entry.last_seen + RECYCLED_AFTER_SECS
     }
 
-    /// Checks the password that goes with a code.
-    async fn second_factor(
-        &self,
-        tried: &Tried,
-        terminal: Thumbprint,
-        password: &Password,
-    ) -> Result<bool, SignInError> {
+    /// Checks the password that goes with a right code.
+    async fn second_factor(&self, tried: &Tried, password: &Password) -> Result<(), SignInError> {
         let entry = tried.entry.as_ref();
         let nobody = AccountId(String::new());
         let account = entry.map_or(&nobody, |entry| &entry.account.id);
         let stored = entry.and_then(|entry| entry.password.as_ref());
         // A budget of its own: strangers cannot use it up, since it takes a code sent to the owner.
-        let budget = self.guess_key(&tried.challenge.target, Some(terminal));
-        self.check_password(&budget, stored, account, password).await?;
-        Ok(true)
+        let budget = self.guess_key_with_code(&tried.challenge.target);
+        Ok(self.check_password(&budget, stored, account, password).await?)
     }
 
     /// Records what was agreed to while signing in. Not before the login was judged: one that is held

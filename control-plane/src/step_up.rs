@@ -26,6 +26,7 @@ impl ControlPlane {
             account: Some(session.account.clone()),
         };
         let challenge = self.check_code(challenge, code.expose(), &binding).await?;
+        self.require_confirming(session, &challenge.target).await?;
         let now = self.now();
         let window = StepUp {
             session: session.id.clone(),

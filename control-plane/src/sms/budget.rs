@@ -8,6 +8,9 @@
 //! sweeping a prefix costs its bucket and a few places more, be the sweep fast or slow, and those
 //! who are trusted do not notice it.
 //!
+//! A number gets so many messages in all, and only a part of them for those who are not trusted and do
+//! not answer: whoever asks for somebody else's codes leaves the owner the rest.
+//!
 //! A bucket that runs low asks for proof of work first ([`work`]); an empty one holds the message.
 
 pub mod bucket;
@@ -20,6 +23,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use self::bucket::{Bucket, PLACE, Shape};
+use crate::limits::SENDS_FOR_STRANGERS;
 use crate::storage::model::Window;
 
 const MINUTE: u64 = 60;
@@ -92,6 +96,8 @@ pub struct Policy {
     pub pause: u64,
     /// Messages to one number; the first window is the pause between two of them.
     pub number: Vec<Window>,
+    /// Those of them that nobody vouches for and nobody answered.
+    pub strangers: Vec<Window>,
     /// Bucket of a prefix.
     pub prefix: Shape,
     /// Bucket of a dial code.
@@ -128,6 +134,7 @@ impl Default for Policy {
                 Window { seconds: HOUR, most: 5 },
                 Window { seconds: DAY, most: 10 },
             ],
+            strangers: SENDS_FOR_STRANGERS.to_vec(),
             prefix: shape(6, 5 * MINUTE, 2 * DAY, PLACE, 4),
             dial: shape(100, 30, 4 * MINUTE, PLACE + 300, 40),
             network: shape(40, 2 * MINUTE, 16 * MINUTE, PLACE + 300, 20),
@@ -149,6 +156,7 @@ impl Policy {
             money_per_hour: None,
             pause: 2,
             number: vec![Window { seconds: HOUR, most: MOST_RECENT - 8 }],
+            strangers: vec![Window { seconds: HOUR, most: MOST_RECENT - 8 }],
             prefix: wide,
             dial: wide,
             network: wide,
@@ -201,6 +209,8 @@ pub struct Ask {
 pub struct Counts {
     /// When messages to the number went or will go, newest first; at most [`MOST_RECENT`].
     pub recent: Vec<u64>,
+    /// Those of them that were not trusted and are not answered.
+    pub strangers: Vec<u64>,
     /// Buckets that exist; one that does not is full.
     pub buckets: BTreeMap<Dimension, Bucket>,
 }
@@ -328,8 +338,10 @@ impl Table<'_> {
                 self.take(dimension, shape, buckets)?;
             }
         }
+        // Money last: what is held for its number must not use it up.
+        let at = self.number_has_room(trusted)?;
         self.spend(self.policy.price(ask.dial), trusted, buckets)?;
-        self.number_has_room()
+        Ok(at)
     }
 
     fn take(
@@ -383,14 +395,11 @@ impl Table<'_> {
 
     /// A message waits for a pause that is short, and is held when a longer window is full or when
     /// another message waits already.
-    fn number_has_room(&self) -> Result<u64, Held> {
+    fn number_has_room(&self, trusted: bool) -> Result<u64, Held> {
         let recent = &self.counts.recent;
-        let mut at = self.now;
-        for window in &self.policy.number {
-            let nth = usize::try_from(window.most.saturating_sub(1)).unwrap_or(usize::MAX);
-            if let Some(blocking) = recent.get(nth) {
-                at = at.max(blocking + window.seconds);
-            }
+        let mut at = self.now.max(free_from(&self.policy.number, recent));
+        if !trusted {
+            at = at.max(free_from(&self.policy.strangers, &self.counts.strangers));
         }
         let waits_already = recent.first().is_some_and(|newest| *newest > self.now);
         if at > self.now && (waits_already || at - self.now > LONGEST_WAIT_SECS) {
@@ -398,4 +407,13 @@ impl Table<'_> {
         }
         Ok(at)
     }
+}
+
+/// When each window has room for one more after these, newest first; 0 when none is full.
+fn free_from(windows: &[Window], recent: &[u64]) -> u64 {
+    let free = windows.iter().filter_map(|window| {
+        let nth = usize::try_from(window.most.saturating_sub(1)).unwrap_or(usize::MAX);
+        Some(recent.get(nth)? + window.seconds)
+    });
+    free.max().unwrap_or(0)
 }

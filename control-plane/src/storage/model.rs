@@ -164,6 +164,14 @@ pub struct OtpChallenge {
     pub expires_at: u64,
 }
 
+impl OtpChallenge {
+    /// Whether an account asks for a code to an address of its own. One that is to come to it is
+    /// nobody's yet.
+    pub fn is_of_account(&self) -> bool {
+        self.account.is_some() && self.purpose != OtpPurpose::Identifier
+    }
+}
+
 /// What must agree before a try is counted.
 #[derive(Clone, Debug)]
 pub struct OtpBinding {

@@ -7,6 +7,7 @@ use crate::carrier::camara::{Account, Camara, Flow};
 use crate::carrier::development::{API, AUTHORIZE, Development, TOKEN};
 use crate::carrier::{CarrierError, CarrierSignIn};
 use crate::clock::Clock;
+use crate::limits::GUESSES_PER_LOCK;
 use crate::outbound;
 use crate::phone::Phone;
 use crate::random::SeededRandom;
@@ -71,6 +72,18 @@ async fn a_line_signs_in_with_its_token_once_and_the_number_comes_from_the_carri
     assert_eq!(by_code.signed_in.account, first.account);
     assert!(rig.sms.texts().len() == 1, "nothing is sent for a line that proved itself");
     requirement!("A8");
+}
+
+#[tokio::test]
+async fn guesses_of_strangers_do_not_keep_a_line_that_proves_itself_out() {
+    let (rig, desk) = rig("shared").await;
+    let id = rig.login_challenge(ANNA, terminal(9)).await;
+    for _ in 0..GUESSES_PER_LOCK {
+        let guess = request(id.clone(), secret("x"));
+        assert!(rig.cp.sign_in(&guess, terminal(9)).await.is_err());
+    }
+    let token = desk.code_for(Phone::parse(ANNA).unwrap());
+    assert!(rig.cp.sign_in_by_carrier(&wish(&token), terminal(1), IP).await.is_ok());
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use super::rig::{ANNA, BEN, IP, Rig, User, agreed, request, terminal};
 use crate::credential::{NewPasswordError, PasswordError, PasswordSignIn};
 use crate::development::Outlet;
 use crate::limits::{
-    GUESSES_IN_ALL, GUESSES_PER_LOCK, IDENTIFIER_HOLD_SECS, Limits, OTP_TRIES, OTP_TTL_SECS,
-    RECYCLED_AFTER_SECS, SECURE_SECS,
+    GUESS_LOCK_MAX_MINUTES, GUESSES_IN_ALL, GUESSES_PER_LOCK, IDENTIFIER_HOLD_SECS, Limits,
+    OTP_TRIES, OTP_TTL_SECS, RECYCLED_AFTER_SECS, SECURE_SECS,
 };
 use crate::mail::DevelopmentMail;
 use crate::otp::OtpError;
@@ -289,28 +289,82 @@ async fn strangers_who_guess_passwords_are_locked_out_and_the_owners_terminal_is
     assert!(rig.enter(ANNA, LONG, 8).await.is_ok(), "not for ever");
 }
 
-#[tokio::test]
-async fn strangers_who_guess_codes_are_locked_out_until_a_second_factor() {
-    let rig = Rig::with(generous()).await;
-    rig.with_password(ANNA, 1, LONG).await;
+/// Guesses codes to Anna on a terminal that is not hers until the code alone is not enough; how many
+/// were compared.
+async fn use_up_guesses(rig: &Rig) -> u64 {
     let wrong = Redacted::new("x".to_owned());
     let mut compared = 0;
-    'all: loop {
+    loop {
         let id = rig.login_challenge(ANNA, terminal(9)).await;
         for _ in 0..OTP_TRIES {
             match rig.cp.sign_in(&request(id.clone(), wrong.clone()), terminal(9)).await {
                 Err(SignInError::Otp(OtpError::WrongCode)) => compared += 1,
-                Err(SignInError::Otp(OtpError::Limited(wait))) => {
+                Err(SignInError::Otp(OtpError::SecondFactor(wait))) => {
+                    if wait.0 > GUESS_LOCK_MAX_MINUTES * 60 {
+                        return compared;
+                    }
                     rig.clock.advance(wait.0);
                     break;
                 }
-                Err(SignInError::Otp(OtpError::SecondFactor(_))) => break 'all,
                 other => panic!("{other:?}"),
             }
         }
         rig.clock.advance(OTP_TTL_SECS);
     }
-    assert_eq!(compared, GUESSES_IN_ALL);
+}
+
+#[tokio::test]
+async fn a_lock_by_strangers_lets_code_and_password_in_together_and_neither_alone() {
+    let rig = Rig::with(generous()).await;
+    rig.with_password(ANNA, 1, LONG).await;
+    let id = rig.login_challenge(ANNA, terminal(9)).await;
+    for _ in 0..GUESSES_PER_LOCK {
+        let guess = request(id.clone(), Redacted::new("x".to_owned()));
+        assert!(rig.cp.sign_in(&guess, terminal(9)).await.is_err());
+    }
+    let id = rig.login_challenge(ANNA, terminal(7)).await;
+    let alone = request(id, rig.code(ANNA).await);
+    let refused = rig.cp.sign_in(&alone, terminal(7)).await;
+    assert!(matches!(refused, Err(SignInError::Otp(OtpError::SecondFactor(wait))) if wait.0 == 60));
+    let lying = SignIn { password: Some(password("not the password")), ..alone.clone() };
+    assert!(is_wrong(rig.cp.sign_in(&lying, terminal(7)).await));
+    let both = SignIn { password: Some(password(LONG)), ..alone };
+    assert!(rig.cp.sign_in(&both, terminal(7)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_password_is_looked_at_beside_a_right_code_only_and_all_terminals_share_its_guesses() {
+    let rig = Rig::with(generous()).await;
+    rig.with_password(ANNA, 1, LONG).await;
+    use_up_guesses(&rig).await;
+    let wish = async |seed: u8, code: Option<&str>, text: &str| {
+        let id = rig.login_challenge(ANNA, terminal(seed)).await;
+        let right = rig.code(ANNA).await;
+        let code = code.map_or(right, |code| Redacted::new(code.to_owned()));
+        let both = SignIn { password: Some(password(text)), ..request(id, code) };
+        rig.cp.sign_in(&both, terminal(seed)).await
+    };
+    for n in 0..2 * GUESSES_PER_LOCK {
+        let text = if n % 2 == 0 { LONG } else { "not the password" };
+        let refused = wish(20, Some("x"), text).await;
+        assert!(matches!(refused, Err(SignInError::Otp(OtpError::WrongCode))), "{refused:?}");
+        rig.clock.advance(OTP_TTL_SECS);
+    }
+    for n in 0..GUESSES_PER_LOCK {
+        let seed = 30 + u8::try_from(n).unwrap();
+        assert!(is_wrong(wish(seed, None, "not the password").await), "{n}");
+    }
+    let locked = wish(40, None, LONG).await;
+    assert!(matches!(locked, Err(SignInError::Password(PasswordError::Limited(_)))));
+    rig.clock.advance(60);
+    assert!(wish(41, None, LONG).await.is_ok(), "a minute later");
+}
+
+#[tokio::test]
+async fn strangers_who_guess_codes_are_locked_out_until_a_second_factor() {
+    let rig = Rig::with(generous()).await;
+    rig.with_password(ANNA, 1, LONG).await;
+    assert_eq!(use_up_guesses(&rig).await, GUESSES_IN_ALL);
     let id = rig.login_challenge(ANNA, terminal(1)).await;
     let code = rig.code(ANNA).await;
     assert!(rig.cp.sign_in(&request(id, code), terminal(1)).await.is_ok(), "the owner's terminal");

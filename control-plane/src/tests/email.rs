@@ -1,14 +1,16 @@
 //! Mail addresses as identifiers, and their change.
 
+use std::net::IpAddr;
+
 use sightline_grant::requirement;
 
 use super::rig::{ANNA, BEN, IP, Rig, User, request, terminal};
 use crate::identifier::IdentifierError;
-use crate::limits::{IDENTIFIER_HOLD_SECS, SECURE_SECS};
+use crate::limits::{IDENTIFIER_HOLD_SECS, Limits, SECURE_SECS, SENDS_FOR_STRANGERS};
 use crate::otp::OtpError;
 use crate::secure::SecureError;
 use crate::session::SignInError;
-use crate::storage::model::IdentifierKind;
+use crate::storage::model::{IdentifierKind, Window};
 
 pub(crate) const MAIL: &str = "Anna.Berg@Mail.Example";
 const OTHER_MAIL: &str = "anna@other.example";
@@ -29,6 +31,17 @@ impl Rig {
         let code = self.code(number).await;
         self.cp.secure_by_code(&user.session, &sent.challenge, &code).await.unwrap();
         self.clock.advance(60);
+    }
+
+    /// A new account that has a mail address only; a minute passes.
+    pub(crate) async fn by_mail(&self, seed: u8) -> User {
+        let sent = self.cp.request_login_code(MAIL, terminal(seed), IP).await.unwrap();
+        let code = self.mailed("Anna.Berg@mail.example").await;
+        let entered = request(sent.challenge, code);
+        let signed_in = self.cp.sign_in(&entered, terminal(seed)).await.unwrap();
+        self.clock.advance(60);
+        let session = self.cp.session(&signed_in.tokens.access).await.unwrap().unwrap();
+        User { signed_in, session }
     }
 
     /// Puts a mail address on the account of `user`, who has this number.
@@ -83,17 +96,71 @@ async fn a_mail_address_registers_with_a_code_and_signs_in_with_one() {
 #[tokio::test]
 async fn who_has_no_number_gets_the_viewing_code_by_mail() {
     let rig = Rig::new().await;
-    let sent = rig.cp.request_login_code(MAIL, terminal(1), IP).await.unwrap();
-    let code = rig.mailed("Anna.Berg@mail.example").await;
-    let signed_in = rig.cp.sign_in(&request(sent.challenge, code), terminal(1)).await.unwrap();
-    let session = rig.cp.session(&signed_in.tokens.access).await.unwrap().unwrap();
-    let anna = User { signed_in, session };
+    let anna = rig.by_mail(1).await;
     let texts = rig.add_sealed("CAM-1", 100).await;
     rig.bind_sealed(&anna, "CAM-1", &texts).await;
-    rig.clock.advance(60);
     let sent = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.unwrap();
     let code = rig.mailed("Anna.Berg@mail.example").await;
     assert!(rig.cp.step_up(&anna.session, &sent.challenge, &code).await.is_ok());
+}
+
+#[tokio::test]
+async fn strangers_who_ask_for_mails_to_an_owner_keep_nobody_from_watching() {
+    let rig = Rig::new().await;
+    let anna = rig.by_mail(1).await;
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    let mut taken = 0;
+    for seed in 10..20 {
+        let asked = rig.cp.request_login_code(MAIL, terminal(seed), IP).await;
+        assert!(asked.is_ok() || matches!(asked, Err(OtpError::Limited(_))));
+        taken += u64::from(asked.is_ok());
+        rig.clock.advance(60);
+    }
+    assert_eq!(taken, SENDS_FOR_STRANGERS[0].most);
+    let sent = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.unwrap();
+    let code = rig.mailed("Anna.Berg@mail.example").await;
+    assert!(rig.cp.step_up(&anna.session, &sent.challenge, &code).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_networks_of_one_ipv6_customer_share_their_mails_and_others_have_their_own() {
+    let sends_per_ip = vec![Window { seconds: 3600, most: 3 }];
+    let rig = Rig::with(Limits { sends_per_ip, ..Limits::default() }).await;
+    let wish = async |n: u16, ip: [u16; 8]| {
+        let target = format!("nobody{n}@mail.example");
+        rig.cp.request_login_code(&target, terminal(1), IpAddr::from(ip)).await
+    };
+    for n in 0..3 {
+        assert!(wish(n, [0x2001, 0xdb8, 1, n, 0, 0, 0, 1]).await.is_ok());
+    }
+    let fourth = wish(3, [0x2001, 0xdb8, 1, 3, 0, 0, 0, 1]).await;
+    assert!(matches!(fourth, Err(OtpError::Limited(_))), "another /64 of the same /48");
+    assert!(wish(4, [0x2001, 0xdb8, 2, 0, 0, 0, 0, 1]).await.is_ok(), "another /48");
+    let key = |ip: [u8; 4]| rig.cp.ip_key(IpAddr::from(ip));
+    assert_ne!(key([192, 0, 2, 1]), key([192, 0, 2, 2]), "an IPv4 address counts alone");
+}
+
+#[tokio::test]
+async fn an_hour_that_is_full_of_mails_to_strangers_stops_no_wish_within_a_login() {
+    let sends_in_all = vec![Window { seconds: 3600, most: 2 }];
+    let rig = Rig::with(Limits { sends_in_all, ..Limits::default() }).await;
+    let anna = rig.by_mail(1).await;
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    rig.cp.request_login_code("one@mail.example", terminal(2), IP).await.unwrap();
+    let full = rig.cp.request_login_code("two@mail.example", terminal(3), IP).await;
+    assert!(matches!(full, Err(OtpError::Limited(_))));
+    assert!(rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_mail_code_that_is_answered_takes_nothing_from_the_next_new_terminal() {
+    let rig = Rig::new().await;
+    let first = rig.by_mail(1).await;
+    for seed in 2..=4 {
+        assert_eq!(rig.by_mail(seed).await.session.account, first.session.account);
+    }
 }
 
 #[tokio::test]
@@ -194,6 +261,64 @@ async fn a_new_address_confirms_nothing_for_three_days() {
     let sent = rig.cp.request_secure_code(&anna.session, by_mail, IP).await.unwrap();
     let code = rig.mailed("Anna.Berg@mail.example").await;
     assert!(rig.cp.secure_by_code(&anna.session, &sent.challenge, &code).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_number_that_came_lately_gets_no_viewing_code() {
+    let rig = Rig::new().await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    rig.confirm(&anna, ANNA).await;
+    let sent = rig.cp.request_identifier_code(&anna.session, BEN, IP).await.unwrap();
+    let code = rig.code(BEN).await;
+    let phone = IdentifierKind::Phone;
+    rig.cp.change_identifier(&anna.session, phone, &sent.challenge, &code).await.unwrap();
+    rig.clock.advance(60);
+    let held = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await;
+    assert!(matches!(held, Err(OtpError::Held(wait)) if wait.0 == IDENTIFIER_HOLD_SECS - 60));
+    rig.clock.advance(IDENTIFIER_HOLD_SECS - 60);
+    rig.open_window(&anna, BEN, "CAM-1").await;
+}
+
+#[tokio::test]
+async fn a_viewing_code_passes_by_a_new_number_to_the_address_of_the_registration() {
+    let rig = Rig::new().await;
+    let anna = rig.by_mail(1).await;
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    let sent = rig.cp.request_secure_code(&anna.session, None, IP).await.unwrap();
+    let code = rig.mailed("Anna.Berg@mail.example").await;
+    rig.cp.secure_by_code(&anna.session, &sent.challenge, &code).await.unwrap();
+    let sent = rig.cp.request_identifier_code(&anna.session, BEN, IP).await.unwrap();
+    let code = rig.code(BEN).await;
+    let phone = IdentifierKind::Phone;
+    rig.cp.change_identifier(&anna.session, phone, &sent.challenge, &code).await.unwrap();
+    rig.clock.advance(60);
+    let sent = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.unwrap();
+    let code = rig.mailed("Anna.Berg@mail.example").await;
+    assert!(rig.cp.step_up(&anna.session, &sent.challenge, &code).await.is_ok());
+    assert_eq!(rig.sms.texts().len(), 1, "only the number's own proof");
+}
+
+#[tokio::test]
+async fn a_code_to_a_number_that_was_taken_off_meanwhile_opens_nothing() {
+    let rig = Rig::new().await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    rig.add_mail(&anna, ANNA, MAIL).await;
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    rig.confirm(&anna, ANNA).await;
+    let view = rig.cp.request_view_code(&anna.session, "CAM-1", IP).await.unwrap().challenge;
+    let view_code = rig.code(ANNA).await;
+    rig.clock.advance(60);
+    let secure = rig.cp.request_secure_code(&anna.session, None, IP).await.unwrap().challenge;
+    let secure_code = rig.code(ANNA).await;
+    rig.cp.remove_identifier(&anna.session, IdentifierKind::Phone).await.unwrap();
+    let viewed = rig.cp.step_up(&anna.session, &view, &view_code).await;
+    assert!(matches!(viewed, Err(OtpError::WrongCode)));
+    let secured = rig.cp.secure_by_code(&anna.session, &secure, &secure_code).await;
+    assert!(matches!(secured, Err(SecureError::Otp(OtpError::WrongCode))));
 }
 
 #[tokio::test]

@@ -142,6 +142,28 @@ async fn a_number_gets_five_codes_an_hour_and_ten_a_day() {
 }
 
 #[tokio::test]
+async fn strangers_who_ask_for_an_owners_codes_keep_nobody_from_watching() {
+    let Policy { number, strangers, .. } = Policy::default();
+    let sms = Policy { number, strangers, ..Policy::for_development() };
+    let rig = Rig::with(Limits { sms, ..Limits::default() }).await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    // Once a minute for most of an hour, then every ten minutes for most of a day.
+    for (seeds, pause, most) in [(10..60, 60, 2), (60..190, 600, 2)] {
+        let before = rig.sms.texts().len();
+        for seed in seeds {
+            rig.cp.request_login_code(ANNA, terminal(seed), IP).await.unwrap();
+            rig.cp.deliver_outbox().await.unwrap();
+            rig.clock.advance(pause);
+        }
+        assert_eq!(rig.sms.texts().len() - before, most);
+        rig.open_window(&anna, ANNA, "CAM-1").await;
+        rig.confirm(&anna, ANNA).await;
+    }
+}
+
+#[tokio::test]
 async fn two_terminals_of_one_number_get_their_codes_a_pause_apart() {
     let rig = Rig::new().await;
     for seed in [1, 2] {

@@ -129,7 +129,7 @@ export const enAccount = {
   'problem.bad-number': 'That is neither a phone number with country code nor an e-mail address of plain letters.',
   'problem.password-invalid': 'The password is not right for this number or address.',
   'problem.terminal-new': 'This terminal is new to your account and your password is short. Sign in by code once.',
-  'problem.second-factor-required': 'Too many wrong tries by strangers. Give the password with the code, or use a terminal that you signed in on before.',
+  'problem.second-factor-required': 'Too many wrong tries by strangers. Give the password with the code, use a terminal that you signed in on before, or try again later.',
   'problem.account-idle': 'The account was not used for long. Give its password too, or sign in by its other number or address.',
   'problem.identifier-held': 'This number or address came to the account less than three days ago and confirms nothing yet. Use the password or the other one.',
   'problem.identifier-taken': 'This number or address belongs to another account. Sign in there and take it off first.',

@@ -129,7 +129,7 @@ export const zhAccount = {
   'problem.bad-number': '这既不是带国家代码的手机号，也不是有效的邮箱地址。',
   'problem.password-invalid': '密码与该手机号或邮箱不符。',
   'problem.terminal-new': '此终端首次使用，且您的密码较短，请先用验证码登录一次。',
-  'problem.second-factor-required': '他人错误尝试过多。请同时提供验证码和密码，或使用曾登录过的终端。',
+  'problem.second-factor-required': '他人错误尝试过多。请同时提供验证码和密码，使用曾登录过的终端，或稍后再试。',
   'problem.account-idle': '该账号长期未使用。请同时提供密码，或使用另一个手机号或邮箱登录。',
   'problem.identifier-held': '此手机号或邮箱绑定不足三天，暂不能用于确认。请使用密码或另一个联系方式。',
   'problem.identifier-taken': '此手机号或邮箱属于另一个账号，请先在该账号中移除。',

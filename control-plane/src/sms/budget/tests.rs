@@ -138,6 +138,40 @@ fn a_number_waits_for_a_short_pause_and_is_held_by_a_full_window() {
 }
 
 #[test]
+fn strangers_have_a_part_of_a_numbers_windows_and_who_is_trusted_the_whole() {
+    let Policy { number, strangers, .. } = Policy::default();
+    let policy = Policy { number, strangers, ..only_prefix() };
+    let trusted = Ask { known_pair: true, ..STRANGER };
+    let after = |ask: &Ask, strangers: Vec<u64>| {
+        let counts = Counts { recent: strangers.clone(), strangers, ..Counts::default() };
+        decide(&policy, &counts, ask, NOW).verdict
+    };
+    let sent = |count: u64, apart: u64| (1..=count).map(|n| NOW - n * apart).collect::<Vec<_>>();
+    assert_eq!(after(&STRANGER, sent(1, 100)), Verdict::Send(NOW));
+    assert_eq!(after(&STRANGER, sent(2, 100)), Verdict::Hold(Held::Number), "of the hour");
+    assert_eq!(after(&trusted, sent(2, 100)), Verdict::Send(NOW));
+    assert_eq!(after(&STRANGER, sent(3, 7200)), Verdict::Send(NOW));
+    assert_eq!(after(&STRANGER, sent(4, 7200)), Verdict::Hold(Held::Number), "of the day");
+    assert_eq!(after(&trusted, sent(4, 7200)), Verdict::Send(NOW));
+    let answered = Counts { recent: sent(4, 100), ..Counts::default() };
+    assert_eq!(decide(&policy, &answered, &STRANGER, NOW).verdict, Verdict::Send(NOW));
+}
+
+#[test]
+fn what_is_held_for_its_number_costs_no_money() {
+    let policy = Policy {
+        number: Policy::default().number,
+        other_price: 10 * PLACE,
+        money_per_hour: Some(2000 * PLACE),
+        ..Policy::for_development()
+    };
+    let recent = (1..=5).map(|n| NOW - n * 100).collect();
+    let decision = decide(&policy, &Counts { recent, ..Counts::default() }, &STRANGER, NOW);
+    assert_eq!(decision.verdict, Verdict::Hold(Held::Number));
+    assert!(decision.buckets.iter().all(|(dimension, _)| *dimension == Dimension::Asks));
+}
+
+#[test]
 fn no_hour_costs_more_than_its_money_and_the_last_of_it_is_for_who_is_trusted() {
     let policy = Policy {
         other_price: 10 * PLACE,

@@ -14,6 +14,9 @@ pub(super) struct Desk<'a> {
     policy: &'a Policy,
     buckets: HashMap<(Dimension, u64), Bucket>,
     recent: HashMap<u64, Vec<u64>>,
+    /// Of each number, terminals that are not trusted and have not answered, and when they were sent
+    /// to; the newest first.
+    strangers: HashMap<u64, Vec<(u64, u64)>>,
     last_ask: HashMap<(u64, u64), u64>,
     pairs: HashSet<(u64, u64)>,
 }
@@ -24,6 +27,7 @@ impl<'a> Desk<'a> {
             policy,
             buckets: HashMap::new(),
             recent: HashMap::new(),
+            strangers: HashMap::new(),
             last_ask: HashMap::new(),
             pairs: HashSet::new(),
         }
@@ -59,6 +63,9 @@ impl<'a> Desk<'a> {
             let recent = self.recent.entry(wish.number).or_default();
             recent.insert(0, at);
             recent.truncate(usize::try_from(MOST_RECENT).unwrap_or(usize::MAX));
+            if !ask.of_account && !ask.known_pair {
+                self.strangers.entry(wish.number).or_default().insert(0, (wish.terminal, at));
+            }
         }
         decision.verdict
     }
@@ -66,6 +73,9 @@ impl<'a> Desk<'a> {
     /// The code that was sent for a wish is answered.
     pub(super) fn answer(&mut self, wish: &Wish, now: u64) {
         let known = !self.pairs.insert((wish.number, wish.terminal));
+        if let Some(strangers) = self.strangers.get_mut(&wish.number) {
+            strangers.retain(|(terminal, _)| *terminal != wish.terminal);
+        }
         let charged: &[Dimension] = match wish.class {
             Class::View => &[Dimension::Account],
             _ if known => &[],
@@ -85,7 +95,9 @@ impl<'a> Desk<'a> {
             let bucket = self.buckets.get(&(dimension, key(dimension, wish)))?;
             Some((dimension, *bucket))
         };
+        let strangers = self.strangers.get(&wish.number).into_iter().flatten();
         Counts {
+            strangers: strangers.map(|(_, at)| *at).collect(),
             recent: self.recent.get(&wish.number).cloned().unwrap_or_default(),
             buckets: all.filter_map(stored).collect::<BTreeMap<_, _>>(),
         }

@@ -47,7 +47,9 @@ pub(super) async fn the_store_decides_as_the_core_does(store: &dyn Store) {
         // The bucket of the terminal is another one each time.
         buckets.remove(&budget::Dimension::Terminal);
         let recent = counts.entry(number).or_default();
-        let facts = Counts { recent: recent.clone(), buckets: buckets.clone() };
+        // Nobody is trusted and nobody answers.
+        let strangers = recent.clone();
+        let facts = Counts { recent: recent.clone(), strangers, buckets: buckets.clone() };
         let wish = Ask { of_account: false, known_pair: false, worked: ask.worked, dial: 86 };
         let expected = budget::decide(&policy, &facts, &wish, now);
         buckets.extend(expected.buckets.iter().copied());
@@ -99,6 +101,21 @@ pub(super) async fn an_answer_gives_places_back_once_and_makes_the_pair_known(st
     assert_eq!(known, first, "the live challenge of the first message");
     let tried = store.otp_count_try(&id, &binding, NOW + 61).await.unwrap();
     assert!(tried.is_some());
+}
+
+pub(super) async fn strangers_share_a_part_of_a_number_until_they_answer(store: &dyn Store) {
+    // Later than the life of a code each time, so that each has a challenge of its own.
+    let later = |n: u64| NOW + n * 301;
+    let (first, sent) = open(store, "a", &ask(1, 1), later(0)).await;
+    assert!(sent);
+    assert!(open(store, "b", &ask(1, 2), later(1)).await.1);
+    assert!(!open(store, "c", &ask(1, 3), later(2)).await.1, "their part is full");
+    let own = SmsAsk { account: Some(vec![9]), ..ask(1, 4) };
+    assert!(open(store, "d", &own, later(2)).await.1, "the account itself");
+    let first = crate::ids::ChallengeId(first);
+    assert!(store.sms_answered(&first, &Policy::default(), later(2)).await.unwrap());
+    assert!(open(store, "e", &ask(1, 5), later(3)).await.1, "the place of what is answered");
+    assert!(!open(store, "f", &ask(1, 6), later(4)).await.1);
 }
 
 pub(super) async fn a_message_is_handed_over_once(store: &dyn Store) {

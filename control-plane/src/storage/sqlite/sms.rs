@@ -238,8 +238,8 @@ async fn is_known(connection: &mut SqliteConnection, ask: &SmsAsk, now: u64) -> 
 }
 
 async fn counts(connection: &mut SqliteConnection, ask: &SmsAsk, now: u64) -> Stored<Counts> {
-    let recent = query(
-        "SELECT sends_at FROM sms_decision
+    let rows = query(
+        "SELECT sends_at, trusted, answered_at FROM sms_decision
          WHERE number = ?1 AND decision = 'sent' AND sends_at > ?2
          ORDER BY sends_at DESC LIMIT ?3",
     )
@@ -247,10 +247,15 @@ async fn counts(connection: &mut SqliteConnection, ask: &SmsAsk, now: u64) -> St
     .bind(int(now.saturating_sub(LOOK_BACK_SECS)))
     .bind(int(MOST_RECENT))
     .fetch_all(&mut *connection)
-    .await?
-    .iter()
-    .map(|row| row.num("sends_at"))
-    .collect::<Stored<Vec<_>>>()?;
+    .await?;
+    let (mut recent, mut strangers) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in &rows {
+        let sends_at = row.num("sends_at")?;
+        recent.push(sends_at);
+        if row.num("trusted")? == 0 && row.opt_num("answered_at")?.is_none() {
+            strangers.push(sends_at);
+        }
+    }
     let mut buckets = BTreeMap::new();
     for dimension in ALL {
         if let Some(key) = ask.key(dimension)
@@ -259,7 +264,7 @@ async fn counts(connection: &mut SqliteConnection, ask: &SmsAsk, now: u64) -> St
             buckets.insert(dimension, bucket);
         }
     }
-    Ok(Counts { recent, buckets })
+    Ok(Counts { recent, strangers, buckets })
 }
 
 async fn bucket(

@@ -60,6 +60,26 @@ async fn no_address_that_a_provider_names_leads_to_an_account() {
 }
 
 #[tokio::test]
+async fn the_first_number_of_an_account_confirms_at_once_and_what_comes_later_does_not() {
+    let world = World::new().await;
+    let rig = &world.rig;
+    let anna = world.by_desk("anna", 1).await;
+    world.confirm(&anna).await;
+    let sent = rig.cp.request_identifier_code(&anna.session, ANNA, IP).await.unwrap();
+    let code = rig.code(ANNA).await;
+    let phone = crate::storage::model::IdentifierKind::Phone;
+    rig.cp.change_identifier(&anna.session, phone, &sent.challenge, &code).await.unwrap();
+    rig.clock.advance(60);
+    let texts = rig.add_sealed("CAM-1", 100).await;
+    rig.bind_sealed(&anna, "CAM-1", &texts).await;
+    rig.open_window(&anna, ANNA, "CAM-1").await;
+    rig.add_mail(&anna, ANNA, crate::tests::email::MAIL).await;
+    let known = rig.cp.addresses_of(&anna.session.account).await.unwrap();
+    let held: Vec<bool> = known.iter().map(|known| known.held_until > rig.clock_now()).collect();
+    assert_eq!(held, [false, true]);
+}
+
+#[tokio::test]
 async fn a_way_is_for_one_terminal_one_purpose_one_time() {
     let world = World::new().await;
     let begun = world.begin("development", 1).await;
