@@ -74,11 +74,15 @@ impl ProofIds {
     /// See [`ProofRefused`].
     pub fn take(&self, proof: &Proof, asker: Asker, now: u64) -> Result<(), ProofRefused> {
         let id = id_of(&format!("{}\n{}", proof.key.thumbprint(), proof.jti));
-        let (seen, from) = match asker {
-            Asker::Known => (&self.known, None),
-            Asker::Stranger(ip) => (&self.strangers, Some(id_of(&network(ip)))),
-        };
-        seen.lock().unwrap_or_else(PoisonError::into_inner).take(id, from, self.share, now)
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who is known at a proof's first use may not be at its second, and the reverse.
+        match asker {
+            Asker::Known if strangers.ids.contains(&id) => Err(ProofRefused::Replayed),
+            Asker::Stranger(_) if known.ids.contains(&id) => Err(ProofRefused::Replayed),
+            Asker::Known => known.take(id, None, self.share, now),
+            Asker::Stranger(ip) => strangers.take(id, Some(id_of(&network(ip))), self.share, now),
+        }
     }
 }
 
@@ -179,7 +183,10 @@ mod tests {
         let elsewhere = Asker::Stranger("192.0.3.1".parse().unwrap());
         assert_eq!(seen.take(&next, elsewhere, 1000), Ok(()));
         assert_eq!(seen.take(&next, neighbour, 1000), Err(ProofRefused::Replayed));
-        assert_eq!(seen.take(&next, Asker::Known, 1000), Ok(()), "a memory of its own");
+        assert_eq!(seen.take(&next, Asker::Known, 1000), Err(ProofRefused::Replayed));
+        let more = proof(SHARE + 1);
+        assert_eq!(seen.take(&more, Asker::Known, 1000), Ok(()), "a memory of its own");
+        assert_eq!(seen.take(&more, elsewhere, 1000), Err(ProofRefused::Replayed));
         assert_eq!(seen.take(&next, one, OVER), Ok(()));
     }
 

@@ -131,6 +131,9 @@ async fn a_consent_while_signing_in_is_to_what_is_in_force_for_that_client() {
         wish.client_type = client.into();
         wish.consents.push(("media.view".into(), version));
         let done = rig.cp.sign_in(&wish, terminal(1)).await;
+        if let Ok(login) = &done {
+            rig.cp.record_arrival(login).await.unwrap();
+        }
         rig.clock.advance(60);
         done
     };

