@@ -36,7 +36,10 @@ pub enum BindError {
     #[error("prove the device's publishing password first")]
     KeyProofRequired,
     /// The code was right, but someone owns the device.
-    #[error("the device is bound to another account; its owner must unbind it first")]
+    #[error(
+        "the device is bound to another account, whose owner must unbind it first; or it waits, after \
+         the server was restored, until it is on and has said whose it is"
+    )]
     Taken,
     /// The account took back the consent that adding devices stands on.
     #[error("consent to {0} was withdrawn, so no camera can be added; give it again first")]
@@ -65,11 +68,11 @@ impl ControlPlane {
         let charge = |dimension, key, windows| Charge { dimension, key, windows };
         let serial_key = self.vault().lookup("bind-serial", &request.serial);
         let account_key = self.vault().lookup("bind-account", session.account.as_str());
-        let charges = [
+        let mut charges = vec![
             charge("bind-serial", serial_key, BINDS_PER_SERIAL.to_vec()),
             charge("bind-account", account_key, limits.binds_per_account),
-            charge("bind-ip", self.ip_key(ip), limits.binds_per_ip),
         ];
+        charges.extend(self.ip_charges("bind-ip", ip, &limits.binds_per_ip));
         let charged = self.store().charge(&charges, self.now()).await.map_err(Inner::from)?;
         charged.map_err(BindError::Limited)?;
 

@@ -134,7 +134,7 @@ pub enum ConsentError {
     #[error("there is no consent to this purpose")]
     NotGranted,
     /// The policy as a whole was withdrawn.
-    #[error("agree to having an account again first; then decide on the rest")]
+    #[error("agree to having an account first; then decide on the rest")]
     PolicyRequired,
     /// See [`Inner`].
     #[error(transparent)]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::ControlPlane;
 use crate::address::Address;
 use crate::error::Inner;
-use crate::ids::{AccountId, ChallengeId};
+use crate::ids::{AccountId, ChallengeId, SessionId};
 use crate::otp::OtpError;
 use crate::password::{
     BreachedError, Busy, Judged, Password, Weakness, breached, judge, rounded_up,
@@ -17,8 +17,8 @@ use crate::random;
 use crate::secure::SecureError;
 use crate::session::{Arrival, SignInError, SignedIn};
 use crate::storage::model::{
-    Charge, Entry, Guess, GuessKind, IdentifierKind, NewPassword, OtpBinding, OtpPurpose,
-    PasswordPut, RetryAfter, Session, StoredPassword,
+    Entry, Guess, GuessKind, IdentifierKind, NewPassword, OtpBinding, OtpPurpose, PasswordPut,
+    RetryAfter, Session, StoredPassword,
 };
 
 /// A login by password to open.
@@ -88,6 +88,13 @@ pub enum NewPasswordError {
     Inner(#[from] Inner),
 }
 
+/// On what a new password stands: a login that stays, or the code of a reset on a terminal.
+struct PasswordBy {
+    challenge: Option<ChallengeId>,
+    keep: Option<SessionId>,
+    terminal: Option<Thumbprint>,
+}
+
 impl ControlPlane {
     /// Opens a login by password. The same work is done whether or not there is such an account, and a
     /// wrong one is told so at the same time; see [`WRONG_STEP`](crate::password::WRONG_STEP).
@@ -108,12 +115,8 @@ impl ControlPlane {
         let asked = Instant::now();
         self.check_arrival(&arrival).await?;
         let target = Address::parse(request.target.expose()).ok_or(OtpError::BadNumber)?;
-        let by_ip = Charge {
-            dimension: "password-ip",
-            key: self.ip_key(ip),
-            windows: self.config().limits.passwords_per_ip.clone(),
-        };
-        let charged = self.store().charge(&[by_ip], self.now()).await.map_err(Inner::from)?;
+        let by_ip = self.ip_charges("password-ip", ip, &self.config().limits.passwords_per_ip);
+        let charged = self.store().charge(&by_ip, self.now()).await.map_err(Inner::from)?;
         charged.map_err(PasswordError::Limited)?;
         let lookup = target.lookup(self.vault());
         let entry = self.store().entry(&lookup, terminal).await.map_err(Inner::from)?;
@@ -195,7 +198,8 @@ impl ControlPlane {
         self.require_secure(session).await?;
         let judged = self.judge_password(&session.account, password).await?;
         let keep = Some(session.id.clone());
-        let done = self.store_password(&session.account, password, judged, None, keep).await?;
+        let by = PasswordBy { challenge: None, keep, terminal: None };
+        let done = self.store_password(&session.account, password, judged, by).await?;
         if done { Ok(()) } else { Err(OtpError::WrongCode.into()) }
     }
 
@@ -228,8 +232,9 @@ impl ControlPlane {
         }
         let account = &entry.account.id;
         let judged = self.judge_password(account, password).await?;
-        let used = Some(tried.challenge.id);
-        if self.store_password(account, password, judged, used, None).await? {
+        let challenge = Some(tried.challenge.id);
+        let by = PasswordBy { challenge, keep: None, terminal: Some(terminal) };
+        if self.store_password(account, password, judged, by).await? {
             return Ok(());
         }
         Err(OtpError::WrongCode.into())
@@ -263,8 +268,7 @@ impl ControlPlane {
         account: &AccountId,
         password: &Password,
         judged: Judged,
-        challenge: Option<ChallengeId>,
-        keep: Option<crate::ids::SessionId>,
+        by: PasswordBy,
     ) -> Result<bool, NewPasswordError> {
         let phc = self.passwords().hash(password, random::bytes(self.random())).await?;
         let known = self.addresses_of(account).await?;
@@ -275,8 +279,9 @@ impl ControlPlane {
             account: account.clone(),
             phc,
             alone: judged.alone,
-            challenge,
-            keep,
+            challenge: by.challenge,
+            keep: by.keep,
+            terminal: by.terminal,
             notices: self.notices("password_changed", told),
         };
         match self.store().password_put(&new, self.now()).await.map_err(Inner::from)? {

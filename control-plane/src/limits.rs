@@ -131,6 +131,8 @@ pub const INTRODUCTION_LOOKUPS_PER_ACCOUNT: [Window; 1] =
 /// leaves the owner the rest.
 pub const SENDS_FOR_STRANGERS: [Window; 2] =
     [Window { seconds: HOUR, most: 2 }, Window { seconds: DAY, most: 4 }];
+/// How many times as much an IPv6 /48 may do as one /64 in it.
+pub const NETWORK_SHARE: u64 = 16;
 /// How long decisions on text messages are kept, seconds. Their hashes are keyed.
 pub const SMS_DECISIONS_SECS: u64 = 30 * DAY;
 /// How long an untouched bucket of text messages is kept, seconds; it is full long before.

@@ -1,6 +1,6 @@
 //! Asking for a one-time code, and answering it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use sightline_grant::Thumbprint;
 
@@ -8,7 +8,9 @@ use crate::ControlPlane;
 use crate::address::Address;
 use crate::error::Inner;
 use crate::ids::{ChallengeId, Serial};
-use crate::limits::{LOGIN_CODE_DIGITS, OTP_TTL_SECS, SECURE_CODE_DIGITS, VIEW_CODE_DIGITS};
+use crate::limits::{
+    LOGIN_CODE_DIGITS, NETWORK_SHARE, OTP_TTL_SECS, SECURE_CODE_DIGITS, VIEW_CODE_DIGITS,
+};
 use crate::random;
 use crate::sms::open::{Asking, Work, network};
 use crate::storage::model::{
@@ -61,7 +63,7 @@ pub enum OtpError {
     /// The number or address came to the account too recently.
     #[error(
         "this number or address came to the account less than three days ago and confirms nothing \
-         yet; use the password or the other one"
+         yet; use the other one, or the password where one is asked for"
     )]
     Held(RetryAfter),
     /// Wrong, expired, used, out of tries, or for another purpose or terminal: one answer for all.
@@ -191,7 +193,9 @@ impl ControlPlane {
         }
         let OtpChallenge { id, kind, target, .. } = &tried.challenge;
         if *kind == IdentifierKind::Email && !tried.challenge.is_of_account() {
-            let back = self.store().charge_back(MAIL_FOR_STRANGERS, target).await;
+            // However often it was sent.
+            let since = self.now().saturating_sub(OTP_TTL_SECS);
+            let back = self.store().charge_back(MAIL_FOR_STRANGERS, target, since).await;
             back.map_err(Inner::from)?;
         }
         Ok(self.sms_answered(id).await?)
@@ -253,10 +257,8 @@ impl ControlPlane {
             windows: windows.to_vec(),
         };
         let target = || challenge.target.clone();
-        let mut charges = vec![
-            charge("send-number", target(), &limits.sends_per_number),
-            charge("send-ip", self.ip_key(asking.ip), &limits.sends_per_ip),
-        ];
+        let mut charges = vec![charge("send-number", target(), &limits.sends_per_number)];
+        charges.extend(self.ip_charges("send-ip", asking.ip, &limits.sends_per_ip));
         if !challenge.is_of_account() {
             charges.push(charge("mail-all", Vec::new(), &limits.sends_in_all));
             charges.push(charge(MAIL_FOR_STRANGERS, target(), &limits.sends_for_strangers));
@@ -268,12 +270,28 @@ impl ControlPlane {
         Ok(OtpSent { challenge, resend_after, work: None })
     }
 
-    /// Keyed hash of an address; an IPv6 host counts as its /48, which is what one customer may have.
-    pub(crate) fn ip_key(&self, ip: IpAddr) -> Vec<u8> {
-        let text = match ip.to_canonical() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => network(ip.into()),
+    /// Counts an event of an address. An IPv6 address counts as its /64, which is one customer's or
+    /// one phone's, and once more as its /48, which one customer may have whole or thousands share.
+    pub(crate) fn ip_charges(
+        &self,
+        dimension: &'static str,
+        ip: IpAddr,
+        windows: &[Window],
+    ) -> Vec<Charge> {
+        let charge = |text: &str, windows: Vec<Window>| Charge {
+            dimension,
+            key: self.vault().lookup("ip", text),
+            windows,
         };
-        self.vault().lookup("ip", &text)
+        let ip = match ip.to_canonical() {
+            IpAddr::V4(ip) => return vec![charge(&ip.to_string(), windows.to_vec())],
+            IpAddr::V6(ip) => ip,
+        };
+        let host = Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64);
+        let wider = |window: &Window| Window { most: window.most * NETWORK_SHARE, ..*window };
+        vec![
+            charge(&format!("{host}/64"), windows.to_vec()),
+            charge(&network(ip.into()), windows.iter().map(wider).collect()),
+        ]
     }
 }

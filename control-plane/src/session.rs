@@ -340,11 +340,15 @@ impl ControlPlane {
     /// Records what was agreed to while signing in. Not before the login was judged: one that is held
     /// may be a stranger's, who agrees to nothing in the owner's name.
     pub(crate) async fn record_arrival(&self, login: &SignedIn) -> Result<(), ConsentError> {
-        // Before the account is agreed to, nothing else can be.
         let (policy, others): (Vec<_>, Vec<_>) =
             login.consents.iter().partition(|(purpose, _)| purpose == ACCOUNT.id);
         for (purpose, version) in policy.into_iter().chain(others) {
-            self.grant_consent(&login.session, purpose, *version).await?;
+            match self.grant_consent(&login.session, purpose, *version).await {
+                // Before the account is agreed to, nothing else can be: the login is in basic mode,
+                // where the rest is asked for after that.
+                Err(ConsentError::PolicyRequired) => {}
+                granted => drop(granted?),
+            }
         }
         Ok(())
     }

@@ -76,8 +76,8 @@ pub trait AccountStore {
 pub trait OtpStore {
     /// Counts one event in each dimension, unless one of them is full: then nothing is counted.
     async fn charge(&self, charges: &[Charge], now: u64) -> Stored<Result<(), RetryAfter>>;
-    /// Takes the newest event of a dimension and key back, if there is one.
-    async fn charge_back(&self, dimension: &'static str, key: &[u8]) -> Stored<()>;
+    /// Takes the events of a dimension and key since a moment back.
+    async fn charge_back(&self, dimension: &'static str, key: &[u8], since: u64) -> Stored<()>;
     /// Charges, then takes up the live challenge of the same binding or opens a new one, and puts
     /// the message into the outbox. Returns the challenge in force.
     async fn otp_open(

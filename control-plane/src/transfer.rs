@@ -115,14 +115,12 @@ impl ControlPlane {
         self.may_bind(session).await?;
         let limits = self.config().limits.clone();
         let account_key = self.vault().lookup("transfer-account", session.account.as_str());
-        let charges = [
-            Charge {
-                dimension: "transfer-account",
-                key: account_key,
-                windows: limits.binds_per_account,
-            },
-            Charge { dimension: "transfer-ip", key: self.ip_key(ip), windows: limits.binds_per_ip },
-        ];
+        let mut charges = vec![Charge {
+            dimension: "transfer-account",
+            key: account_key,
+            windows: limits.binds_per_account,
+        }];
+        charges.extend(self.ip_charges("transfer-ip", ip, &limits.binds_per_ip));
         let charged = self.store().charge(&charges, self.now()).await.map_err(Inner::from)?;
         charged.map_err(BindError::Limited)?;
         let serial = Serial::parse(&request.serial).ok_or(BindError::NoMatch)?;

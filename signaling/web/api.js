@@ -99,6 +99,15 @@ export async function page(method, path, body, headers) {
 }
 
 async function asked(method, path, body, headers) {
+  try {
+    return await twice(method, path, body, headers);
+  } catch (problem) {
+    if (problem.name === 'consent-required' && problem.body?.purpose === 'account') session.tellBasic();
+    throw problem;
+  }
+}
+
+async function twice(method, path, body, headers) {
   const token = await session.accessToken(send);
   try {
     return await parsed(await send(method, path, { token, body, headers }));

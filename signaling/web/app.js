@@ -80,6 +80,12 @@ async function start() {
     ended = true;
     await show();
   });
+  // Agreed to no more, elsewhere; or the question at the start was lost.
+  session.onBasic(async () => {
+    if (basic) return;
+    basic = true;
+    await show();
+  });
   await show();
 }
 

@@ -7,15 +7,19 @@ const REFRESH = 'refresh-token';
 /** Renew this long before the access token ends, milliseconds. */
 const EARLY_MS = 30_000;
 /**
- * The server takes a used refresh token once more within 5 s, for an answer that was lost. Two tries of
- * this length, milliseconds, are over by then; any later one would look like a stolen token.
+ * The server takes a used refresh token once more within 5 s, for an answer that was lost. So a first try
+ * waits this long, milliseconds, and the second is sent well within that time; its answer may come late.
  */
 const REFRESH_MS = 2000;
 let access = null;
-const ended = new EventTarget();
+const ended = new EventTarget(); // of what the page did not ask for: `end`, `basic`
 
 /** Calls `listener` when the login ends without the user's doing. */
 export const onEnd = (listener) => ended.addEventListener('end', listener);
+
+/** Calls `listener` when the server says that the account is in basic mode. */
+export const onBasic = (listener) => ended.addEventListener('basic', listener);
+export const tellBasic = () => ended.dispatchEvent(new Event('basic'));
 
 export const isSignedIn = async () => Boolean(access ?? (await store.get(REFRESH)));
 
@@ -56,12 +60,12 @@ export async function accessToken(send, stale) {
 
 /** Trades the refresh token, at once a second time when no answer came. */
 async function renewed(send, refresh_token) {
-  const request = () => send('POST', '/v1/sessions/refresh', { body: { refresh_token }, timeout: REFRESH_MS });
+  const request = (timeout) => send('POST', '/v1/sessions/refresh', { body: { refresh_token }, timeout });
   const lost = (problem) => {
     if (problem.name !== 'offline') throw problem;
     return request();
   };
-  return (await request().catch(lost)).json();
+  return (await request(REFRESH_MS).catch(lost)).json();
 }
 
 async function loginRequired() {

@@ -98,7 +98,10 @@ pub(super) async fn pass(
                 None => prove_key(api, args, &access, serial, channel).await?,
             },
             Some("sms-required") => step_up(api, &access, serial).await?,
-            Some("consent-required") => consent(api, args, &access).await?,
+            Some("consent-required") => {
+                let purpose = error.purpose().unwrap_or("media.view");
+                consent(api, args, &access, purpose).await?;
+            }
             _ => return Err(error.to_string()),
         }
     }
@@ -111,10 +114,13 @@ pub(crate) async fn sign_in(
     args: &GateArgs,
     folder: &Path,
 ) -> Result<Redacted<String>, String> {
-    Ok(match Login::restore(api, folder).await {
-        Some(login) => login.access,
-        None => Login::sign_in(api, args, folder).await?.access,
-    })
+    let Some(login) = Login::restore(api, folder).await else {
+        return Ok(Login::sign_in(api, args, folder).await?.access);
+    };
+    if api.in_basic_mode(&login.access).await.map_err(|error| error.to_string())? {
+        consent(api, args, &login.access, "account").await?;
+    }
+    Ok(login.access)
 }
 
 impl GateArgs {
@@ -348,13 +354,18 @@ async fn in_force(api: &Api, id: &str) -> Result<Purpose, String> {
     found.ok_or_else(|| format!("the server names no purpose {id}"))
 }
 
-async fn consent(api: &Api, args: &GateArgs, access: &Redacted<String>) -> Result<(), String> {
-    let purpose = in_force(api, "media.view").await?;
+async fn consent(
+    api: &Api,
+    args: &GateArgs,
+    access: &Redacted<String>,
+    purpose: &str,
+) -> Result<(), String> {
+    let purpose = in_force(api, purpose).await?;
     if !args.consent {
         eprintln!("{}", purpose.text_en());
         let answer = ask("Do you agree? (yes/no)")?;
         if !matches!(answer.as_str(), "yes" | "y") {
-            return Err("without consent there is no viewing; everything else works".into());
+            return Err(format!("without consent to {} there is no viewing", purpose.id));
         }
     }
     api.consent(access, &purpose.id, purpose.version)

@@ -29,7 +29,7 @@ type Check = for<'a> fn(&'a dyn Store) -> Pin<Box<dyn Future<Output = ()> + 'a>>
 pub(crate) const CHECKS: &[Check] = &[
     |store| Box::pin(a_challenge_is_used_once_and_registers_once(store)),
     |store| Box::pin(limits_count_in_sliding_windows(store)),
-    |store| Box::pin(the_newest_charge_is_taken_back(store)),
+    |store| Box::pin(the_charges_since_a_moment_are_taken_back(store)),
     |store| Box::pin(a_device_has_one_owner_at_a_time(store)),
     |store| Box::pin(a_message_is_delivered_once(store)),
     |store| Box::pin(a_channel_that_is_left_out_is_not_claimed_and_stays_due(store)),
@@ -203,16 +203,16 @@ async fn a_challenge_is_used_once_and_registers_once(store: &dyn Store) {
     assert!(store.session_by_access(b"access of c2", NOW + 300).await.unwrap().is_none());
 }
 
-async fn the_newest_charge_is_taken_back(store: &dyn Store) {
+async fn the_charges_since_a_moment_are_taken_back(store: &dyn Store) {
     let windows = vec![Window { seconds: 100, most: 2 }];
     let charge = [Charge { dimension: "d", key: vec![1], windows }];
-    store.charge_back("d", &[1]).await.unwrap();
+    store.charge_back("d", &[1], NOW).await.unwrap();
     for at in [0, 10] {
         assert_eq!(store.charge(&charge, NOW + at).await.unwrap(), Ok(()));
     }
-    store.charge_back("d", &[2]).await.unwrap();
+    store.charge_back("d", &[2], NOW).await.unwrap();
     assert_eq!(store.charge(&charge, NOW + 20).await.unwrap(), Err(RetryAfter(80)), "another key");
-    store.charge_back("d", &[1]).await.unwrap();
+    store.charge_back("d", &[1], NOW + 10).await.unwrap();
     assert_eq!(store.charge(&charge, NOW + 30).await.unwrap(), Ok(()));
     assert_eq!(store.charge(&charge, NOW + 40).await.unwrap(), Err(RetryAfter(60)));
 }

@@ -6,7 +6,9 @@ use sightline_grant::requirement;
 
 use super::rig::{ANNA, BEN, IP, Rig, User, request, terminal};
 use crate::identifier::IdentifierError;
-use crate::limits::{IDENTIFIER_HOLD_SECS, Limits, SECURE_SECS, SENDS_FOR_STRANGERS};
+use crate::limits::{
+    IDENTIFIER_HOLD_SECS, Limits, NETWORK_SHARE, SECURE_SECS, SENDS_FOR_STRANGERS,
+};
 use crate::otp::OtpError;
 use crate::secure::SecureError;
 use crate::session::SignInError;
@@ -131,14 +133,21 @@ async fn the_networks_of_one_ipv6_customer_share_their_mails_and_others_have_the
         let target = format!("nobody{n}@mail.example");
         rig.cp.request_login_code(&target, terminal(1), IpAddr::from(ip)).await
     };
-    for n in 0..3 {
-        assert!(wish(n, [0x2001, 0xdb8, 1, n, 0, 0, 0, 1]).await.is_ok());
+    let most = 3 * u16::try_from(NETWORK_SHARE).unwrap();
+    for n in 0..most {
+        assert!(wish(n, [0x2001, 0xdb8, 1, n / 3, 0, 0, 0, 1]).await.is_ok(), "{n}");
     }
-    let fourth = wish(3, [0x2001, 0xdb8, 1, 3, 0, 0, 0, 1]).await;
-    assert!(matches!(fourth, Err(OtpError::Limited(_))), "another /64 of the same /48");
-    assert!(wish(4, [0x2001, 0xdb8, 2, 0, 0, 0, 0, 1]).await.is_ok(), "another /48");
-    let key = |ip: [u8; 4]| rig.cp.ip_key(IpAddr::from(ip));
-    assert_ne!(key([192, 0, 2, 1]), key([192, 0, 2, 2]), "an IPv4 address counts alone");
+    let fourth = wish(most, [0x2001, 0xdb8, 1, 0, 0, 0, 0, 2]).await;
+    assert!(matches!(fourth, Err(OtpError::Limited(_))), "another host of a full /64");
+    let fresh = wish(most, [0x2001, 0xdb8, 1, 0xffff, 0, 0, 0, 1]).await;
+    assert!(matches!(fresh, Err(OtpError::Limited(_))), "another /64 of a full /48");
+    assert!(wish(most, [0x2001, 0xdb8, 2, 0, 0, 0, 0, 1]).await.is_ok(), "another /48");
+    let keys = |ip: [u8; 4]| {
+        let charges = rig.cp.ip_charges("d", IpAddr::from(ip), &[]);
+        charges.into_iter().map(|charge| charge.key).collect::<Vec<_>>()
+    };
+    assert_ne!(keys([192, 0, 2, 1]), keys([192, 0, 2, 2]), "an IPv4 address counts alone");
+    assert_eq!(keys([192, 0, 2, 1]).len(), 1);
 }
 
 #[tokio::test]

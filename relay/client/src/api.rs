@@ -92,6 +92,14 @@ impl ApiError {
         }
     }
 
+    /// The purpose that the server wants to be agreed to.
+    pub fn purpose(&self) -> Option<&str> {
+        match self {
+            Self::Problem(problem) => problem.purpose.as_deref(),
+            _ => None,
+        }
+    }
+
     /// How long the server wants the caller to wait before the same request.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -293,6 +301,13 @@ impl Api {
     /// What is in force for a kind of client: each purpose, with the version to consent to.
     pub async fn in_force(&self, client_type: &str) -> Result<Vec<Purpose>, ApiError> {
         self.list(&format!("/v1/policies?product={client_type}"), Auth::Key).await
+    }
+
+    /// Whether the account of a login is in basic mode: nothing but what is public is served until its
+    /// holder agrees to the purpose `account`.
+    pub async fn in_basic_mode(&self, access: &Redacted<String>) -> Result<bool, ApiError> {
+        let shown: BasicMode = self.get("/v1/sessions/basic", Auth::Access(access)).await?;
+        Ok(shown.mode == "basic")
     }
 
     /// Purposes with their general texts.
@@ -559,6 +574,7 @@ impl Api {
             title: status.canonical_reason().unwrap_or("refused").into(),
             status: status.as_u16(),
             detail: String::new(),
+            purpose: None,
             retry_after: None,
         };
         let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| unknown());

@@ -27,12 +27,14 @@ export function basicView({ changed }) {
   agree.addEventListener('click', () => busy(agree, async () => {
     hush(error);
     try {
-      // Nobody agrees to words that are not there yet.
+      // They could not be had before.
       if (!account) return await show();
       await call('POST', '/v1/consents', { purpose: account.id, version: account.version, decision: 'granted' });
       toast('basic.restored');
       return await changed();
     } catch (problem) {
+      // The words have changed since they were shown.
+      if (problem.name === 'purpose-changed') account = null;
       return showProblem(error, problem);
     }
   }));
@@ -44,7 +46,8 @@ export function basicView({ changed }) {
   const element = h('section', { class: 'page narrow', testid: 'basic' }, h('div', { class: 'card' },
     h('h1', { t: 'basic.title' }), h('p', { t: 'basic.lead' }), text, error, h('div', { class: 'row end' }, out, agree)));
   const entered = async () => {
-    await show();
+    // Nobody agrees to words that are not there yet.
+    await busy(agree, show);
     agree.focus();
   };
   return { element, title: 'basic.title', entered: () => entered().catch((problem) => showProblem(error, problem)) };

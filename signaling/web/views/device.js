@@ -136,7 +136,7 @@ function place(view) {
     h('summary', { t: 'device.place' }), h('p', { class: 'hint', t: 'device.placeLead' }), shown,
     form(view, 'place-form', rows, 'device.placeStore', async () => {
       // The form stands for the whole place: without knowing what is kept, storing would lose it.
-      await kept;
+      if (!(await kept.then(() => true, () => false))) return refresh(view, 'place');
       const wanted = Object.fromEntries(PLACE.map((name) => [name, read(name, fields[name])]));
       if (Object.values(wanted).some(Number.isNaN)) throw { key: 'device.placeNumber' };
       if (Object.values(wanted).every((value) => value === null)) throw { key: 'device.placeEmpty' };

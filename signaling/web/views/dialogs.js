@@ -31,10 +31,10 @@ export const problemLine = (id) => h('p', { id, class: 'error', role: 'alert', t
 export function showProblem(line, problem) {
   const named = `problem.${problem.name}.${problem.body?.purpose ?? ''}`;
   const key = has(named) ? named : `problem.${problem.name}`;
-  line.dataset.problem = problem.name ?? '';
-  if (has(key)) return say(line, key);
   hush(line);
-  line.textContent = problem.title || problem.message;
+  line.dataset.problem = problem.name ?? '';
+  if (has(key)) say(line, key);
+  else line.textContent = problem.title || problem.message;
 }
 
 /** A field for a code from an SMS; `full` is called when enough digits are in. */

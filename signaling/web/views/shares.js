@@ -233,6 +233,8 @@ async function meet(host) {
   try {
     return await host.meet(AbortSignal.timeout(MEET_MS));
   } catch (problem) {
+    // The guest need not wait for somebody who has given up.
+    await host.decide(false).catch(() => {});
     throw problem.name === 'TimeoutError' ? Object.assign(new Error('no answer'), { name: 'guest-silent' }) : problem;
   }
 }

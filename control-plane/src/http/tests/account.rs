@@ -222,6 +222,12 @@ async fn an_account_whose_holder_has_not_agreed_yet_is_in_basic_mode() {
     let both = both.map(|purpose| json!({"purpose": purpose.id, "version": purpose.version}));
     other.sign_in_agreeing(BEN, json!(both)).await;
     assert_eq!(other.get("/v1/sessions/basic").await.0.body["mode"], "full");
+    // Without the account, the rest is not agreed to; the login is there to agree with.
+    let mut third = Client::new(&rig, 3);
+    let viewing = json!([{"purpose": MEDIA_VIEW.id, "version": MEDIA_VIEW.version}]);
+    third.sign_in_agreeing("+4915112345699", viewing).await;
+    assert_eq!(third.get("/v1/sessions/basic").await.0.body["mode"], "basic");
+    assert_eq!(third.get("/v1/consents").await.0.body["items"], json!([]));
     requirement!("A21");
 }
 

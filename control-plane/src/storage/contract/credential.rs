@@ -75,6 +75,7 @@ fn password(account: &AccountId, phc: &str) -> NewPassword {
         alone: true,
         challenge: None,
         keep: None,
+        terminal: None,
         notices: Vec::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! Rows about who an account is and how it shows that.
 
+use sightline_grant::Thumbprint;
+
 use crate::ids::{AccountId, ChallengeId, SessionId};
 
 use super::{Account, RetryAfter};
@@ -157,6 +159,8 @@ pub struct NewPassword {
     pub challenge: Option<ChallengeId>,
     /// Login that stays open; all others end.
     pub keep: Option<SessionId>,
+    /// Terminal that a reset was made on: it stays as known as it is.
+    pub terminal: Option<Thumbprint>,
     /// Words to the addresses that must hear of it.
     pub notices: Vec<NewNotice>,
 }

@@ -171,7 +171,7 @@ impl CredentialStore for SqliteStore {
         if new.keep.is_none() {
             remember_signed_in(&mut tx, account, now).await?;
         }
-        let ended = end_all_but(&mut tx, account, new.keep.as_ref(), now).await?;
+        let ended = end_all_but(&mut tx, account, new, now).await?;
         let how = if new.challenge.is_some() { "password.reset" } else { "password.changed" };
         log(&mut tx, account, how, "", now).await?;
         enqueue(&mut tx, "in_app", "password_changed", "", Some(account), now).await?;
@@ -274,18 +274,19 @@ async fn remember_signed_in(
     Ok(())
 }
 
-/// Ends the logins of an account but one, and returns them. Terminals other than its own are known no
-/// more: one of them may be a thief's.
+/// Ends the logins of an account but the one that stays, and returns them. Terminals other than that
+/// one's, or the one that a reset was made on, are known no more: one of them may be a thief's.
 async fn end_all_but(
     connection: &mut SqliteConnection,
     account: &str,
-    keep: Option<&SessionId>,
+    new: &NewPassword,
     now: u64,
 ) -> Stored<Vec<SessionId>> {
+    let keep = new.keep.as_ref().map(SessionId::as_str);
     let open =
         query("SELECT id FROM session WHERE account = ?1 AND revoked_at IS NULL AND id IS NOT ?2")
             .bind(account)
-            .bind(keep.map(SessionId::as_str))
+            .bind(keep)
             .fetch_all(&mut *connection)
             .await?;
     let mut ended = Vec::with_capacity(open.len());
@@ -296,11 +297,12 @@ async fn end_all_but(
     query(
         "UPDATE terminal SET revoked_at = ?3
          WHERE account = ?1 AND revoked_at IS NULL AND app IS NULL
-         AND id IS NOT (SELECT s.terminal FROM session s WHERE s.id = ?2)",
+         AND id IS NOT (SELECT s.terminal FROM session s WHERE s.id = ?2) AND jkt IS NOT ?4",
     )
     .bind(account)
-    .bind(keep.map(SessionId::as_str))
+    .bind(keep)
     .bind(int(now))
+    .bind(new.terminal.map(|terminal| terminal.to_string()))
     .execute(connection)
     .await?;
     Ok(ended)

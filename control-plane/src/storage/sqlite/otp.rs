@@ -22,15 +22,13 @@ impl OtpStore for SqliteStore {
         Ok(outcome)
     }
 
-    async fn charge_back(&self, dimension: &'static str, key: &[u8]) -> Stored<()> {
-        query(
-            "DELETE FROM otp_ledger WHERE rowid = (SELECT rowid FROM otp_ledger
-             WHERE dimension = ?1 AND key = ?2 ORDER BY at DESC LIMIT 1)",
-        )
-        .bind(dimension)
-        .bind(key)
-        .execute(&self.writer)
-        .await?;
+    async fn charge_back(&self, dimension: &'static str, key: &[u8], since: u64) -> Stored<()> {
+        query("DELETE FROM otp_ledger WHERE dimension = ?1 AND key = ?2 AND at >= ?3")
+            .bind(dimension)
+            .bind(key)
+            .bind(int(since))
+            .execute(&self.writer)
+            .await?;
         Ok(())
     }
 

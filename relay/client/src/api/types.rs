@@ -23,6 +23,8 @@ pub struct Problem {
     /// Longer text.
     #[serde(default)]
     pub detail: String,
+    /// Of `consent-required`: the purpose to agree to.
+    pub purpose: Option<String>,
     /// Retry-After (RFC 9110, 10.2.3): how long to wait before the request is made again.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
@@ -102,6 +104,13 @@ pub struct SignIn {
     /// Purposes agreed to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub consents: Vec<ConsentGiven>,
+}
+
+/// What a login may look at.
+#[derive(Deserialize)]
+pub(super) struct BasicMode {
+    /// `basic` or `full`.
+    pub(super) mode: String,
 }
 
 /// A consent given at sign-in.
