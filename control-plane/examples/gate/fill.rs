@@ -27,8 +27,6 @@ const ROWS: &[&str] = &[
     "INSERT INTO device_epoch (serial, binding_epoch, key_epoch) VALUES (?2, 1, 1)",
     "INSERT INTO key_verifier (serial, binding_epoch, key_epoch, public, stored_at)
      VALUES (?2, 1, 1, randomblob(32), ?3)",
-    "INSERT INTO consent_state (account, purpose, product, policy, version, granted, seq, at)
-     VALUES (?1, 'account', '', '', 1, 1, 1, ?3)",
     "INSERT INTO terminal (id, account, jkt, name_enc, client_type, first_seen, last_seen)
      VALUES (?1, ?1, ?6, randomblob(42), 'browser', ?3, ?3)",
     "INSERT INTO session (id, account, terminal, amr, auth_time, idle_expires, abs_expires)
