@@ -253,9 +253,9 @@ pub struct Limits {
     pub codes_per_number: Vec<Window>,
     /// Passwords entered for one number or address, right or wrong.
     pub passwords_per_account: Vec<Window>,
-    /// Passwords entered from one address; an IPv6 host counts as its /48.
+    /// Passwords entered from one address; see [`NETWORK_SHARE`] for IPv6.
     pub passwords_per_ip: Vec<Window>,
-    /// Mails with codes sent at the wish of one address; an IPv6 host counts as its /48.
+    /// Mails with codes sent at the wish of one address; see [`NETWORK_SHARE`] for IPv6.
     pub sends_per_ip: Vec<Window>,
     /// Codes sent to numbers that differ in their last four digits only.
     pub sends_per_prefix: Vec<Window>,
@@ -263,7 +263,7 @@ pub struct Limits {
     pub sends_in_all: Vec<Window>,
     /// Binding tries of one account.
     pub binds_per_account: Vec<Window>,
-    /// Binding tries from one address; an IPv6 host counts as its /48.
+    /// Binding tries from one address; see [`NETWORK_SHARE`] for IPv6.
     pub binds_per_ip: Vec<Window>,
     /// Ids of strangers' proofs that one network has remembered at a time.
     pub proofs_per_network: usize,

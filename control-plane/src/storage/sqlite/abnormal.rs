@@ -6,7 +6,7 @@ use sqlx::{SqliteConnection, query};
 
 use super::SqliteStore;
 use super::row::{Columns, enqueue, int, log};
-use super::session::revoke;
+use super::session::revoke_terminal;
 use crate::abnormal::{self, HISTORY, Kind, Seen};
 use crate::ids::{AccountId, SessionId, TerminalId};
 use crate::limits::{ALERT_SECS, APPROVAL_SECS, CARRIER_TOKEN_SECS};
@@ -149,26 +149,17 @@ async fn has_other_terminal(connection: &mut SqliteConnection, login: &LoginSeen
 
 /// Ends the logins of the terminal, and makes it unknown again unless the account let it in before.
 async fn end(connection: &mut SqliteConnection, login: &LoginSeen) -> Stored<Vec<SessionId>> {
-    let (terminal, now) = (login.seen.terminal.as_str(), login.seen.at);
+    let (terminal, now) = (&login.seen.terminal, login.seen.at);
     query(
         "UPDATE terminal SET revoked_at = ?3 WHERE id = ?1 AND revoked_at IS NULL
          AND NOT EXISTS (SELECT 1 FROM login_seen l WHERE l.account = ?2 AND l.terminal = ?1)",
     )
-    .bind(terminal)
+    .bind(terminal.as_str())
     .bind(login.account.as_str())
     .bind(int(now))
     .execute(&mut *connection)
     .await?;
-    let open = query("SELECT id FROM session WHERE terminal = ?1 AND revoked_at IS NULL")
-        .bind(terminal)
-        .fetch_all(&mut *connection)
-        .await?;
-    let mut ended = Vec::with_capacity(open.len());
-    for row in open {
-        let session = SessionId(row.text("id")?);
-        ended.extend(revoke(connection, &session, now).await?.sessions);
-    }
-    Ok(ended)
+    revoke_terminal(connection, terminal, now).await
 }
 
 async fn remember(connection: &mut SqliteConnection, login: &LoginSeen) -> Stored<()> {

@@ -10,7 +10,7 @@ use super::account::account;
 use super::guess;
 use super::otp::consume;
 use super::row::{Columns, enqueue, int, log};
-use super::session::revoke;
+use super::session::revoke_all;
 use crate::ids::{AccountId, SessionId};
 use crate::limits::RESET_HOLD_SECS;
 use crate::storage::model::{
@@ -289,11 +289,7 @@ async fn end_all_but(
             .bind(keep)
             .fetch_all(&mut *connection)
             .await?;
-    let mut ended = Vec::with_capacity(open.len());
-    for row in open {
-        let session = SessionId(row.text("id")?);
-        ended.extend(revoke(connection, &session, now).await?.sessions);
-    }
+    let ended = revoke_all(connection, &open, now).await?;
     query(
         "UPDATE terminal SET revoked_at = ?3
          WHERE account = ?1 AND revoked_at IS NULL AND app IS NULL

@@ -186,15 +186,7 @@ impl SessionStore for SqliteStore {
         if done.rows_affected() == 0 {
             return Ok(None);
         }
-        let open = query("SELECT id FROM session WHERE terminal = ?1 AND revoked_at IS NULL")
-            .bind(terminal.as_str())
-            .fetch_all(&mut *tx)
-            .await?;
-        let mut ended = Vec::with_capacity(open.len());
-        for row in open {
-            let session = SessionId(row.text("id")?);
-            ended.extend(revoke(&mut tx, &session, now).await?.sessions);
-        }
+        let ended = revoke_terminal(&mut tx, terminal, now).await?;
         log(&mut tx, account.as_str(), "terminal.signed_out", terminal.as_str(), now).await?;
         tx.commit().await?;
         Ok(Some(ended))
@@ -359,6 +351,33 @@ pub(super) async fn revoke(
     let mut sessions = vec![session.clone()];
     sessions.extend(sso::end_of_session(connection, session, now).await?);
     Ok(Ended { account: Some(account), sessions })
+}
+
+/// The same for every session of a terminal; all sessions that ended by it.
+pub(super) async fn revoke_terminal(
+    connection: &mut SqliteConnection,
+    terminal: &TerminalId,
+    now: u64,
+) -> Stored<Vec<SessionId>> {
+    let open = query("SELECT id FROM session WHERE terminal = ?1 AND revoked_at IS NULL")
+        .bind(terminal.as_str())
+        .fetch_all(&mut *connection)
+        .await?;
+    revoke_all(connection, &open, now).await
+}
+
+/// The same for every row's `id`; all sessions that ended by it.
+pub(super) async fn revoke_all(
+    connection: &mut SqliteConnection,
+    rows: &[SqliteRow],
+    now: u64,
+) -> Stored<Vec<SessionId>> {
+    let mut ended = Vec::with_capacity(rows.len());
+    for row in rows {
+        let session = SessionId(row.text("id")?);
+        ended.extend(revoke(connection, &session, now).await?.sessions);
+    }
+    Ok(ended)
 }
 
 /// Ends one session and what hangs off it. Returns its account unless it was over.
