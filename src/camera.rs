@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use sightline_client::api::Api;
+use sightline_client::news::Told;
 use sightline_client::wire::RoqTrack;
 use sightline_client::{Identity, Roots, SessionTarget, publish, testcard};
 use sightline_relay_proto::codec::TrackInfo;
@@ -148,7 +149,8 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
     let keeper =
         secret::Keeper::load(&args.folder, &args.serial, api.clone(), args.new_secret, news)?;
     let keeper = keeper.telling(inventory);
-    let keeping = tokio::spawn(keeper.run(asked, stop.clone()));
+    let told = Told::default();
+    let keeping = tokio::spawn(keeper.run(told.news(), asked, stop.clone()));
     let ending = tokio::spawn(end_of_life(args.until_stdin_ends, stop.clone()));
     tracing::info!(serial = args.serial, mode = args.mode, "the camera runs");
 
@@ -173,7 +175,7 @@ async fn agent(args: &CameraArgs, identity: Arc<Identity>) -> Result<(), String>
         };
         let ready = async || returned.wait().await;
         tracing::info!(mode = mode.name(), "what leaves the camera from now on");
-        let sent = publish::run(source, open, ready, keyframes.clone(), over).await;
+        let sent = publish::run(source, open, ready, (keyframes.clone(), told.clone()), over).await;
         (frames, dropped) = (frames + sent.frames, dropped + sent.dropped);
     }
     stop.cancel();

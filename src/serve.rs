@@ -2,11 +2,11 @@
 
 mod banner;
 mod carrier;
+mod changes;
 pub(crate) mod facts;
 mod feed;
 mod identity;
 pub(crate) mod mail;
-mod modes;
 mod plane;
 mod pull;
 mod sso;

@@ -26,6 +26,8 @@ use self::support::terminal::{Terminal, Token};
 
 /// Longest wait for a camera.
 const LIMIT: Duration = Duration::from_secs(20);
+/// Longest wait until a connection that nobody uses has ended.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
 /// Where the camera of a test shows itself nearby.
 const NEARBY: &str = "127.0.0.1:8555";
 /// Pictures to open.
@@ -111,6 +113,44 @@ async fn a_camera_is_added_by_a_token_and_comes_to_another_account_only_after_a_
     }
     assert!(!server.log().contains(&token));
     requirement!("B2", "B3");
+}
+
+/// TCP connections that a process holds.
+fn tcp_connections(process: u32) -> usize {
+    let table = fs::read_to_string(format!("/proc/{process}/net/tcp")).expect("its table");
+    let established = table.lines().skip(1).filter_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        (words[3] == "01").then(|| format!("socket:[{}]", words[9]))
+    });
+    let established: Vec<String> = established.collect();
+    let files = fs::read_dir(format!("/proc/{process}/fd")).expect("its files");
+    let names = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
+    names.filter(|name| established.iter().any(|one| name.as_os_str() == one.as_str())).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_publishes_waits_at_no_second_connection_and_hears_of_its_owners() {
+    const NAME: &str =
+        "a_camera_that_publishes_waits_at_no_second_connection_and_hears_of_its_owners";
+    if !network::inside(NAME) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start();
+    let mut anna = Terminal::new("+4915110000065");
+    anna.sign_in(&server).await;
+    let device = server.add_sealed_agent();
+    let running = camera(&device, folder.path(), "news", &[]);
+    wait_for("a question", LIMIT, || (tcp_connections(running.id()) > 0).then_some(()));
+    anna.bind(&device).await.ok();
+    let first = anna.agent_secret(&device).await;
+    wait_for("the end of what waited", IDLE_LIMIT, || {
+        (tcp_connections(running.id()) == 0).then_some(())
+    });
+    // It asks by itself after five minutes only, so it was told.
+    anna.unbind(&device.serial).await.ok();
+    anna.bind(&device).await.ok();
+    assert_ne!(anna.agent_secret(&device).await, first, "a secret of the new binding's own");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,6 +46,11 @@ fn an_owner_names_a_camera_says_where_it_stands_and_gives_it_away_on_the_page() 
     assert!(taken["misread"].as_str().is_some_and(|text| text.contains("misread")), "{taken}");
     assert!(taken["kind"].as_str().is_some_and(|text| text.contains("takes the camera over")));
     assert_eq!(taken["name"], "Demo camera", "the former owner's name is gone");
+    assert_eq!(taken["ticked"], false);
+    let facts = step(&lines, "added with")["facts"].as_str().expect("text").to_owned();
+    assert!(facts.contains("web") && facts.contains("Linux"), "{facts}");
+    let again = step(&lines, "asked again");
+    assert!(again["word"].as_str().is_some_and(|word| word.contains("重新同意")), "{again}");
     assert_eq!(step(&lines, "chinese")["title"], "摄像机");
     assert_eq!(step(&lines, "removed")["lost"], 5);
     assert_eq!(step(&lines, "done")["errors"], json!([]));

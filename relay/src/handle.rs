@@ -280,6 +280,14 @@ impl RelayHandle {
         self.shared.workers.iter().map(sent).fold(true, |all, sent| all & sent)
     }
 
+    /// Tells the cameras that publish for a device, or for any, that it stands differently: they ask
+    /// the control plane then. `false` if a queue is full; try again.
+    #[must_use]
+    pub fn tell_publishers(&self, device: Option<&DeviceId>) -> bool {
+        let sent = |worker: &WorkerHandle| worker.send(Command::TellPublishers(device.cloned()));
+        self.shared.workers.iter().map(sent).fold(true, |all, sent| all & sent)
+    }
+
     /// The revocation feed is alive; called each second.
     pub fn feed_beat(&self) {
         for worker in &self.shared.workers {

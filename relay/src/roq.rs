@@ -230,6 +230,18 @@ impl RoqPort {
         });
     }
 
+    /// Tells the cameras of a device, or of every device, that it stands differently.
+    pub(crate) fn tell_publishers(&mut self, cx: &mut Cx<'_>, device: Option<&DeviceId>) {
+        for peer in self.sessions.publishers_of(device) {
+            self.with_peer(peer, |port, connection| {
+                if let Half::Publisher(feed) = &mut connection.half {
+                    feed.tell_news(&mut connection.quic);
+                    port.drive(cx, connection);
+                }
+            });
+        }
+    }
+
     /// Ends a peer at once; its queued bytes are discarded.
     pub(crate) fn close(&mut self, cx: &mut Cx<'_>, peer: PeerId, reason: CloseReason) {
         let (code, text) = match reason {
@@ -245,14 +257,14 @@ impl RoqPort {
 
     /// Ends every publishing session of a device, connected or not.
     pub(crate) fn end_publishers(&mut self, cx: &mut Cx<'_>, device: &DeviceId) {
-        for peer in self.sessions.publishers_of(device) {
+        for peer in self.sessions.publishers_of(Some(device)) {
             self.close(cx, peer, CloseReason::CredentialEnded);
         }
     }
 
     /// Ends every publishing session of a device that is not of this mode, connected or not.
     pub(crate) fn end_other_mode(&mut self, cx: &mut Cx<'_>, device: &DeviceId, mode: Mode) {
-        for peer in self.sessions.publishers_of(device) {
+        for peer in self.sessions.publishers_of(Some(device)) {
             if self.session(peer).is_some_and(|session| session.publishes_in() != Some(mode)) {
                 self.close(cx, peer, CloseReason::ModeChanged);
             }

@@ -75,6 +75,8 @@ pub(crate) enum Command {
     EndPublishers(DeviceId),
     /// A device sends media of this mode only: what runs in the other one ends, and its viewers.
     EndOtherMode(DeviceId, Mode),
+    /// A device stands differently, or each may: whoever publishes for it is told.
+    TellPublishers(Option<DeviceId>),
     /// The revocation feed is alive.
     FeedBeat,
     /// Answer to a renewal batch; `None` when the authority was silent.
@@ -434,6 +436,10 @@ impl Worker {
                     ports.feed.end_publishers(&mut cx, &device);
                 }
                 cx.hub.end_other_mode(&device, mode);
+            }
+            Command::TellPublishers(device) => {
+                // Cameras that publish in other ways ask by themselves.
+                ports.roq.tell_publishers(&mut cx, device.as_ref());
             }
             Command::FeedBeat => cx.leases.feed_beat(now),
             Command::Renewed(Some(verdicts)) => cx.leases.handle_renewed(now, verdicts),

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use sightline_client::DeviceSecret;
 use sightline_client::api::{Api, DeviceKnown, DeviceState};
 use sightline_client::keys::{ExchangePublic, SigningPublic};
+use sightline_client::news as server;
 use sightline_client::retry::Backoff;
 use sightline_client::secret::{CameraCheck, CryptoFailed, ShownSecret};
 use sightline_grant::PublicKey;
@@ -92,20 +93,25 @@ impl Keeper {
         self
     }
 
-    /// Polls until `stop`; makes a secret when a new owner has bound the device. Who is heard on
+    /// Asks for news until `stop`, and waits for what is `told`; makes a secret when a new owner has bound the device. Who is heard on
     /// `asked` is told when the list in force is known and obeyed.
-    pub(crate) async fn run(mut self, mut asked: mpsc::Receiver<Done>, stop: CancellationToken) {
+    pub(crate) async fn run(
+        mut self,
+        mut told: server::News,
+        mut asked: mpsc::Receiver<Done>,
+        stop: CancellationToken,
+    ) {
         let mut backoff = Backoff::default();
         let mut waiting: Option<Done> = None;
         loop {
             let polled = tokio::select! {
                 () = stop.cancelled() => return,
-                // A poll that has waited since before the camera was away may wait for ever.
+                // What waits for news since before the camera was away may wait for ever.
                 Some(done) = asked.recv() => {
                     (waiting, self.announced) = (Some(done), false);
                     continue;
                 }
-                polled = self.poll() => polled,
+                polled = self.poll(&mut told) => polled,
             };
             // What follows an answer is never cut short by one who asks.
             let acted = match polled {
@@ -147,11 +153,11 @@ impl Keeper {
         }
     }
 
-    async fn poll(&self) -> Result<DeviceState, String> {
+    async fn poll(&self, told: &mut server::News) -> Result<DeviceState, String> {
         // Nothing leaves before the list in force is known, so the first answer must not wait.
         let list_version = if self.announced { self.known.list_version } else { u64::MAX };
         let known = DeviceKnown { list_version, ..self.known };
-        self.api.device_poll(&known).await.map_err(|error| error.to_string())
+        told.wait(&self.api, &known).await.map_err(|error| error.to_string())
     }
 
     async fn act(&mut self, state: DeviceState) -> Result<(), String> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use sightline_client::api::{Api, DeviceKnown};
+use sightline_client::news::{ASK_PAUSE, Told};
 use sightline_client::publish::{Outcome, Publisher};
 use sightline_client::retry::Backoff;
 use sightline_client::source::Frame;
@@ -31,9 +32,6 @@ use super::stamp::Stamp;
 
 /// Ticks of the video clock in a second.
 const CLOCK: u64 = 90_000;
-
-/// Shortest time between two questions for the binding.
-const ASK_PAUSE: Duration = Duration::from_millis(200);
 
 /// What a camera sends.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +72,7 @@ pub(super) struct Camera {
     sealing: Option<Sealing>,
     secret: Mutex<Option<Arc<DeviceSecret>>>,
     live: watch::Sender<bool>,
+    told: Told,
 }
 
 impl Camera {
@@ -102,6 +101,7 @@ impl Camera {
             sealing: sealed.then(Sealing::default),
             secret: Mutex::new(None),
             live: watch::Sender::new(false),
+            told: Told::default(),
         }))
     }
 
@@ -130,12 +130,13 @@ impl Camera {
         self.sealing.as_ref()
     }
 
-    /// Asks for the binding again and again, by long polls, as every agent does. Never ends.
-    async fn ask(self: Arc<Self>, doors: Arc<Doors>) {
+    /// Asks for news of the binding again and again, as every agent does. Never ends.
+    async fn ask(self: Arc<Self>) {
         let mut known = DeviceKnown::default();
         let mut backoff = Backoff::default();
+        let mut news = self.told.news();
         loop {
-            match doors.patiently(|| self.api.device_poll(&known)).await {
+            match news.wait(&self.api, &known).await {
                 Ok(state) => {
                     backoff.reset();
                     known = DeviceKnown {
@@ -167,7 +168,7 @@ impl Camera {
         phase: Duration,
         stop: CancellationToken,
     ) {
-        let _asking = AbortOnDropHandle::new(tokio::spawn(self.clone().ask(doors.clone())));
+        let _asking = AbortOnDropHandle::new(tokio::spawn(self.clone().ask()));
         let start = Instant::now() + phase;
         let mut backoff = Backoff::default();
         loop {
@@ -204,7 +205,7 @@ impl Camera {
             identity: self.api.identity().clone(),
             endpoint: None,
         };
-        Publisher::connect(&target).await.map_err(|error| error.to_string())
+        Publisher::connect(&target, &self.told).await.map_err(|error| error.to_string())
     }
 
     /// Sends a frame at each tick until the connection ends. Ticks that were missed are left out,

@@ -5,7 +5,7 @@
 //! commits, and then every lease is asked about and every publisher's terms are compared.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sightline_control_plane::ControlPlane;
 use sightline_control_plane::error::Inner;
@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::modes;
+use super::changes::{self, TellAll};
 
 /// Beat of the feed: how often other processes' commits are looked for.
 const BEAT: Duration = Duration::from_millis(500);
@@ -32,7 +32,7 @@ pub(super) async fn run(control: ControlPlane, relay: RelayHandle, stop: Cancell
     tokio::select! {
         () = stop.cancelled() => {}
         () = forward(&control, &relay) => {}
-        () = modes::follow(&control, &relay) => {}
+        () = changes::follow(&control, &relay) => {}
         () = watch(&control, &relay) => {}
     }
 }
@@ -54,6 +54,7 @@ async fn forward(control: &ControlPlane, relay: &RelayHandle) {
 /// beat, and the relay draws its conclusions.
 async fn watch(control: &ControlPlane, relay: &RelayHandle) {
     let mut others = Others::default();
+    let mut cameras = TellAll::default();
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -76,6 +77,7 @@ async fn watch(control: &ControlPlane, relay: &RelayHandle) {
         };
         if let Some(ended) = acts {
             relay.renew_all();
+            cameras.note();
             for ended in ended {
                 match ended {
                     Ended::Credential(device) => {
@@ -84,11 +86,12 @@ async fn watch(control: &ControlPlane, relay: &RelayHandle) {
                         }
                     }
                     Ended::OtherMode(device, mode) => {
-                        modes::end_other(relay, &device, mode).await;
+                        changes::end_other(relay, &device, mode).await;
                     }
                 }
             }
         }
+        cameras.run(Instant::now(), relay);
         relay.feed_beat();
     }
 }

@@ -94,9 +94,31 @@ async function takenOver(page, request, text) {
     const now = (await of('bind-kind').textContent()).trim();
     return now !== misread && now;
   });
+  await of('bind-with').locator('summary').click();
+  const ticked = await of('bind-keep').isChecked();
+  await of('bind-keep').check();
   await of('bind').locator('button[type=submit]').click();
   await of(`device-${request.serial}`).waitFor();
-  show({ step: 'taken over', misread, kind, name: await of(`detail-${request.serial}`).textContent() });
+  show({ step: 'taken over', ticked, misread, kind, name: await of(`detail-${request.serial}`).textContent() });
+}
+
+/** Who agreed that the terminal is kept, and withdrew it, is asked again before a camera is added. */
+async function askedAgain(page, request) {
+  const of = at(page);
+  await page.goto(`${request.page}#/account`);
+  await of('withdraw-device.bind').click();
+  await of('withdraw-consent').locator('button[type=submit]').click();
+  await of('withdraw-device.bind').waitFor({ state: 'detached' });
+  await page.goto(`${request.page}#/devices`);
+  await of('add-first').click();
+  await of('bind-serial').fill(request.bind_text);
+  await of('bind').locator('button[type=submit]').click();
+  const line = of('bind').getByTestId('error');
+  const word = await until('the question', async () => (await line.textContent()).trim());
+  await of('bind-keep').check();
+  await of('bind').locator('button[type=submit]').click();
+  await of(`device-${request.serial}`).waitFor();
+  show({ step: 'asked again', word });
 }
 
 async function main() {
@@ -120,6 +142,8 @@ async function main() {
     await first.goto(`${request.page}#/devices`);
     await first.getByTestId('add-first').waitFor();
     await second.getByTestId(`detail-${request.serial}`).click();
+    const facts = (await second.getByTestId('device-facts').textContent()).replace(/\s+/g, ' ');
+    show({ step: 'added with', facts });
     await second.getByTestId('language').click();
     show({ step: 'chinese', title: await second.locator('h1').textContent() });
     await second.getByTestId('device-remove').click();
@@ -127,6 +151,7 @@ async function main() {
     await second.getByTestId('remove').locator('button[type=submit]').click();
     await second.getByTestId('add-first').waitFor();
     show({ step: 'removed', lost });
+    await askedAgain(second, request);
     show({ step: 'done', errors });
   } finally {
     await browser.close();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use sightline_client::api::{Api, DeviceKnown};
+use sightline_client::news::Told;
 use sightline_client::publish::Publisher;
 use sightline_client::source::Frame;
 use sightline_client::wire::RoqTrack;
@@ -84,7 +85,7 @@ async fn publish(api: Api, roots: sightline_client::Roots, server: std::net::IpA
                 identity: api.identity().clone(),
                 endpoint: None,
             };
-            if let Ok(publisher) = Publisher::connect(&target).await {
+            if let Ok(publisher) = Publisher::connect(&target, &Told::default()).await {
                 send_frames(publisher, start).await;
             }
         }

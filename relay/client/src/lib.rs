@@ -10,6 +10,7 @@ pub mod file;
 pub mod identity;
 pub mod keys;
 pub mod lan;
+pub mod news;
 mod private_file;
 pub mod publish;
 pub mod pull;

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::news::Told;
 use crate::quic::{self, RoqError, SessionTarget};
 use crate::retry::Backoff;
 use crate::source::{Frame, MediaSource};
@@ -87,8 +88,8 @@ struct Track {
 }
 
 impl Publisher {
-    /// Connects to a session that the server set up.
-    pub async fn connect(target: &SessionTarget) -> Result<Self, RoqError> {
+    /// Connects to a session that the server set up. What the server says of the device is `told`.
+    pub async fn connect(target: &SessionTarget, told: &Told) -> Result<Self, RoqError> {
         let infos = target.session.infos()?;
         let tracks = target.session.tracks.iter().zip(&infos).map(|(roq, info)| {
             let mut random = [0; 6];
@@ -112,7 +113,7 @@ impl Publisher {
         let tracks = tracks.collect();
         let connection = quic::connect(target).await?;
         let (sender, keyframes) = watch::channel(0);
-        let reader = tokio::spawn(read_requests(connection.clone(), sender));
+        let reader = tokio::spawn(read_requests(connection.clone(), sender, Telling(told.clone())));
         Ok(Self {
             connection,
             tracks,
@@ -281,11 +282,12 @@ impl Track {
 /// Publishes a source until it ends or `stop` is cancelled, reconnecting with back-off. `open`
 /// sets up a session with the server; it is asked again only when a session is dead. `ready` is
 /// awaited with each new connection: nothing goes over it before, and what waits until then is lost.
+/// What the server asks for and says is told.
 pub async fn run<F, Fut, E>(
     mut source: MediaSource,
     mut open: F,
     mut ready: impl AsyncFnMut(),
-    keyframes: watch::Sender<u64>,
+    (keyframes, told): (watch::Sender<u64>, Told),
     stop: CancellationToken,
 ) -> PublishStats
 where
@@ -302,7 +304,7 @@ where
                 Some(target) => target,
                 None => open().await.map_err(|error| error.to_string())?,
             };
-            match Publisher::connect(&target).await {
+            match Publisher::connect(&target, &told).await {
                 Ok(publisher) => Ok((target, publisher)),
                 Err(error) => {
                     if !error.ends_session() {
@@ -393,8 +395,17 @@ fn add(total: &mut PublishStats, part: PublishStats) {
     total.keyframe_requests += part.keyframe_requests;
 }
 
-/// Notes the server's keyframe requests until the connection ends.
-async fn read_requests(connection: Connection, keyframes: watch::Sender<u64>) {
+/// A connection over which the server tells of the device, until it ends.
+struct Telling(Told);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.silence();
+    }
+}
+
+/// Notes the server's keyframe requests, and that it has news, until the connection ends.
+async fn read_requests(connection: Connection, keyframes: watch::Sender<u64>, telling: Telling) {
     loop {
         let packet = tokio::select! {
             datagram = connection.read_datagram() => match datagram {
@@ -407,10 +418,14 @@ async fn read_requests(connection: Connection, keyframes: watch::Sender<u64>) {
             },
         };
         let Some(packet) = packet else { continue };
-        let mut wanted = false;
+        let (mut wanted, mut news) = (false, false);
         rtcp::parse(&packet, |packet| {
             wanted |= matches!(packet, rtcp::Rtcp::Pli { .. } | rtcp::Rtcp::Fir { .. });
+            news |= packet == rtcp::Rtcp::App { name: rtcp::DEVICE_NEWS };
         });
+        if news {
+            telling.0.hear();
+        }
         if wanted {
             keyframes.send_modify(|count| *count += 1);
         }

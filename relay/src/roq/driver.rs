@@ -298,6 +298,7 @@ impl RoqPort {
             (Half::Publisher(_), StreamEvent::Stopped { id, .. }) => {
                 let _ = quic.send_stream(id).reset(VarInt::from_u32(Code::FrameCancelled.wire()));
             }
+            (Half::Publisher(feed), StreamEvent::Available { .. }) => feed.tell_waiting(quic),
             (Half::Publisher(_), _) => {}
         }
         take_in(cx, peer);
@@ -466,6 +467,8 @@ fn attach_publisher(
         feed.accept(cx.now, quic);
         read_datagrams(cx.now, quic, &mut feed.receiver);
         feed.feed(cx.now, cx.hub);
+        // What happened before is not known here: it asks once, and hears of all that follows.
+        feed.tell_news(quic);
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use sightline_relay_proto::roq::{Action, Received, Receiver};
 use sightline_relay_proto::wire::{rtcp, rtp};
 
 use super::tls::{PUBLISHER_STREAMS, SLOW_PUBLISHER_STREAMS};
-use super::viewer::send_rtcp;
+use super::viewer::{send_rtcp, send_rtcp_stream};
 use crate::api::RoqTrack;
 
 /// One publisher's connection.
@@ -20,6 +20,8 @@ pub(super) struct Feed {
     /// Source of our RTCP.
     ssrc: u32,
     pace: Pace,
+    /// It is to be told that its device stands differently, as soon as it allows a stream for it.
+    news: bool,
 }
 
 /// How many streams a publisher opens, which tells how many it needs.
@@ -66,7 +68,22 @@ impl Feed {
             flows: tracks.iter().map(|t| Flow { id: t.flow, media_ssrc: None }).collect(),
             ssrc,
             pace: Pace { since: now, opened: 0, fast: false },
+            news: false,
         }
+    }
+
+    /// Tells the camera that its device stands differently.
+    pub(super) fn tell_news(&mut self, quic: &mut Connection) {
+        self.news = true;
+        self.tell_waiting(quic);
+    }
+
+    /// Tells it now, if that waits. One packet tells of all that happened before it.
+    pub(super) fn tell_waiting(&mut self, quic: &mut Connection) {
+        let Some(flow) = self.flows.first().filter(|_| self.news) else { return };
+        let mut packet = Vec::with_capacity(12);
+        rtcp::write_app(&mut packet, self.ssrc, rtcp::DEVICE_NEWS);
+        self.news = !send_rtcp_stream(quic, flow.id, &packet);
     }
 
     /// Takes new streams and reads what they hold.

@@ -89,10 +89,10 @@ impl Sessions {
         (of_key.count() + 1 >= MAX_PENDING_PER_KEY).then_some(oldest)
     }
 
-    /// Publishing sessions of a device.
-    pub(super) fn publishers_of(&self, device: &DeviceId) -> Vec<PeerId> {
+    /// Publishing sessions of a device, or all.
+    pub(super) fn publishers_of(&self, device: Option<&DeviceId>) -> Vec<PeerId> {
         let publishes = |session: &Session| match &session.purpose {
-            Purpose::Publish { publisher } => publisher.key.device == *device,
+            Purpose::Publish { publisher } => device.is_none_or(|it| publisher.key.device == *it),
             Purpose::View { .. } => false,
         };
         let found = self.by_peer.iter().filter(|(_, session)| publishes(session));
@@ -231,7 +231,7 @@ mod tests {
         }
         assert_eq!(sessions.oldest_beyond_bound(Thumbprint([1; 32])), first);
         assert_eq!(sessions.oldest_beyond_bound(Thumbprint([2; 32])), None);
-        assert_eq!(sessions.publishers_of(&device).len(), MAX_PENDING_PER_KEY);
+        assert_eq!(sessions.publishers_of(Some(&device)).len(), MAX_PENDING_PER_KEY);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod web;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use quinn_proto::{TransportConfig, VarInt};
+use quinn_proto::{Dir, TransportConfig, VarInt};
 use sightline_relay_proto::codec::{Codec, TrackInfo};
 use sightline_relay_proto::frame::Mode;
 use sightline_relay_proto::hub::{Pacing, Publication, PublisherId, Selection};
@@ -507,6 +507,52 @@ fn a_credential_taken_back_ends_the_session_connected_or_not() {
     rig.publish(identity.thumbprint, vec![TrackInfo::video(Codec::H264)]).expect("a session");
     for (device, left) in [("CAM-2", 1), ("CAM-1", 0)] {
         rig.end_publishers(device);
-        assert_eq!(rig.port.sessions.publishers_of(&stream_key().device).len(), left);
+        assert_eq!(rig.port.sessions.publishers_of(Some(&stream_key().device)).len(), left);
     }
+}
+
+/// Packets of news on the streams of a camera.
+fn news(client: &rig::Client, flow: u64) -> usize {
+    let mut expected = head(flow);
+    let mut packet = Vec::new();
+    rtcp::write_app(&mut packet, 0, rtcp::DEVICE_NEWS);
+    varint::write(packet.len() as u64, &mut expected);
+    let at = expected.len();
+    let told = |bytes: &&Vec<u8>| {
+        bytes.starts_with(&expected) && bytes[at..at + 4] == packet[..4] && bytes.ends_with(b"SLDN")
+    };
+    client.streams.values().filter(told).count()
+}
+
+#[test]
+fn a_camera_hears_once_that_it_is_told_news_and_then_of_each_for_its_device() {
+    let mut rig = Rig::new();
+    let device = Identity::ed25519();
+    let session = rig.publish(device.thumbprint, tracks()).expect("a session");
+    let flow = session.tracks[0].flow;
+    let mut client = rig.connect(&session, &device);
+    rig.until(&mut client, "the first word", |_, client| news(client, flow) == 1);
+    rig.tell_publishers(Some("OTHER"));
+    rig.tell_publishers(Some("CAM-1"));
+    rig.until(&mut client, "news", |_, client| news(client, flow) == 2);
+    rig.tell_publishers(None);
+    rig.until(&mut client, "news of any device", |_, client| news(client, flow) == 3);
+    assert_eq!(client.streams.len(), 3, "none was for the other device");
+}
+
+#[test]
+fn news_wait_for_a_camera_that_allows_no_stream() {
+    let mut rig = Rig::new();
+    let device = Identity::ed25519();
+    let session = rig.publish(device.thumbprint, tracks()).expect("a session");
+    let flow = session.tracks[0].flow;
+    let mut transport = TransportConfig::default();
+    transport.max_concurrent_uni_streams(VarInt::from_u32(0));
+    let mut client = rig.connect_to(&session.server_name, &device, transport);
+    rig.until(&mut client, "publication", |rig, _| !rig.directory.publishers.is_empty());
+    rig.tell_publishers(Some("CAM-1"));
+    rig.tell_publishers(Some("CAM-1"));
+    client.quic.set_max_concurrent_streams(Dir::Uni, VarInt::from_u32(4));
+    rig.until(&mut client, "news", |_, client| news(client, flow) == 1);
+    assert_eq!(client.streams.len(), 1, "one tells of all that happened");
 }

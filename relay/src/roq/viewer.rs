@@ -283,15 +283,23 @@ pub(super) fn send_rtcp(quic: &mut Connection, flow: u64, packet: &[u8]) {
     if quic.datagrams().send(out.into(), true).is_ok() {
         return;
     }
-    let Some(stream) = quic.streams().open(Dir::Uni) else { return };
+    // Another one follows a lost one.
+    let _ = send_rtcp_stream(quic, flow, packet);
+}
+
+/// Sends RTCP on a stream of its own, which brings it for certain while the connection lives. `false`
+/// if the peer allows no stream now, or has no room for what is on it.
+pub(super) fn send_rtcp_stream(quic: &mut Connection, flow: u64, packet: &[u8]) -> bool {
+    let Some(stream) = quic.streams().open(Dir::Uni) else { return false };
     let mut out = Vec::with_capacity(packet.len() + write::MAX_OVERHEAD);
     varint::write(flow, &mut out);
     write::stream_packet(packet, &mut out);
     let mut stream = quic.send_stream(stream);
-    match stream.write(&out) {
-        Ok(written) if written == out.len() => drop(stream.finish()),
-        _ => drop(stream.reset(cancelled())),
+    if stream.write(&out).is_ok_and(|written| written == out.len()) {
+        return stream.finish().is_ok();
     }
+    let _ = stream.reset(cancelled());
+    false
 }
 
 fn cancelled() -> VarInt {

@@ -80,7 +80,7 @@ static FILES: &[File] = files! {
         "sealed/start_worker.js", "sealed/terminal.js", "picture_code.js", "sealed/viewer.js",
         "sealed/viewer_list.js", "sealed/viewers.js", "sealed/window.js", "sealed/worker.js",
         "scan.js", "secret.js", "session.js", "shown_secret.js", "stats.js", "store.js",
-        "views/account.js", "views/add_device.js", "views/basic.js", "views/bind.js",
+        "views/account.js", "views/add_device.js", "views/added_with.js", "views/basic.js", "views/bind.js",
         "views/confirm.js", "views/device.js", "views/devices.js", "views/dialogs.js",
         "views/introduce.js", "views/invitation.js", "views/key_proof.js", "views/live.js", "views/messages.js",
 

@@ -354,6 +354,9 @@ export const en = {
   // adding, knowing and handing over devices
   'bind.misread': 'The code was misread. Scan it again, or type serial number and code.',
   'bind.transfer': 'This code takes the camera over from its present owner.',
+  'bind.with': 'Keep with which terminal it was added (optional)',
+  'bind.withKept': 'With which terminal you add it is kept, as you agreed. You can withdraw that under Account.',
+  'bind.needsConsent': 'You have withdrawn your consent to this use. Agree to it below to add cameras again.',
   'bind.otherWays': 'The camera shows no code? Other ways to add it',
   'add.title': 'Add a camera',
   'add.printedTitle': 'It has a code',

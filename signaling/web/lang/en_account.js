@@ -82,6 +82,7 @@ export const enAccount = {
   'account.withdrawLead.profile': 'Your name, picture, region and what your cameras are for are deleted.',
   'account.withdrawLead.device.shared': 'All cameras that others share with you are given up. To use one again, you need a new invitation.',
   'account.withdrawLead.device.location': 'The places of all your cameras are deleted.',
+  'account.withdrawLead.device.bind': 'With which terminal your cameras were added is deleted. To add another camera you are asked for this consent again.',
   'account.withdrawLead.device.hardware': 'What your cameras told of their hardware is deleted.',
   'account.attestations': 'What you affirmed',
   'account.attestationsNone': 'Nothing yet.',

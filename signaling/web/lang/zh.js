@@ -354,6 +354,9 @@ export const zh = {
   // adding, knowing and handing over devices
   'bind.misread': '识别有误，请重新扫描，或手动输入序列号和验证码。',
   'bind.transfer': '此码将从现所有者处接管摄像机。',
+  'bind.with': '记录由哪台终端添加（可选）',
+  'bind.withKept': '根据您的同意，将记录添加摄像机所用的终端。您可以在“账号”中撤回同意。',
+  'bind.needsConsent': '您已撤回对此用途的同意。请在下方重新同意后再添加摄像机。',
   'bind.otherWays': '摄像机没有验证码？其他添加方式',
   'add.title': '添加摄像机',
   'add.printedTitle': '有验证码',

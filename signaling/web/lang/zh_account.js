@@ -82,6 +82,7 @@ export const zhAccount = {
   'account.withdrawLead.profile': '您的昵称、头像、地区和摄像机用途将被删除。',
   'account.withdrawLead.device.shared': '他人与您分享的所有摄像机将一并退出。再次使用需要新的邀请。',
   'account.withdrawLead.device.location': '您所有摄像机的位置将被删除。',
+  'account.withdrawLead.device.bind': '添加摄像机所用终端的记录将被删除。再次添加摄像机时，需要您重新同意此用途。',
   'account.withdrawLead.device.hardware': '您的摄像机上报的硬件信息将被删除。',
   'account.attestations': '您确认过的内容',
   'account.attestationsNone': '暂无。',

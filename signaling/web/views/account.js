@@ -18,7 +18,7 @@ import { securityOf } from './security.js';
 import { signOut } from './sign_out.js';
 
 /** Purposes with whose consent something goes that does not come back with it. */
-const DELETING = ['profile', 'device.shared', 'device.location', 'device.hardware'];
+const DELETING = ['profile', 'device.shared', 'device.location', 'device.hardware', 'device.bind'];
 /** Cards with a line for problems of their own, where they are seen. */
 const LINES = ['account', 'security', 'identities', 'apps', 'terminals', 'optional', 'consents', 'attestations', 'keys'];
 

@@ -6,12 +6,14 @@ import { h, hush, relabel, say } from '../dom.js';
 import { keepDeviceKey, terminalKey } from '../keys.js';
 import { canScan, scanner } from '../scan.js';
 import { answer, authKey, parse } from '../secret.js';
-import { ask, secretField } from './dialogs.js';
+import { addedWith } from './added_with.js';
+import { ask, secretField, stillHere } from './dialogs.js';
 
 const SERIAL = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** Resolves to true when a device was added. */
 export async function bindDialog(server) {
+  const still = stillHere();
   const serial = h('input', { id: 'bind-serial', testid: 'bind-serial', autocomplete: 'off', autocapitalize: 'characters', spellcheck: 'false', class: 'mono', maxlength: '120' });
   const code = h('input', { id: 'bind-code', testid: 'bind-code', autocomplete: 'off', autocapitalize: 'characters', spellcheck: 'false', class: 'mono', maxlength: '120' });
   const secret = secretField({ id: 'bind-secret', testid: 'bind-secret', required: false });
@@ -37,13 +39,14 @@ export async function bindDialog(server) {
   };
   for (const field of [serial, code]) field.addEventListener('input', () => take(field.value));
   const scan = canScan() ? scanner({ testid: 'bind-scan', wanted: isAddText, found: take }) : null;
+  const terminal = await addedWith();
   const done = await ask({
-    title: 'bind.title', testid: 'bind', submitKey: 'bind.submit',
+    title: 'bind.title', testid: 'bind', submitKey: 'bind.submit', still,
     body: [
       h('p', { class: 'hint', t: 'bind.lead' }),
       h('label', { for: 'bind-serial', t: 'bind.serial' }), serial,
       h('label', { for: 'bind-code', t: 'bind.code' }), code,
-      h('p', { class: 'hint', t: 'bind.paste' }), kind, scan?.button, scan?.line, scan?.video, proof,
+      h('p', { class: 'hint', t: 'bind.paste' }), kind, scan?.button, scan?.line, scan?.video, proof, terminal.element,
       h('p', { class: 'hint' }, h('a', { href: '#/add', t: 'bind.otherWays', testid: 'bind-other' })),
     ],
     submit: async () => {
@@ -53,8 +56,12 @@ export async function bindDialog(server) {
       if (!SERIAL.test(wanted.serial)) throw { key: 'bind.badSerial' };
       if (!wanted.code) throw { key: 'bind.badCode' };
       try {
-        await bind(server, wanted, secret.input.value);
+        await bind(server, { ...wanted, told: await terminal.tell() }, secret.input.value);
       } catch (problem) {
+        if (problem.name === 'consent-required') {
+          terminal.needed();
+          throw { key: 'bind.needsConsent' };
+        }
         if (problem.name !== 'device-key-required') throw problem;
         // The device is open: only whoever knows its publish password may add it.
         proof.open = true;
@@ -70,9 +77,9 @@ export async function bindDialog(server) {
   return Boolean(done);
 }
 
-async function bind(server, { serial, code, transfer, payload }, text) {
+async function bind(server, { serial, code, transfer, payload, told }, text) {
   const to = transfer ? '/v1/transfers' : '/v1/bindings';
-  const wanted = payload ? { payload } : { serial, code };
+  const wanted = { ...(payload ? { payload } : { serial, code }), ...told };
   if (!text.trim()) return call('POST', to, wanted);
   const secret = parse(text);
   if (!secret) throw { key: 'bind.badSecret' };

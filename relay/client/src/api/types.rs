@@ -327,6 +327,23 @@ pub struct DeviceKnown {
     pub tells_inventory: bool,
 }
 
+impl DeviceKnown {
+    /// The same question, to be answered at once whatever the state is.
+    pub(crate) fn asking_at_once(self) -> Self {
+        // No list has this version.
+        Self { list_version: u64::MAX, ..self }
+    }
+
+    /// Whether the device has nothing new to learn or to do: the long poll waits then.
+    pub(crate) fn agrees_with(&self, state: &DeviceState) -> bool {
+        (self.binding_epoch, self.key_epoch) == (state.binding_epoch, state.key_epoch)
+            && self.list_version == state.list_version
+            && self.enc_sequence.is_none_or(|known| known == state.enc_sequence)
+            && !state.key_wanted
+            && !(self.tells_inventory && state.inventory_wanted)
+    }
+}
+
 /// What the server knows of a device.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct DeviceState {

@@ -94,9 +94,13 @@ async fn connected() -> (Connection, Publisher, Endpoint) {
 }
 
 async fn connected_for(mode: Mode) -> (Connection, Publisher, Endpoint) {
+    connected_telling(mode, &Told::default()).await
+}
+
+async fn connected_telling(mode: Mode, told: &Told) -> (Connection, Publisher, Endpoint) {
     let (endpoint, target) = server_for(mode);
     let accept = async { endpoint.accept().await.expect("a peer").await.expect("a handshake") };
-    let (connection, publisher) = tokio::join!(accept, Publisher::connect(&target));
+    let (connection, publisher) = tokio::join!(accept, Publisher::connect(&target, told));
     (connection, publisher.expect("connected"), endpoint)
 }
 
@@ -309,7 +313,7 @@ async fn each_connection_waits_until_it_is_ready_and_what_waited_meanwhile_is_lo
     let stop = CancellationToken::new();
     let (keyframes, wanted) = watch::channel(0);
     let open = || async { Ok::<_, String>(target.clone()) };
-    let run = run(source, open, ready, keyframes, stop.clone());
+    let run = run(source, open, ready, (keyframes, Told::default()), stop.clone());
     let test = async {
         for round in 0..2 {
             let peer = endpoint.accept().await.expect("a peer").await.expect("a handshake");
@@ -332,4 +336,26 @@ async fn each_connection_waits_until_it_is_ready_and_what_waited_meanwhile_is_lo
     };
     let (sent, ()) = tokio::join!(run, test);
     assert_eq!(sent.frames, 2, "one of each connection");
+}
+
+#[tokio::test]
+async fn what_the_server_tells_of_the_device_is_heard_until_the_connection_ends() {
+    let told = Told::default();
+    let (connection, publisher, _endpoint) = connected_telling(Mode::Open, &told).await;
+    let tell = async || {
+        let mut packet = Vec::new();
+        rtcp::write_app(&mut packet, 1, rtcp::DEVICE_NEWS);
+        let mut bytes = Vec::new();
+        varint::write(70, &mut bytes);
+        write::stream_packet(&packet, &mut bytes);
+        let mut stream = connection.open_uni().await.expect("a stream");
+        stream.write_all(&bytes).await.expect("room");
+        stream.finish().expect("open");
+    };
+    tell().await;
+    told.until(|times| *times == Some(0)).await;
+    tell().await;
+    told.until(|times| *times == Some(1)).await;
+    drop(publisher);
+    told.until(|times| times.is_none()).await;
 }

@@ -267,7 +267,8 @@ impl ViewerMedia {
             Rtcp::SenderReport { .. }
             | Rtcp::Report { .. }
             | Rtcp::TransportFeedback(_)
-            | Rtcp::Bye { .. } => None,
+            | Rtcp::Bye { .. }
+            | Rtcp::App { .. } => None,
         }
     }
 

@@ -57,7 +57,17 @@ pub enum Rtcp {
         /// Which.
         ssrc: u32,
     },
+    /// Application-defined (RFC 3550, 6.7); what it carries beside its name is not read.
+    App {
+        /// Four letters.
+        name: [u8; 4],
+    },
 }
+
+/// Name of the application-defined packet by which the server tells a camera over its publishing
+/// connection that its binding, keys, viewers or orders stand differently, and that it is to ask. The
+/// first one says that the server tells such things at all.
+pub const DEVICE_NEWS: [u8; 4] = *b"SLDN";
 
 /// Walks a compound packet, calling `each` for what it knows; `false` if the compound is malformed
 /// (whole packets before the fault are still reported).
@@ -84,6 +94,10 @@ pub fn parse(mut bytes: &[u8], mut each: impl FnMut(Rtcp)) -> bool {
                 for source in body.chunks_exact(4).take(count) {
                     each(Rtcp::Bye { ssrc: u32_at(source, 0) });
                 }
+            }
+            (204, _) => {
+                let Some(&[.., a, b, c, d]) = body.get(..8) else { return false };
+                each(Rtcp::App { name: [a, b, c, d] });
             }
             (205, 1) if body.len() >= 8 => {
                 let ssrc = u32_at(body, 4);
@@ -252,6 +266,13 @@ pub fn write_nack(out: &mut Vec<u8>, from: u32, media: u32, seqs: &[u16]) {
     }
 }
 
+/// Appends an application-defined packet without data.
+pub fn write_app(out: &mut Vec<u8>, from: u32, name: [u8; 4]) {
+    out.extend_from_slice(&[0x80, 204, 0, 2]);
+    out.extend_from_slice(&from.to_be_bytes());
+    out.extend_from_slice(&name);
+}
+
 /// Appends a goodbye.
 pub fn write_bye(out: &mut Vec<u8>, ssrc: u32) {
     out.extend_from_slice(&[0x81, 203, 0, 1]);
@@ -276,13 +297,15 @@ mod tests {
         write_pli(&mut out, 1, 4);
         write_fir(&mut out, 1, 5, 6);
         write_bye(&mut out, 7);
+        write_app(&mut out, 1, DEVICE_NEWS);
         assert_eq!(
             read(&out),
             [
                 Rtcp::SenderReport { ssrc: 1, info },
                 Rtcp::Pli { ssrc: 4 },
                 Rtcp::Fir { ssrc: 5 },
-                Rtcp::Bye { ssrc: 7 }
+                Rtcp::Bye { ssrc: 7 },
+                Rtcp::App { name: DEVICE_NEWS },
             ]
         );
     }
@@ -313,10 +336,15 @@ mod tests {
 
     #[test]
     fn truncated_compounds_are_refused() {
-        let mut out = Vec::new();
-        write_pli(&mut out, 1, 4);
-        for len in 1..out.len() {
-            assert!(!parse(&out[..len], |_| {}));
+        let (mut loss, mut app) = (Vec::new(), Vec::new());
+        write_pli(&mut loss, 1, 4);
+        write_app(&mut app, 1, DEVICE_NEWS);
+        for whole in [loss, app] {
+            for len in 1..whole.len() {
+                assert!(!parse(&whole[..len], |_| {}));
+            }
         }
+        // Of a length that is right in itself, but without a name.
+        assert!(!parse(&[0x80, 204, 0, 1, 0, 0, 0, 1], |_| {}));
     }
 }

@@ -204,6 +204,11 @@ impl Rig {
         self.with(|port, cx| port.end_publishers(cx, &device));
     }
 
+    pub(super) fn tell_publishers(&mut self, device: Option<&str>) {
+        let device = device.map(|it| DeviceId::new(it).expect("a legal serial"));
+        self.with(|port, cx| port.tell_publishers(cx, device.as_ref()));
+    }
+
     pub(super) fn end_other_mode(&mut self, device: &str, mode: Mode) {
         let device = DeviceId::new(device).expect("a legal serial");
         self.with(|port, cx| {

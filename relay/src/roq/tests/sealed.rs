@@ -161,7 +161,7 @@ fn a_device_announces_what_it_is() {
             refusal.map(|(expected, found)| MediaError::WrongProtection { expected, found });
         assert_eq!(answer.err(), refusal);
     }
-    assert_eq!(rig.port.sessions.publishers_of(&stream_key().device).len(), 2);
+    assert_eq!(rig.port.sessions.publishers_of(Some(&stream_key().device)).len(), 2);
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn a_device_that_may_not_seal_any_more_loses_its_sealed_session_and_every_viewer
     rig.until(&mut camera.client, "its end", |_, client| client.lost.is_some());
     let reason = "the device is sealed or opened now".to_owned();
     assert_eq!(camera.client.close_code(), Some((1, reason)));
-    assert!(rig.port.sessions.publishers_of(&stream_key().device).is_empty());
+    assert!(rig.port.sessions.publishers_of(Some(&stream_key().device)).is_empty());
     assert!(rig.directory.publishers.is_empty() && rig.directory.subscribers.is_empty());
 }
 

@@ -1,6 +1,7 @@
-//! A device that is sealed now, or open now: what runs of it in the other mode ends.
+//! A device that stands differently: what runs of it in a mode that it has no more ends, and its
+//! camera is told over its publishing connection, so that it need not keep a question open.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sightline_control_plane::ControlPlane;
 use sightline_control_plane::error::Inner;
@@ -13,8 +14,10 @@ use tokio::sync::broadcast::error::RecvError;
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// Pause before a busy relay is told again.
 const TELL_AGAIN: Duration = Duration::from_millis(10);
+/// All cameras are told at most once in this time, since all of them ask then.
+const TELL_ALL_PAUSE: Duration = Duration::from_secs(25);
 
-/// Ends what runs in the former mode, whenever a device stands differently by an act of this process.
+/// Carries over what acts of this process change of devices.
 pub(super) async fn follow(control: &ControlPlane, relay: &RelayHandle) {
     let mut changes = control.device_changes();
     loop {
@@ -33,7 +36,36 @@ pub(super) async fn follow(control: &ControlPlane, relay: &RelayHandle) {
         };
         for (device, mode) in modes {
             end_other(relay, &device, mode).await;
+            while !relay.tell_publishers(Some(&device)) {
+                tokio::time::sleep(TELL_AGAIN).await;
+            }
         }
+    }
+}
+
+/// Tells every camera that its device may stand differently, for acts of other processes: once for
+/// all acts of [`TELL_ALL_PAUSE`].
+#[derive(Default)]
+pub(super) struct TellAll {
+    waits: bool,
+    told: Option<Instant>,
+}
+
+impl TellAll {
+    /// Something happened.
+    pub(super) fn note(&mut self) {
+        self.waits = true;
+    }
+
+    /// Tells them if that waits and is due, as far as the relay has room for the wish.
+    pub(super) fn run(&mut self, now: Instant, relay: &RelayHandle) {
+        if self.is_due(now) && relay.tell_publishers(None) {
+            (self.waits, self.told) = (false, Some(now));
+        }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.waits && self.told.is_none_or(|told| now >= told + TELL_ALL_PAUSE)
     }
 }
 
@@ -62,4 +94,22 @@ async fn modes(
     let named =
         |(serial, sealed): (String, bool)| Some((DeviceId::new(&serial).ok()?, sealed.into()));
     Ok(found.into_iter().filter_map(named).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_cameras_are_told_once_for_many_acts_of_others_and_of_the_last_one_for_certain() {
+        let start = Instant::now();
+        let mut all = TellAll::default();
+        assert!(!all.is_due(start), "nothing happened");
+        all.note();
+        assert!(all.is_due(start));
+        (all.waits, all.told) = (false, Some(start));
+        all.note();
+        assert!(!all.is_due(start + TELL_ALL_PAUSE - Duration::from_millis(1)));
+        assert!(all.is_due(start + TELL_ALL_PAUSE));
+    }
 }
