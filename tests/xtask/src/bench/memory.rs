@@ -24,8 +24,8 @@ const BATCH: usize = 250;
 /// Longest time for a batch to connect.
 const CONNECT_LIMIT: Duration = Duration::from_secs(120);
 /// Time for the server to close what only connecting needed, HTTP connections above all, which stay
-/// for 10 s after their last request, and for the allocator to give the memory back.
-const SETTLE: Duration = Duration::from_secs(13);
+/// for 10 to 20 s after their last request, and for the allocator to give the memory back.
+const SETTLE: Duration = Duration::from_secs(25);
 
 /// What connects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
