@@ -16,6 +16,7 @@ pub(crate) mod identity;
 mod passkeys;
 pub(crate) mod sms;
 pub(crate) mod sso;
+mod viewing;
 pub(crate) use credentials::MailTls;
 use credentials::{Mail, Passwords};
 
@@ -44,6 +45,8 @@ pub(crate) struct Raw {
     pub(crate) sso: sso::Sso,
     /// Unusual logins.
     pub(crate) abnormal: carrier::Abnormal,
+    /// Watching.
+    pub(crate) viewing: viewing::Viewing,
     /// Logging.
     pub(crate) log: Log,
     /// Mail.
@@ -333,6 +336,7 @@ fn validate(raw: &Raw) -> Result<(), ConfigError> {
     passkeys::validate(raw)?;
     identity::validate(&raw.identity_providers)?;
     sso::validate(&raw.sso)?;
+    raw.viewing.window()?;
     for (key, first, each) in [
         ("listen.webrtc", raw.listen.webrtc.port(), 1),
         ("listen.roq", raw.listen.roq.port(), 1),

@@ -8,10 +8,8 @@ use sightline_grant::{Action, Epochs, Redacted, Role, Thumbprint};
 use crate::ControlPlane;
 use crate::consent::MEDIA_VIEW;
 use crate::error::Inner;
-use crate::ids::Serial;
-use crate::limits::{
-    LEASES_PER_CALL, MAX_NAME_CHARS, MEDIA_CONTEXT_SECS, VIEW_IDLE_SECS, VIEW_TOUCH_SECS,
-};
+use crate::ids::{Serial, SessionId};
+use crate::limits::{LEASES_PER_CALL, MAX_NAME_CHARS, MEDIA_CONTEXT_SECS, VIEW_TOUCH_SECS};
 use crate::share::scopes::{ShareScope, ShareScopes};
 use crate::storage::model::{DeviceEpochs, GateFacts, LeaseFacts, MediaAudit, Session};
 use crate::vault::token_hash;
@@ -126,7 +124,7 @@ impl ControlPlane {
         let proof = facts.proof_for(&standing, ShareScope::of(action))?;
         let idle_end = facts.window_idle_expires.ok_or(Refusal::SmsRequired)?;
         let consent_seq = facts.consent_seq.ok_or(Refusal::ConsentRequired)?;
-        if idle_end + VIEW_TOUCH_SECS < now + VIEW_IDLE_SECS {
+        if idle_end + VIEW_TOUCH_SECS < now + self.config().limits.view.idle_secs() {
             self.touch(&facts.session.id, &serial);
         }
         Ok(Admission {
@@ -143,6 +141,30 @@ impl ControlPlane {
             },
             consent_seq,
         })
+    }
+
+    /// [`Self::admit`] for a media session that begins. Where each one needs a code of its own, the
+    /// viewing window lets no other one in.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn admit_session(
+        &self,
+        token: &Redacted<String>,
+        terminal: Thumbprint,
+        serial: &str,
+        channel: u16,
+        action: Action,
+    ) -> Result<Admission, Refusal> {
+        let admission = self.admit(token, terminal, serial, channel, action).await?;
+        if self.config().limits.view.every_session() {
+            let session = SessionId(admission.session.clone());
+            let spent = self.store().step_up_spend(&session, &parsed(serial), self.now()).await;
+            if !spent.map_err(Inner::from)? {
+                return Err(Refusal::SmsRequired);
+            }
+        }
+        Ok(admission)
     }
 
     /// Whether a caller may know if a channel is live: login, terminal, and binding or a share of it

@@ -68,6 +68,7 @@ pub mod storage;
 pub mod terminal;
 pub mod transfer;
 pub mod vault;
+pub mod viewing;
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;

@@ -6,6 +6,7 @@ mod sso;
 use crate::abnormal;
 use crate::sms::budget::Policy;
 use crate::storage::model::Window;
+use crate::viewing::ViewWindow;
 
 pub use devices::*;
 pub use sso::*;
@@ -245,6 +246,8 @@ pub struct Limits {
     pub sms: Policy,
     /// What happens to unusual logins.
     pub abnormal: abnormal::Policy,
+    /// How long a code lets its terminal watch.
+    pub view: ViewWindow,
     /// Codes sent to one number; the first window is the pause between two of them.
     pub sends_per_number: Vec<Window>,
     /// Those of them that go by mail at the wish of whoever is not signed in, while not answered.
@@ -277,6 +280,7 @@ impl Limits {
         Self {
             sms: Policy::for_development(),
             abnormal: abnormal::Policy::default(),
+            view: ViewWindow::default(),
             sends_per_number: vec![
                 Window { seconds: 2, most: 1 },
                 Window { seconds: HOUR, most: 120 },
@@ -301,6 +305,7 @@ impl Default for Limits {
         Self {
             sms: Policy::default(),
             abnormal: abnormal::Policy::default(),
+            view: ViewWindow::default(),
             sends_per_number: vec![
                 Window { seconds: MINUTE, most: 1 },
                 Window { seconds: HOUR, most: 5 },

@@ -5,7 +5,7 @@ use sightline_grant::Redacted;
 use crate::ControlPlane;
 use crate::error::Inner;
 use crate::ids::{ChallengeId, Serial};
-use crate::limits::{VIEW_IDLE_SECS, VIEW_MAX_SECS};
+use crate::limits::VIEW_MAX_SECS;
 use crate::otp::OtpError;
 use crate::storage::model::{OtpBinding, OtpPurpose, Session, StepUp};
 
@@ -27,11 +27,12 @@ impl ControlPlane {
         };
         let challenge = self.check_code(challenge, code.expose(), &binding).await?;
         self.require_confirming(session, &challenge.target).await?;
-        let now = self.now();
+        let (now, idle) = (self.now(), self.config().limits.view.idle_secs());
         let window = StepUp {
             session: session.id.clone(),
             serial: Serial(challenge.serial),
-            idle_expires: now + VIEW_IDLE_SECS,
+            idle,
+            idle_expires: now + idle,
             max_expires: now + VIEW_MAX_SECS,
         };
         let opened = self.store().step_up_open(&challenge.id, &window, now).await;

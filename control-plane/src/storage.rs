@@ -312,6 +312,9 @@ pub trait GateStore {
     ) -> Stored<Option<GateFacts>>;
     /// Moves on the idle end of viewing windows that were open when they were used.
     async fn step_ups_touch(&self, used: &[(SessionId, Serial)], now: u64) -> Stored<()>;
+    /// Notes that an open viewing window lets a media session in. `false`: it has let one in already, or
+    /// is closed.
+    async fn step_up_spend(&self, session: &SessionId, serial: &Serial, now: u64) -> Stored<bool>;
     /// For each lease, whether everything that it stands on still holds.
     async fn leases_live(&self, leases: &[LeaseFacts], now: u64) -> Stored<Vec<bool>>;
     /// Records the start of a media session.

@@ -52,12 +52,13 @@ pub(crate) fn control_config(data: &Path, raw: &Raw) -> Result<Config, String> {
     let limits =
         if raw.sms.is_development() { Limits::for_development() } else { Limits::default() };
     let abnormal = raw.abnormal.policy()?;
+    let view = raw.viewing.window().map_err(|error| error.to_string())?;
     Ok(Config {
         data_dir: data.to_owned(),
         master_key: Some(data.join("keys/master.key")),
         server_name: raw.server.name.clone(),
         page_host: raw.server.name.clone(),
-        limits: Limits { sms: raw.sms.policy(), abnormal, ..limits },
+        limits: Limits { sms: raw.sms.policy(), abnormal, view, ..limits },
         passwords: raw.passwords.to_config(),
     })
 }
@@ -106,7 +107,7 @@ impl Directory for ControlDirectory {
     ) -> Result<Admission, GateRefusal> {
         let admitted = self
             .control
-            .admit(&caller.access_token, caller.terminal, serial, channel, action)
+            .admit_session(&caller.access_token, caller.terminal, serial, channel, action)
             .await
             .map_err(gate_refusal)?;
         Ok(Admission {

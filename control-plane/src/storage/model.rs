@@ -190,6 +190,8 @@ pub struct StepUp {
     pub session: SessionId,
     /// Device.
     pub serial: Serial,
+    /// How far each use moves its end on, seconds.
+    pub idle: u64,
     /// End if unused, Unix seconds.
     pub idle_expires: u64,
     /// Latest end, Unix seconds.

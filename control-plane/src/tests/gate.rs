@@ -4,9 +4,10 @@ use super::rig::{ANNA, BEN, Rig, key, terminal};
 use crate::consent::{ACCOUNT, MEDIA_VIEW};
 use crate::gate::{AuditError, Refusal, SessionContext};
 use crate::ids::Serial;
-use crate::limits::{MEDIA_CONTEXT_SECS, VIEW_IDLE_SECS};
+use crate::limits::{Limits, MEDIA_CONTEXT_SECS, VIEW_IDLE_SECS};
 use crate::storage::model::LeaseFacts;
 use crate::storage::{ConsentStore, UpkeepStore};
+use crate::viewing::ViewWindow;
 
 #[tokio::test]
 async fn the_gate_asks_for_each_fact_in_its_order() {
@@ -68,6 +69,56 @@ async fn an_idle_window_closes_and_a_used_one_stays_open() {
     rig.clock.advance(VIEW_IDLE_SECS);
     tokens = rig.cp.refresh(&tokens.refresh, terminal(1)).await.unwrap();
     assert!(matches!(admit(&rig, &tokens.access).await, Err(Refusal::SmsRequired)));
+}
+
+#[tokio::test]
+async fn where_every_session_needs_a_code_a_window_lets_one_in_and_that_one_goes_on() {
+    let limits = Limits { view: ViewWindow::of_minutes(0).unwrap(), ..Limits::default() };
+    let rig = Rig::with(limits).await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    rig.admitted(&anna, ANNA, "CAM-1").await;
+    let begin = async |rig: &Rig| {
+        let token = &anna.signed_in.tokens.access;
+        rig.cp.admit_session(token, terminal(1), "CAM-1", 0, Action::Live).await
+    };
+    let both = tokio::join!(begin(&rig), begin(&rig));
+    let admission = match both {
+        (Ok(admission), Err(Refusal::SmsRequired)) | (Err(Refusal::SmsRequired), Ok(admission)) => {
+            admission
+        }
+        other => panic!("one of two sessions is let in: {other:?}"),
+    };
+    let lease = LeaseFacts {
+        subject: admission.subject,
+        session: admission.session,
+        serial: "CAM-1".into(),
+        epochs: admission.epochs,
+    };
+    assert_eq!(rig.cp.renew(&[lease]).await.unwrap(), [true], "it goes on");
+    assert!(rig.admit(&anna, "CAM-1").await.is_ok(), "and gets the keys that follow");
+    rig.clock.advance(61);
+    rig.open_window(&anna, ANNA, "CAM-1").await;
+    assert!(begin(&rig).await.is_ok(), "a new code lets another one in");
+    assert!(matches!(begin(&rig).await, Err(Refusal::SmsRequired)));
+}
+
+#[tokio::test]
+async fn a_window_closes_after_the_minutes_that_the_operator_wants() {
+    let limits = Limits { view: ViewWindow::of_minutes(2).unwrap(), ..Limits::default() };
+    let rig = Rig::with(limits).await;
+    let anna = rig.sign_in(ANNA, 1).await;
+    rig.admitted(&anna, ANNA, "CAM-1").await;
+    // A minute has gone since the code was answered.
+    rig.clock.advance(59);
+    assert!(rig.admit(&anna, "CAM-1").await.is_ok(), "a use moves it on");
+    rig.cp.touches_written().await;
+    rig.clock.advance(119);
+    assert!(rig.admit(&anna, "CAM-1").await.is_ok());
+    rig.cp.touches_written().await;
+    let tokens = rig.cp.refresh(&anna.signed_in.tokens.refresh, terminal(1)).await.unwrap();
+    rig.clock.advance(120);
+    let late = rig.cp.admit(&tokens.access, terminal(1), "CAM-1", 0, Action::Live).await;
+    assert!(matches!(late, Err(Refusal::SmsRequired)), "{late:?}");
 }
 
 #[tokio::test]

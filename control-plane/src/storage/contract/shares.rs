@@ -298,6 +298,11 @@ pub(super) async fn the_gate_and_leases_know_a_guest(store: &dyn Store) {
     assert!(live(share.number, NOW).await && live(share.number, NOW + 299).await);
     assert!(!live(share.number, NOW + 300).await, "over, before the clock has ended it");
     assert!(!live(share.number + 1, NOW).await && !live(0, NOW).await, "a guest is no owner");
+    let session = SessionId("session of g".into());
+    let spend = async |now| store.step_up_spend(&session, &serial(), now).await.unwrap();
+    assert!(!spend(NOW + 900).await, "the window is closed by then");
+    assert!(spend(NOW).await && !spend(NOW).await, "it lets one session in");
+    assert!(live(share.number, NOW).await, "which goes on");
     assert!(facts(store, "g", NOW + 299).await.shared.is_some());
     let account = owner();
     store.share_end(&share.id, EndedBy::Owner(&account, &serial()), NOW).await.unwrap();
@@ -339,7 +344,12 @@ async fn prove(store: &dyn Store, guest: &AccountId, binding_epoch: u64, version
     let id = ChallengeId("view".into());
     let view = OtpChallenge { id: id.clone(), purpose: OtpPurpose::View, ..challenge("view") };
     store.otp_open(&view, &[], NOW).await.unwrap().unwrap();
-    let window =
-        StepUp { session, serial: serial(), idle_expires: NOW + 900, max_expires: NOW + 900 };
+    let window = StepUp {
+        session,
+        serial: serial(),
+        idle: 900,
+        idle_expires: NOW + 900,
+        max_expires: NOW + 900,
+    };
     assert!(store.step_up_open(&id, &window, NOW).await.unwrap());
 }

@@ -11,7 +11,7 @@ use super::session::session;
 use super::share;
 use crate::consent::ACCOUNT;
 use crate::ids::{Serial, SessionId};
-use crate::limits::{VIEW_IDLE_SECS, VIEW_TOUCH_SECS};
+use crate::limits::VIEW_TOUCH_SECS;
 use crate::storage::model::{CommitMark, DeviceEpochs, GateFacts, LeaseFacts, MediaAudit, Shared};
 use crate::storage::{GateStore, StoreError, Stored};
 
@@ -110,6 +110,19 @@ impl GateStore for SqliteStore {
         touch(self, pairs.collect(), now).await
     }
 
+    async fn step_up_spend(&self, session: &SessionId, serial: &Serial, now: u64) -> Stored<bool> {
+        let done = query(
+            "UPDATE step_up SET spent_at = ?3 WHERE session = ?1 AND serial = ?2
+             AND spent_at IS NULL AND idle_expires > ?3 AND max_expires > ?3",
+        )
+        .bind(session.as_str())
+        .bind(serial.as_str())
+        .bind(int(now))
+        .execute(&self.writer)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     async fn leases_live(&self, leases: &[LeaseFacts], now: u64) -> Stored<Vec<bool>> {
         let input: Vec<_> = leases
             .iter()
@@ -128,7 +141,7 @@ impl GateStore for SqliteStore {
         let input = serde_json::Value::from(input).to_string();
         let rows = query(
             "SELECT j.key AS position, s.id AS session_id, b.serial,
-                    u.idle_expires < ?2 + ?3 - ?4 AS touch
+                    u.idle_expires < ?2 + u.idle - ?3 AS touch
              FROM json_each(?1) j
              JOIN session s ON s.id = j.value ->> 0
              JOIN terminal t ON t.id = s.terminal AND t.revoked_at IS NULL
@@ -147,7 +160,6 @@ impl GateStore for SqliteStore {
         )
         .bind(input)
         .bind(int(now))
-        .bind(int(VIEW_IDLE_SECS))
         .bind(int(VIEW_TOUCH_SECS))
         .fetch_all(&self.reader)
         .await?;
@@ -205,13 +217,12 @@ impl GateStore for SqliteStore {
 /// Moves on the idle end of windows, given as pairs of session and serial, in one commit.
 async fn touch(store: &SqliteStore, pairs: Vec<serde_json::Value>, now: u64) -> Stored<()> {
     query(
-        "UPDATE step_up SET idle_expires = min(max_expires, ?2 + ?3)
+        "UPDATE step_up SET idle_expires = min(max_expires, ?2 + idle)
          WHERE (session, serial) IN
              (SELECT j.value ->> 0, j.value ->> 1 FROM json_each(?1) j)",
     )
     .bind(serde_json::Value::from(pairs).to_string())
     .bind(int(now))
-    .bind(int(VIEW_IDLE_SECS))
     .execute(&store.writer)
     .await?;
     Ok(())

@@ -23,6 +23,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0014_identities.sql"),
     include_str!("../../../migrations/0015_sso.sql"),
     include_str!("../../../migrations/0016_reset_terminals.sql"),
+    include_str!("../../../migrations/0017_viewing_windows.sql"),
 ];
 
 /// Why a database is not opened.

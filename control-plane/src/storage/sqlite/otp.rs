@@ -97,14 +97,15 @@ impl OtpStore for SqliteStore {
             return Ok(false);
         }
         query(
-            "INSERT OR REPLACE INTO step_up (session, serial, opened_at, idle_expires, max_expires)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO step_up (session, serial, opened_at, idle_expires, max_expires, idle)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )
         .bind(window.session.as_str())
         .bind(window.serial.as_str())
         .bind(int(now))
         .bind(int(window.idle_expires))
         .bind(int(window.max_expires))
+        .bind(int(window.idle))
         .execute(&mut *tx)
         .await?;
         let owner = query("SELECT account FROM session WHERE id = ?1")
