@@ -14,9 +14,7 @@ use sightline_client::keys::{
 };
 use sightline_client::lan::LanHub;
 use sightline_client::retry::Backoff;
-use sightline_client::sealed::{
-    FrameInfo, FrameSealer, MAX_SWITCH_WAIT, OVERHEAD, SealFrameError, Switch,
-};
+use sightline_client::sealed::{FrameInfo, FrameSealer, MAX_SWITCH_WAIT, OVERHEAD, SealFrameError};
 use sightline_client::sframe::Suite;
 use sightline_client::source::{Frame, MediaSource};
 use sightline_relay_proto::codec::{MediaKind, TrackInfo};
@@ -107,8 +105,13 @@ struct Worker {
     keys: Option<CameraKeys>,
     sealer: Option<FrameSealer>,
     upload: Option<Upload>,
+    /// When the old generation ends at the latest, since somebody has left the list: counted from that
+    /// news, whatever storing, sending and waiting for a keyframe take after it.
+    old_until: Option<Instant>,
+    /// The owner's list that could not be stored yet, and so is not in force.
+    unstored_list: Option<Vec<u8>>,
     /// The owner's order that could not be stored yet, and so is not in force.
-    unstored: Option<Vec<u8>>,
+    unstored_order: Option<Vec<u8>>,
     /// Which frames of each track no later one refers to.
     references: Vec<References>,
     /// Tracks of which a frame was dropped: they go on at a keyframe.
@@ -120,8 +123,6 @@ struct Worker {
 struct Upload {
     task: AbortOnDropHandle<()>,
     new: NewGeneration,
-    /// When the old generation ends even if the server did not get the new one.
-    until: Option<Instant>,
 }
 
 impl Worker {
@@ -135,7 +136,9 @@ impl Worker {
             keys: None,
             sealer: None,
             upload: None,
-            unstored: None,
+            old_until: None,
+            unstored_list: None,
+            unstored_order: None,
             outlet,
         }
     }
@@ -171,6 +174,7 @@ impl Worker {
     }
 
     fn hear(&mut self, news: News) {
+        let heard = Instant::now();
         match news {
             News::Bound { epoch, auth, archive, list } => {
                 self.take_binding(epoch, auth, archive);
@@ -178,10 +182,40 @@ impl Worker {
                 list.into_iter().for_each(|list| self.take_list(&list));
                 self.drop_outdated();
             }
-            News::List(bytes) => self.take_list(&bytes),
+            News::List(bytes) => {
+                self.take_list(&bytes);
+                self.limit_old(heard);
+            }
             // Nobody waits any more if the connection is gone again.
             News::Told(done) => drop(done.send(())),
             News::Order(bytes) => self.take_order(bytes),
+        }
+    }
+
+    /// Gives the old generation [`MAX_SWITCH_WAIT`] from `since` on, if others than its viewers are, or
+    /// may be, let in now. What is heard later gives it no more time.
+    fn limit_old(&mut self, since: Instant) {
+        let Some(keys) = &self.keys else { return };
+        let is_newest = |sealer: &FrameSealer| Some(sealer.generation()) == keys.newest();
+        if self.unstored_list.is_some() || keys.due(moment()) == Some(Reason::Viewers) {
+            self.old_until.get_or_insert(since + MAX_SWITCH_WAIT);
+        } else if self.sealer.as_ref().is_some_and(is_newest) {
+            self.old_until = None;
+        }
+    }
+
+    /// Ends the old generation when its time is over.
+    fn end_old(&mut self, now: Instant) {
+        if self.old_until.is_some_and(|until| until <= now) {
+            self.drop_sealer();
+        }
+    }
+
+    /// Nothing is sealed until there is another generation.
+    fn drop_sealer(&mut self) {
+        self.sealer = None;
+        if let (None, Some(keys)) = (&self.upload, &mut self.keys) {
+            keys.used_up();
         }
     }
 
@@ -190,10 +224,11 @@ impl Worker {
     /// keyframes.
     fn drop_outdated(&mut self) {
         let due = self.keys.as_ref().and_then(|keys| keys.due(moment()));
-        if due == Some(Reason::Viewers) {
-            (self.sealer, self.upload) = (None, None);
-        } else if self.upload.as_ref().is_some_and(|upload| upload.until.is_some()) {
-            self.sealer = None;
+        if due == Some(Reason::Viewers) || self.unstored_list.is_some() {
+            self.upload = None;
+            self.drop_sealer();
+        } else if self.old_until.is_some() {
+            self.drop_sealer();
         }
         match &mut self.sealer {
             Some(sealer) => sealer.end_switch(),
@@ -207,11 +242,18 @@ impl Worker {
         match keys.take_list(bytes, |state| write_private(&path, state)) {
             Ok(()) => {
                 let version = keys.lists().version();
+                self.unstored_list = None;
                 tracing::info!(version, "a new viewer list is in force");
             }
             // Every start of the camera is told the list in force.
             Err(ListNotTaken::Refused(ListRefused::Held)) => {}
-            Err(error) => tracing::warn!(%error, "the server's viewer list is not taken"),
+            Err(error @ ListNotTaken::Refused(_)) => {
+                tracing::warn!(%error, "the server's viewer list is not taken");
+            }
+            Err(error @ ListNotTaken::Store(_)) => {
+                tracing::error!(%error, "the viewer list is not in force yet");
+                self.unstored_list = Some(bytes.to_vec());
+            }
         }
     }
 
@@ -219,7 +261,7 @@ impl Worker {
     fn take_order(&mut self, bytes: Vec<u8>) {
         let path = self.state_path();
         let Some(keys) = &mut self.keys else { return };
-        self.unstored = None;
+        self.unstored_order = None;
         match keys.take_order(&bytes, |state| write_private(&path, state)) {
             Ok(()) => {
                 let sealed = keys.sealed();
@@ -234,7 +276,7 @@ impl Worker {
             }
             Err(error @ OrderNotTaken::Store(_)) => {
                 tracing::error!(%error, "the owner's sealing order is not in force yet");
-                self.unstored = Some(bytes);
+                self.unstored_order = Some(bytes);
             }
         }
     }
@@ -272,7 +314,8 @@ impl Worker {
             other => {
                 // A former owner's viewers see nothing from here on.
                 self.camera.lan.iter().for_each(LanHub::end);
-                (self.sealer, self.upload, self.unstored) = (None, None, None);
+                (self.sealer, self.upload, self.old_until) = (None, None, None);
+                (self.unstored_order, self.unstored_list) = (None, None);
                 let suite = Suite::default();
                 match other {
                     Some(keys) => keys.rebound(binding, auth, archive),
@@ -296,20 +339,23 @@ impl Worker {
 
     /// Turns to the mode in force, makes a generation when one is due, and ends what may not go on.
     fn look(&mut self) {
-        if let Some(order) = self.unstored.take() {
+        let now = moment();
+        if let Some(order) = self.unstored_order.take() {
             self.take_order(order);
+        }
+        if let Some(list) = self.unstored_list.take() {
+            self.take_list(&list);
         }
         if !self.turn() {
             return;
         }
-        let now = moment();
-        let is_late = |upload: &Upload| upload.until.is_some_and(|until| until <= now.steady);
-        if self.upload.as_ref().is_some_and(is_late) {
-            self.sealer = None;
-        }
+        // A guest's time may be over.
+        self.limit_old(now.steady);
+        self.end_old(now.steady);
         let path = self.state_path();
         let Some(keys) = &mut self.keys else { return };
-        if keys.due(now).is_none() {
+        // For whom a generation is to be made is settled once the list in force is.
+        if self.unstored_list.is_some() || keys.due(now).is_none() {
             return;
         }
         let made =
@@ -318,14 +364,10 @@ impl Worker {
             Ok(new) => {
                 let blob = new.blob.to_bytes();
                 let sending = tokio::spawn(upload(self.camera.api.clone(), blob));
-                let until = (new.reason == Reason::Viewers).then(|| now.steady + MAX_SWITCH_WAIT);
-                // One that is overtaken on its way gives the old one no more time.
-                let overtaken = self.upload.as_ref().and_then(|upload| upload.until);
-                let until = [overtaken, until].into_iter().flatten().min();
                 let task = AbortOnDropHandle::new(sending);
-                self.upload = Some(Upload { task, new, until });
+                self.upload = Some(Upload { task, new });
             }
-            Err(error) => tracing::error!(%error, "no new generation; the old one goes on"),
+            Err(error) => tracing::error!(%error, "no new generation can be made yet"),
         }
     }
 
@@ -333,18 +375,22 @@ impl Worker {
     fn switch(&mut self) {
         let Some(Upload { mut new, .. }) = self.upload.take() else { return };
         let Ok(keys) = new.keys.channel(self.camera.channel) else { return };
+        let now = Instant::now();
+        self.end_old(now);
+        let until = self.old_until.unwrap_or(now + MAX_SWITCH_WAIT);
         let (generation, reason) = (keys.generation().number(), new.reason);
         if let (Some(lan), Some(keys)) = (&self.camera.lan, &self.keys) {
             lan.generation(keys.lists().binding().epoch, new.blob.to_bytes());
         }
         match &mut self.sealer {
             Some(sealer) => {
-                if let Err(error) = sealer.switch(keys, Switch::AtKeyframe, Instant::now()) {
+                if let Err(error) = sealer.switch(keys, until) {
                     tracing::error!(%error, "the generation is not used");
                 }
             }
             None => self.sealer = Some(FrameSealer::new(keys)),
         }
+        self.limit_old(now);
         tracing::info!(generation, ?reason, "frames are sealed under a new generation");
         self.ask_for_keyframe();
     }
@@ -356,6 +402,7 @@ impl Worker {
     /// Queues a frame in the mode in force; drops it if that cannot be.
     fn pass_on(&mut self, frame: Frame) {
         let at = usize::from(frame.track.0);
+        self.end_old(Instant::now());
         let Some(info) = self.tracks.get(at) else { return };
         let is_sound = info.codec.kind() == MediaKind::Audio;
         let frame = Frame { keyframe: frame.keyframe || is_sound, ..frame };

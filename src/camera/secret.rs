@@ -93,8 +93,8 @@ impl Keeper {
         self
     }
 
-    /// Asks for news until `stop`, and waits for what is `told`; makes a secret when a new owner has bound the device. Who is heard on
-    /// `asked` is told when the list in force is known and obeyed.
+    /// Asks for news until `stop`, and waits for what is `told`; makes a secret when a new owner has
+    /// bound the device. Who is heard on `asked` is told when the list in force is known and obeyed.
     pub(crate) async fn run(
         mut self,
         mut told: server::News,

@@ -17,7 +17,7 @@ mod tests;
 
 pub use generation_keys::{AlreadyGiven, ChannelKeys, GenerationKeys};
 pub use opener::{DELAYED_AFTER, FrameError, FrameOpener, OpenedFrame};
-pub use sealer::{FrameInfo, FrameSealer, MAX_SWITCH_WAIT, MAX_UNIT, SealFrameError, Switch};
+pub use sealer::{FrameInfo, FrameSealer, MAX_SWITCH_WAIT, MAX_UNIT, SealFrameError};
 pub use still::{
     MAX_STILL, OpenedStill, STILL_OVERHEAD, StillError, StillInfo, StillKind, StillOpener,
     StillSealer, StillType,

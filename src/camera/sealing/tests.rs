@@ -60,8 +60,12 @@ impl Stage {
 
     /// A list of the owner's with one more viewer than the version before.
     fn list(&self, version: u64) -> Vec<u8> {
+        self.list_of(version, version)
+    }
+
+    fn list_of(&self, version: u64, viewers: u64) -> Vec<u8> {
         let binding = Binding { serial: self.worker.camera.serial.clone(), epoch: EPOCH };
-        let viewers = (0..version).map(|number| Viewer {
+        let viewers = (0..viewers).map(|number| Viewer {
             terminal: TerminalKeys::generate().unwrap().public(),
             account: format!("account-{number}"),
             scopes: Scopes::LIVE,
@@ -88,7 +92,7 @@ impl Stage {
     }
 
     fn until(&self) -> Option<Instant> {
-        self.worker.upload.as_ref().and_then(|upload| upload.until)
+        self.worker.old_until
     }
 }
 
@@ -157,6 +161,88 @@ async fn a_second_list_gives_the_old_generation_no_more_time() {
     stage.worker.keys.as_mut().unwrap().used_up();
     stage.worker.look();
     assert_eq!(stage.until(), until, "whatever it is made for");
+}
+
+#[tokio::test]
+async fn who_is_removed_is_gone_in_time_though_the_server_does_not_get_the_new_generation() {
+    let mut stage = Stage::new().await;
+    let before = Instant::now();
+    let list = stage.list(1);
+    stage.worker.hear(News::List(list));
+    stage.worker.look();
+    let until = stage.until().unwrap();
+    let heard = until.checked_sub(MAX_SWITCH_WAIT).unwrap();
+    assert!((before..=Instant::now()).contains(&heard), "counted from the news");
+    stage.worker.end_old(until - Duration::from_micros(1));
+    assert!(stage.sends(false));
+    stage.worker.end_old(until);
+    assert!(!stage.sends(false) && !stage.sends(true));
+    stage.worker.switch();
+    assert!(!stage.sends(false), "it starts with a keyframe");
+    assert!(stage.sends(true) && stage.sends(false));
+    assert_eq!(stage.until(), None);
+}
+
+#[tokio::test]
+async fn a_late_generation_gives_the_old_one_no_more_time_until_its_keyframe() {
+    let mut stage = Stage::new().await;
+    let list = stage.list(1);
+    stage.worker.hear(News::List(list));
+    stage.worker.look();
+    let until = stage.until().unwrap();
+    stage.worker.switch();
+    assert!(stage.sends(false), "the old generation goes on until the keyframe");
+    let info = FrameInfo {
+        track: TrackIndex(0),
+        tier: stage.worker.tracks[0].tier,
+        codec: Codec::H264,
+        keyframe: false,
+        discardable: false,
+        discontinuity: false,
+        capture: CaptureTime(1),
+    };
+    let sealer = stage.worker.sealer.as_mut().unwrap();
+    let mut seal = |now| sealer.seal(&info, b"unit", now, &mut Vec::new());
+    assert_eq!(seal(until - Duration::from_micros(1)), Ok(()));
+    assert_eq!(seal(until), Err(SealFrameError::KeyframeDue));
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_stored_ends_the_old_generation_in_time_and_is_in_force_once_it_is() {
+    let mut stage = Stage::new().await;
+    let path = stage.worker.state_path();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let list = stage.list(1);
+    stage.worker.hear(News::List(list));
+    stage.worker.look();
+    assert!(stage.worker.upload.is_none(), "nobody knows yet for whom");
+    assert!(stage.sends(false));
+    let until = stage.until().unwrap();
+    stage.worker.end_old(until);
+    assert!(!stage.sends(false) && !stage.sends(true));
+    std::fs::remove_dir(&path).unwrap();
+    stage.worker.look();
+    assert_eq!(stage.worker.keys.as_ref().unwrap().lists().version(), 1);
+    stage.worker.switch();
+    assert!(stage.sends(true) && stage.sends(false));
+    assert_eq!(stage.until(), None);
+}
+
+#[tokio::test]
+async fn a_camera_whose_old_generation_has_ended_makes_another_though_its_viewers_are_the_same() {
+    let mut stage = Stage::new().await;
+    let path = stage.worker.state_path();
+    let list = stage.list_of(1, 0);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    stage.worker.hear(News::List(list));
+    let until = stage.until().unwrap();
+    stage.worker.end_old(until);
+    std::fs::remove_dir(&path).unwrap();
+    stage.worker.look();
+    stage.worker.switch();
+    assert!(stage.sends(true) && stage.sends(false));
 }
 
 #[tokio::test]

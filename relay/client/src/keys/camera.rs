@@ -142,6 +142,11 @@ impl CameraKeys {
         &self.lists
     }
 
+    /// The newest generation that was ever made.
+    pub fn newest(&self) -> Option<Generation> {
+        self.last
+    }
+
     /// Takes a list that the server hands out. `store` gets the state that must survive a restart,
     /// before the list is in force; afterwards ask [`Self::due`].
     ///

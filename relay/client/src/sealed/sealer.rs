@@ -21,8 +21,8 @@ use crate::sframe::{SealError, SealingKey};
 pub const MAX_UNIT: usize =
     MAX_FRAME / MAX_CANONICAL_PAYLOAD * (MAX_CANONICAL_PAYLOAD - 1) - OVERHEAD;
 
-/// How long a track may go on under the old generation until its next keyframe. With the time that
-/// a list needs to reach the camera it keeps a removed guest to two seconds.
+/// How long tracks may go on under an old generation after the news that ends it, until their next
+/// keyframe. With the time that a list needs to reach the camera it keeps a removed guest to two seconds.
 pub const MAX_SWITCH_WAIT: Duration = Duration::from_secs(1);
 
 /// What is said of a frame in the clear.
@@ -42,16 +42,6 @@ pub struct FrameInfo {
     pub discontinuity: bool,
     /// The camera's clock at capture.
     pub capture: CaptureTime,
-}
-
-/// How a sealer takes up a new generation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Switch {
-    /// Each track at its next keyframe, and after [`MAX_SWITCH_WAIT`] at the latest.
-    AtKeyframe,
-    /// From now on nothing is sealed under the old one: for a list that changed while the camera
-    /// was away, and for a new owner.
-    Now,
 }
 
 /// A unit was not sealed, and must not be sent.
@@ -105,29 +95,20 @@ impl FrameSealer {
         self.keys.generation()
     }
 
-    /// Takes up a later generation of the same channel.
+    /// Takes up a later generation of the same channel: each track at its next keyframe, and nothing
+    /// is sealed under the old one from `until` on, at most [`MAX_SWITCH_WAIT`] after the news that
+    /// the old one ends for.
     ///
     /// # Errors
     /// [`SealFrameError::OtherKeys`].
-    pub fn switch(
-        &mut self,
-        keys: ChannelKeys,
-        how: Switch,
-        now: Instant,
-    ) -> Result<(), SealFrameError> {
+    pub fn switch(&mut self, keys: ChannelKeys, until: Instant) -> Result<(), SealFrameError> {
         let same = keys.serial == self.keys.serial && keys.channel == self.keys.channel;
         if !same || keys.generation() <= self.generation() {
             return Err(SealFrameError::OtherKeys);
         }
         self.keys = keys;
-        match how {
-            Switch::Now => self.tracks.clear(),
-            Switch::AtKeyframe => {
-                let end = now + MAX_SWITCH_WAIT;
-                for track in self.tracks.values_mut() {
-                    track.until = Some(track.until.map_or(end, |until| until.min(end)));
-                }
-            }
+        for track in self.tracks.values_mut() {
+            track.until = Some(track.until.map_or(until, |earlier| earlier.min(until)));
         }
         Ok(())
     }

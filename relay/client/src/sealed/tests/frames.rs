@@ -172,7 +172,7 @@ fn recordings_open_under_every_generation_that_is_held() {
     let first = world.seal(&video(true), b"1");
     let mut made = world.rig.generation(1);
     let keys = made.keys.channel(CHANNEL).expect("the first time");
-    world.sealer.switch(keys, Switch::Now, world.rig.start).expect("later keys");
+    world.sealer.switch(keys, world.rig.start).expect("later keys");
     let second = world.seal(&video(true), b"2");
     let binding = world.rig.camera.lists().binding().clone();
     let keyring = Keyring::recordings(binding, world.rig.pin());

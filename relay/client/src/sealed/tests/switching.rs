@@ -12,14 +12,14 @@ struct Stage {
 }
 
 /// A camera whose two tracks run under one generation, and that is told to take up another.
-fn switching(how: Switch) -> Stage {
+fn switching(wait: Duration) -> Stage {
     let mut world = World::new("CAM-1");
     world.seal(&video(true), b"unit");
     world.seal(&sound(), b"unit");
     let mut made = world.rig.generation(1);
     let next = give(&mut world.opener, &made);
     let keys = made.keys.channel(CHANNEL).expect("the first time");
-    world.sealer.switch(keys, how, world.rig.start).expect("later keys");
+    world.sealer.switch(keys, world.rig.start + wait).expect("later keys");
     Stage { world, next }
 }
 
@@ -45,7 +45,7 @@ fn a_stream_starts_with_a_keyframe() {
 
 #[test]
 fn each_track_changes_its_generation_with_its_next_keyframe() {
-    let mut stage = switching(Switch::AtKeyframe);
+    let mut stage = switching(MAX_SWITCH_WAIT);
     let old = stage.world.generation;
     assert_eq!(stage.seal(&video(false), 1), Ok(old));
     assert_eq!(stage.seal(&sound(), 2), Ok(stage.next));
@@ -56,7 +56,7 @@ fn each_track_changes_its_generation_with_its_next_keyframe() {
 
 #[test]
 fn without_a_keyframe_the_old_generation_ends_in_time() {
-    let mut stage = switching(Switch::AtKeyframe);
+    let mut stage = switching(MAX_SWITCH_WAIT);
     let old = stage.world.generation;
     assert_eq!(stage.seal(&video(false), PATIENCE - 1), Ok(old));
     assert_eq!(stage.seal(&video(false), PATIENCE), Err(SealFrameError::KeyframeDue));
@@ -67,7 +67,7 @@ fn without_a_keyframe_the_old_generation_ends_in_time() {
 
 #[test]
 fn after_a_change_in_its_absence_a_camera_seals_nothing_more_under_the_old_one() {
-    let mut stage = switching(Switch::Now);
+    let mut stage = switching(Duration::ZERO);
     assert_eq!(stage.seal(&video(false), 0), Err(SealFrameError::KeyframeDue));
     assert_eq!(stage.seal(&sound(), 0), Ok(stage.next));
     assert_eq!(stage.seal(&video(true), 0), Ok(stage.next));
@@ -76,12 +76,12 @@ fn after_a_change_in_its_absence_a_camera_seals_nothing_more_under_the_old_one()
 /// Two lists in a row give the old generation no more time.
 #[test]
 fn a_second_change_does_not_prolong_the_first() {
-    let mut stage = switching(Switch::AtKeyframe);
+    let mut stage = switching(MAX_SWITCH_WAIT);
     let mut made = stage.world.rig.generation(2);
     give(&mut stage.world.opener, &made);
     let keys = made.keys.channel(CHANNEL).expect("the first time");
     let now = at(&stage.world.rig, PATIENCE / 2);
-    stage.world.sealer.switch(keys, Switch::AtKeyframe, now).expect("later keys");
+    stage.world.sealer.switch(keys, now + MAX_SWITCH_WAIT).expect("later keys");
     let old = stage.world.generation;
     assert_eq!(stage.seal(&video(false), PATIENCE - 1), Ok(old));
     assert_eq!(stage.seal(&video(false), PATIENCE), Err(SealFrameError::KeyframeDue));
@@ -94,13 +94,13 @@ fn keys_of_an_older_generation_or_another_channel_are_refused() {
     let mut second = world.rig.generation(1);
     let mut third = world.rig.generation(2);
     let now = world.rig.start;
-    let mut switch = |keys| world.sealer.switch(keys, Switch::Now, now);
+    let mut switch = |keys| world.sealer.switch(keys, now);
     assert_eq!(switch(third.keys.channel(CHANNEL).expect("once")), Ok(()));
     let older = second.keys.channel(CHANNEL).expect("once");
     assert_eq!(switch(older), Err(SealFrameError::OtherKeys));
     let mut fourth = world.rig.generation(3);
     let other = fourth.keys.channel(Channel(1)).expect("once");
-    let mut switch = |keys| world.sealer.switch(keys, Switch::Now, now);
+    let mut switch = |keys| world.sealer.switch(keys, now);
     assert_eq!(switch(other), Err(SealFrameError::OtherKeys));
     let mut camera = Rig::new("CAM-2", 1);
     let mut later = camera.generation(10);
@@ -122,7 +122,7 @@ fn a_removed_guest_opens_nothing_that_is_captured_after_the_switch() {
     };
     assert!(accept(&mut guest, &with_guest).is_ok());
     let keys = with_guest.keys.channel(CHANNEL).expect("once");
-    world.sealer.switch(keys, Switch::Now, world.rig.start).expect("later keys");
+    world.sealer.switch(keys, world.rig.start).expect("later keys");
     let seen = world.seal(&video(true), b"unit");
     assert!(open(&mut guest, &seen).is_ok());
 
@@ -131,9 +131,9 @@ fn a_removed_guest_opens_nothing_that_is_captured_after_the_switch() {
     let mut without = world.rig.generation(2);
     assert!(accept(&mut guest, &without).is_err());
     let keys = without.keys.channel(CHANNEL).expect("once");
-    world.sealer.switch(keys, Switch::AtKeyframe, world.rig.start).expect("later keys");
-    let generation = without.keys.generation();
     let end = world.rig.start + MAX_SWITCH_WAIT;
+    world.sealer.switch(keys, end).expect("later keys");
+    let generation = without.keys.generation();
     let mut out = Vec::new();
     let late = end - Duration::from_micros(1);
     world.sealer.seal(&video(false), b"unit", late, &mut out).expect("the last");
