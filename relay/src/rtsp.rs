@@ -6,6 +6,7 @@
 
 mod admission;
 mod door;
+mod drain;
 #[cfg(test)]
 mod foreign;
 mod handles;
@@ -395,7 +396,7 @@ impl RtspPort {
             Some(session) => Wire::tls(tcp, session),
             None => Wire::plain(tcp),
         };
-        self.peers.insert(Peer::new(id, address, connection, wire));
+        self.peers.insert(Peer::new(cx.now, id, address, connection, wire));
         self.start_tick(cx.now);
         // Bytes may have come before the registration.
         self.with_peer(cx, id, |peer, cx, shared| peer.handle_ready(cx, shared, true));

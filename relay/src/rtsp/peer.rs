@@ -14,6 +14,7 @@ use crate::lease::LeaseRefused;
 use crate::port::{Cx, PeerId, PortKind, Question};
 
 use super::Shared;
+use super::drain::Drain;
 use super::output::Output;
 use super::play::Viewer;
 use super::record::Recorder;
@@ -62,8 +63,8 @@ pub(super) struct Peer {
     pub(super) refused: Option<Refusal>,
     /// Still counted among the unauthenticated of its source.
     pub(super) counted: bool,
-    /// The socket is full; the hub is not asked until it is writable.
-    pub(super) blocked: bool,
+    /// While the socket is full, the hub is not asked.
+    pub(super) drain: Drain,
     /// Its socket rests with those of the other viewers.
     calm: bool,
     /// Its worker was chosen.
@@ -79,6 +80,7 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn new(
+        now: Instant,
         id: PeerId,
         address: SocketAddr,
         connection: RtspConnection,
@@ -93,7 +95,7 @@ impl Peer {
             who: Who::Nobody,
             refused: None,
             counted: true,
-            blocked: false,
+            drain: Drain::new(now),
             calm: false,
             placed: false,
             moves: None,
@@ -171,11 +173,11 @@ impl Peer {
         if self.finish_by.is_some() {
             return if drained { Fate::Finished } else { Fate::Lives };
         }
-        if drained && self.blocked {
-            self.blocked = false;
-            if let Some(subscriber) = self.viewer().and_then(|viewer| viewer.subscriber) {
-                cx.hub.resume(cx.now, subscriber);
-            }
+        if drained
+            && self.drain.empty(cx.now)
+            && let Some(subscriber) = self.viewer().and_then(|viewer| viewer.subscriber)
+        {
+            cx.hub.resume(cx.now, subscriber);
         }
         Fate::Lives
     }
@@ -197,6 +199,7 @@ impl Peer {
             Who::Viewer(viewer) => {
                 cx.leases.set_alive(viewer.lease, self.connection.is_alive(cx.now));
                 viewer.report(cx, &mut self.output, self.address);
+                viewer.tell_budget(cx, self.drain.news(cx.now, self.output.written));
                 self.look_at = viewer.next_report().map(|due| due.min(cx.now + LOOK));
             }
             Who::Publisher(recorder) => {

@@ -92,6 +92,16 @@ impl Viewer {
         }
     }
 
+    /// Tells the hub what the connection carries, if the frames go through it.
+    pub(super) fn tell_budget(&self, cx: &mut Cx<'_>, news: Option<Option<u64>>) {
+        let inside = |track: &Track| matches!(track.lower, Lower::Interleaved { .. });
+        if let (Some(budget), Some(subscriber)) = (news, self.subscriber)
+            && self.tracks.iter().all(inside)
+        {
+            cx.hub.set_budget(cx.now, subscriber, budget);
+        }
+    }
+
     /// The stream is over: say so.
     pub(super) fn say_goodbye(
         &mut self,
@@ -222,7 +232,7 @@ impl Peer {
             match self.output.pump(&mut self.wire) {
                 Ok(true) => {}
                 Ok(false) => {
-                    self.blocked = true;
+                    self.drain.fill(cx.now);
                     break Fate::Lives;
                 }
                 Err(_) => break Fate::Broken,

@@ -25,6 +25,7 @@ use crate::port::{Directory, Question, Questions};
 use super::*;
 
 mod moving;
+mod narrow;
 mod pipelining;
 mod steady;
 mod tls;
@@ -391,10 +392,14 @@ impl Client {
 
     /// Sends one H.264 picture as one interleaved packet.
     fn send_picture(&mut self, number: u16, bytes: usize) {
-        let packet = picture(number, bytes);
+        self.send_packet(&picture(number, bytes));
+    }
+
+    /// Sends one packet of the first track.
+    fn send_packet(&mut self, packet: &[u8]) {
         let mut framed = vec![b'$', 0];
         framed.extend_from_slice(&(packet.len() as u16).to_be_bytes());
-        framed.extend_from_slice(&packet);
+        framed.extend_from_slice(packet);
         // The harness and the test share a thread, so the socket must have room.
         self.tcp.write_all(&framed).unwrap();
     }
@@ -531,7 +536,8 @@ fn a_stalled_reader_holds_one_frame_and_is_reset_when_its_lease_ends() {
     let mut stalled = harness.viewer("v", TCP);
     socket2::SockRef::from(&stalled.tcp).set_recv_buffer_size(4096).unwrap();
     assert_eq!(stalled.ask(&mut harness, "PLAY", "", "", ""), 200);
-    let blocked = |harness: &Harness| harness.port.peers.iter().any(|(_, peer)| peer.blocked);
+    let blocked =
+        |harness: &Harness| harness.port.peers.iter().any(|(_, peer)| peer.drain.is_full());
     let mut number = 2;
     while !blocked(&harness) {
         camera.send_picture(number, 60_000);

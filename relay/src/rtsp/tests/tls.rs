@@ -40,7 +40,8 @@ fn a_stalled_tls_reader_is_bounded_and_reset_too() {
     client.ask(&mut harness, "DESCRIBE", "", "", Some(&challenge));
     client.ask(&mut harness, "SETUP", "/trackID=0", TCP, Some(&challenge));
     assert_eq!(status(&client.ask(&mut harness, "PLAY", "", "", Some(&challenge))), 200);
-    let blocked = |harness: &Harness| harness.port.peers.iter().any(|(_, peer)| peer.blocked);
+    let blocked =
+        |harness: &Harness| harness.port.peers.iter().any(|(_, peer)| peer.drain.is_full());
     let mut number = 2;
     while !blocked(&harness) {
         camera.send_picture(number, 60_000);
