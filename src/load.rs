@@ -123,12 +123,20 @@ enum Egress {
     RtspTcp,
     RtspUdp,
     Roq,
+    /// Viewers that allow no streams.
+    RoqDatagrams,
     Webtransport,
 }
 
 impl Egress {
-    const ALL: [Self; 5] =
-        [Self::Whep, Self::RtspTcp, Self::RtspUdp, Self::Roq, Self::Webtransport];
+    const ALL: [Self; 6] = [
+        Self::Whep,
+        Self::RtspTcp,
+        Self::RtspUdp,
+        Self::Roq,
+        Self::RoqDatagrams,
+        Self::Webtransport,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -136,13 +144,14 @@ impl Egress {
             Self::RtspTcp => "rtsp-tcp",
             Self::RtspUdp => "rtsp-udp",
             Self::Roq => "roq",
+            Self::RoqDatagrams => "roq-datagrams",
             Self::Webtransport => "webtransport",
         }
     }
 
     /// Whether it carries sealed frames.
     fn takes_sealed(self) -> bool {
-        matches!(self, Self::Roq | Self::Webtransport)
+        matches!(self, Self::Roq | Self::RoqDatagrams | Self::Webtransport)
     }
 
     /// Its place in [`Self::ALL`].
@@ -192,7 +201,7 @@ fn check(args: &LoadArgs) -> Result<Picture, String> {
     }
     if args.sealed && args.via.iter().any(|egress| !egress.takes_sealed()) {
         return Err(
-            "--sealed cameras are watched --via roq or webtransport: others have no key".into()
+            "--sealed cameras are watched --via roq, roq-datagrams or webtransport: others have no key".into()
         );
     }
     let good = |value: f64| value.is_finite() && value > 0.0;
@@ -216,7 +225,7 @@ fn needed_files(args: &LoadArgs) -> usize {
     let of = |egress: &Egress| match egress {
         Egress::Whep | Egress::RtspTcp => 1,
         Egress::RtspUdp => 3,
-        Egress::Roq | Egress::Webtransport => 0,
+        Egress::Roq | Egress::RoqDatagrams | Egress::Webtransport => 0,
     };
     let viewers = args.viewers.div_ceil(args.via.len()) * args.via.iter().map(of).sum::<usize>();
     args.cameras * 4 + viewers + args.viewers / roq::VIEWERS_PER_SOCKET + OTHER_FILES
@@ -253,7 +262,7 @@ mod tests {
     fn sealed_cameras_are_watched_where_viewers_have_keys() {
         let sealed = |egress: &&Egress| egress.takes_sealed();
         let those: Vec<_> = Egress::ALL.iter().filter(sealed).map(|egress| egress.name()).collect();
-        assert_eq!(those, ["roq", "webtransport"]);
+        assert_eq!(those, ["roq", "roq-datagrams", "webtransport"]);
     }
 
     #[test]

@@ -12,9 +12,9 @@ use tokio::process::Command;
 
 /// Longest time for a whole run.
 const PATIENCE: Duration = Duration::from_secs(120);
-const VIEWERS: u64 = 10;
+const VIEWERS: u64 = 12;
 
-/// Two cameras and ten viewers, one of each camera on every way out.
+/// Two cameras and twelve viewers, one of each camera on every way out.
 fn load(server: &Server, seconds: &str) -> Command {
     load_of(server, ("2", VIEWERS, "1M"), seconds)
 }
@@ -27,7 +27,8 @@ fn load_of(
     let mut command = sightline();
     command.args(["load", "--server", &server.origin, "--data"]).arg(server.data());
     command.args(["--cameras", cameras, "--viewers", &viewers.to_string(), "--bitrate", bitrate]);
-    command.args(["--via", "whep,rtsp-tcp,rtsp-udp,roq,webtransport", "--seconds", seconds]);
+    let ways = "whep,rtsp-tcp,rtsp-udp,roq,roq-datagrams,webtransport";
+    command.args(["--via", ways, "--seconds", seconds]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     command
 }
@@ -60,7 +61,7 @@ async fn every_viewer_of_every_way_out_gets_all_frames_of_its_camera() {
     assert_eq!((&report["verdict"], &report["connected"]), (&"pass".into(), &VIEWERS.into()));
     assert_eq!(report["cameras"]["count"], 2, "{report}");
     let ways = report["egress"].as_array().expect("a list");
-    assert_eq!(ways.len(), 5);
+    assert_eq!(ways.len(), 6);
     for way in ways {
         for none in ["gaps", "foreign", "damaged", "failed"] {
             assert_eq!(way[none], 0, "{way}");
@@ -106,12 +107,12 @@ async fn viewers_of_sealed_cameras_open_every_frame() {
     let server = Server::start().await;
     let mut command = sightline();
     command.args(["load", "--sealed", "--server", &server.origin, "--data"]).arg(server.data());
-    command.args(["--cameras", "2", "--viewers", "8", "--bitrate", "1M", "--seconds", "5"]);
-    command.args(["--via", "roq,webtransport", "--json"]);
+    command.args(["--cameras", "2", "--viewers", "12", "--bitrate", "1M", "--seconds", "5"]);
+    command.args(["--via", "roq,roq-datagrams,webtransport", "--json"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let lines = lines_of(command).await;
     let report: Value = serde_json::from_str(lines.last().expect("a report")).expect("JSON");
-    assert_eq!((&report["verdict"], &report["connected"]), (&"pass".into(), &8.into()));
+    assert_eq!((&report["verdict"], &report["connected"]), (&"pass".into(), &12.into()));
     for way in report["egress"].as_array().expect("a list") {
         for none in ["gaps", "foreign", "damaged", "failed"] {
             assert_eq!(way[none], 0, "{way}");

@@ -212,6 +212,10 @@ impl RoqPort {
             match &mut connection.half {
                 Half::Viewer(viewer) if viewer.subscriber == subscriber => {
                     viewer.deliver(cx.now, cx.hub, quic, &mut port.written);
+                    if viewer.too_long {
+                        let reason = "no stream is allowed, and the path takes no datagram as long";
+                        port.refuse(cx, connection, Code::General, reason);
+                    }
                 }
                 Half::Web(web) => web.deliver(cx.now, cx.hub, quic, &mut port.items),
                 _ => {}
@@ -315,10 +319,14 @@ impl RoqPort {
         let mode = cx.hub.mode(&admitted.key).ok_or(MediaError::NotLive)?;
         self.make_room(cx, admitted.terminal)?;
         let infos = cx.hub.tracks(&admitted.key).ok_or(MediaError::NotLive)?.to_vec();
-        let flows = random_flows(infos.len())?;
-        let track = |(at, info): (usize, TrackInfo)| {
-            let ssrc = cx.hub.ssrc(&admitted.key, TrackIndex(at as u8)).unwrap_or(0);
-            RoqTrack { flow: flows[at], payload_type: payload_type(at), ssrc, info }
+        let ssrc = |at: usize| cx.hub.ssrc(&admitted.key, TrackIndex(at as u8)).unwrap_or(0);
+        let ssrcs: Vec<u32> = (0..infos.len()).map(ssrc).collect();
+        let flows = flows_of(&ssrcs);
+        let track = |(at, info): (usize, TrackInfo)| RoqTrack {
+            flow: flows[at],
+            payload_type: payload_type(at),
+            ssrc: ssrcs[at],
+            info,
         };
         let tracks: Vec<_> = infos.into_iter().enumerate().map(track).collect();
         let peer = self.sessions.allot();
@@ -429,7 +437,20 @@ fn close_connection(now: Instant, quic: &mut Connection, code: Code, reason: &'s
     quic.close(now, VarInt::from_u32(code.wire()), Bytes::from_static(reason.as_bytes()));
 }
 
-/// Random, distinct flow identifiers: a peer can name no flow but those it was told.
+/// Distinct flow identifiers for viewers: the same for all of a stream, so that they get the same bytes.
+fn flows_of(ssrcs: &[u32]) -> Vec<u64> {
+    let mut flows: Vec<u64> = Vec::with_capacity(ssrcs.len());
+    for ssrc in ssrcs {
+        let mut flow = u64::from(*ssrc) % write::FLOW_BOUND;
+        while flows.contains(&flow) {
+            flow = (flow + 1) % write::FLOW_BOUND;
+        }
+        flows.push(flow);
+    }
+    flows
+}
+
+/// Random, distinct flow identifiers for a camera: a peer can name no flow but those it was told.
 fn random_flows(count: usize) -> Result<Vec<u64>, MediaError> {
     let mut flows: Vec<u64> = Vec::with_capacity(count);
     while flows.len() < count {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use sightline_client::Pictures;
 use sightline_client::watch::PacketReader;
 use sightline_client::web::WebViewer;
 use sightline_client::whep::{SrtpOffer, WhepViewer};
@@ -245,8 +246,12 @@ impl Crowd {
                 let (player, asked) = rtsp::connect(terminal, udp).await?;
                 (Session::Rtsp(Box::new(player)), asked)
             }
-            Egress::Roq => {
-                let (reader, asked) = roq::connect(terminal, &self.sockets).await?;
+            Egress::Roq | Egress::RoqDatagrams => {
+                let pictures = match egress {
+                    Egress::RoqDatagrams => Pictures::Datagrams,
+                    _ => Pictures::Streams,
+                };
+                let (reader, asked) = roq::connect(terminal, &self.sockets, pictures).await?;
                 (Session::Roq(Box::new(reader)), asked)
             }
             Egress::Webtransport => {

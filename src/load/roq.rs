@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use sightline_client::watch::PacketReader;
-use sightline_client::{Endpoint, SessionTarget};
+use sightline_client::{Endpoint, Pictures, SessionTarget};
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
@@ -40,6 +40,7 @@ impl Sockets {
 pub(super) async fn connect(
     terminal: &Terminal,
     sockets: &Sockets,
+    pictures: Pictures,
 ) -> Result<(PacketReader, Instant), Failure> {
     let grant = terminal.grant().await?;
     let doors = terminal.doors();
@@ -54,7 +55,7 @@ pub(super) async fn connect(
         identity: terminal.api.identity().clone(),
         endpoint: Some(endpoint.map_err(|error| format!("RoQ: {error}"))?),
     };
-    let reader = PacketReader::connect(&target).await;
+    let reader = PacketReader::connect(&target, pictures).await;
     Ok((reader.map_err(|error| format!("RoQ: {error}"))?, asked))
 }
 

@@ -30,6 +30,6 @@ pub mod wire;
 pub mod work;
 
 pub use identity::Identity;
-pub use quic::{Roots, SessionTarget};
+pub use quic::{Pictures, Roots, SessionTarget};
 pub use quinn::Endpoint;
 pub use secret::DeviceSecret;

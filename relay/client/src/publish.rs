@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::news::Told;
-use crate::quic::{self, RoqError, SessionTarget};
+use crate::quic::{self, Pictures, RoqError, SessionTarget};
 use crate::retry::Backoff;
 use crate::source::{Frame, MediaSource};
 
@@ -111,7 +111,7 @@ impl Publisher {
             }
         });
         let tracks = tracks.collect();
-        let connection = quic::connect(target).await?;
+        let connection = quic::connect(target, Pictures::default()).await?;
         let (sender, keyframes) = watch::channel(0);
         let reader = tokio::spawn(read_requests(connection.clone(), sender, Telling(told.clone())));
         Ok(Self {

@@ -92,6 +92,17 @@ pub struct SessionTarget {
     pub endpoint: Option<Endpoint>,
 }
 
+/// How pictures come to a viewer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Pictures {
+    /// A stream a frame: what is lost is sent again.
+    #[default]
+    Streams,
+    /// A datagram a packet, since we allow the server no streams: what is lost stays lost, and delays
+    /// nothing.
+    Datagrams,
+}
+
 /// Why a RoQ connection cannot be made or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RoqError {
@@ -147,8 +158,11 @@ impl From<ConnectionError> for RoqError {
 }
 
 /// Connects and proves the key. The endpoint lives as long as the connection.
-pub(crate) async fn connect(target: &SessionTarget) -> Result<Connection, RoqError> {
-    let config = client_config(target)?;
+pub(crate) async fn connect(
+    target: &SessionTarget,
+    pictures: Pictures,
+) -> Result<Connection, RoqError> {
+    let config = client_config(target, pictures)?;
     let endpoint = match &target.endpoint {
         Some(endpoint) => endpoint.clone(),
         None => {
@@ -164,7 +178,11 @@ pub(crate) async fn connect(target: &SessionTarget) -> Result<Connection, RoqErr
     Ok(connected.map_err(|_| RoqError::Timeout)??)
 }
 
-fn client_config(target: &SessionTarget) -> Result<ClientConfig, RoqError> {
+fn client_config(target: &SessionTarget, pictures: Pictures) -> Result<ClientConfig, RoqError> {
+    let streams = match pictures {
+        Pictures::Streams => MAX_STREAMS,
+        Pictures::Datagrams => 0,
+    };
     let tls = |error: &dyn std::fmt::Display| RoqError::Tls(error.to_string());
     let (certificate, key) = target.identity.client_certificate()?;
     let mut provider = aws_lc_rs::default_provider();
@@ -184,7 +202,7 @@ fn client_config(target: &SessionTarget) -> Result<ClientConfig, RoqError> {
         .max_idle_timeout(Some(IDLE_TIMEOUT.try_into().map_err(|error| tls(&error))?))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
-        .max_concurrent_uni_streams(VarInt::from_u32(MAX_STREAMS))
+        .max_concurrent_uni_streams(VarInt::from_u32(streams))
         .send_window(SEND_WINDOW)
         .send_fairness(false)
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW))

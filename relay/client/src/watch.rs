@@ -18,7 +18,7 @@ use sightline_relay_proto::wire::{rtcp, rtp};
 pub use self::packets::{PacketReader, Received};
 
 use crate::annexb;
-use crate::quic::{RoqError, SessionTarget};
+use crate::quic::{Pictures, RoqError, SessionTarget};
 
 /// One frame as it came, in order within its track.
 #[derive(Clone, Debug)]
@@ -114,6 +114,11 @@ struct Track {
 impl Viewer {
     /// Connects to a session that the server set up.
     pub async fn connect(target: &SessionTarget) -> Result<Self, RoqError> {
+        Self::connect_for(target, Pictures::default()).await
+    }
+
+    /// The same, with pictures as they are wanted.
+    pub async fn connect_for(target: &SessionTarget, pictures: Pictures) -> Result<Self, RoqError> {
         let started = Instant::now();
         let infos = target.session.infos()?;
         let track = |(at, info): (usize, TrackInfo)| Track {
@@ -125,7 +130,7 @@ impl Viewer {
             jitter: 0.0,
         };
         let tracks = infos.into_iter().enumerate().map(track).collect();
-        let reader = PacketReader::connect(target).await?;
+        let reader = PacketReader::connect(target, pictures).await?;
         let stats = WatchStats { connected: started.elapsed(), ..WatchStats::default() };
         Ok(Self { reader, tracks, ready: VecDeque::new(), started, first_packet: None, stats })
     }

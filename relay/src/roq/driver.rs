@@ -150,6 +150,12 @@ impl RoqPort {
                     settled = false;
                 }
             }
+            if !more
+                && let Half::Viewer(viewer) = &mut peer.half
+                && viewer.refill(cx.now, cx.hub, &mut peer.quic)
+            {
+                settled = false;
+            }
             if settled {
                 break;
             }
@@ -291,10 +297,13 @@ impl RoqPort {
                 viewer.stream_stopped(quic, id);
                 viewer.writable(cx.now, cx.hub, quic);
             }
-            (
-                Half::Viewer(viewer),
-                StreamEvent::Writable { .. } | StreamEvent::Available { .. },
-            ) => viewer.writable(cx.now, cx.hub, quic),
+            (Half::Viewer(viewer), StreamEvent::Writable { .. }) => {
+                viewer.writable(cx.now, cx.hub, quic);
+            }
+            (Half::Viewer(viewer), StreamEvent::Available { .. }) => {
+                viewer.allow_streams();
+                viewer.writable(cx.now, cx.hub, quic);
+            }
             (Half::Publisher(_), StreamEvent::Stopped { id, .. }) => {
                 let _ = quic.send_stream(id).reset(VarInt::from_u32(Code::FrameCancelled.wire()));
             }
@@ -373,7 +382,8 @@ impl RoqPort {
         let subscriber =
             cx.hub.subscribe(cx.now, key, selection).map_err(|error| too_late(&error))?;
         cx.directory.subscribers.insert(subscriber, (PortKind::Roq, session));
-        peer.half = Half::Viewer(Box::new(Viewer::new(cx.now, subscriber, &chosen)));
+        let viewer = Viewer::new(cx.now, subscriber, &chosen, &mut peer.quic);
+        peer.half = Half::Viewer(Box::new(viewer));
         Ok(())
     }
 
@@ -423,7 +433,13 @@ impl RoqPort {
         }
     }
 
-    fn refuse(&mut self, cx: &mut Cx<'_>, peer: &mut Peer, code: Code, reason: &'static str) {
+    pub(super) fn refuse(
+        &mut self,
+        cx: &mut Cx<'_>,
+        peer: &mut Peer,
+        code: Code,
+        reason: &'static str,
+    ) {
         self.lost(cx, peer);
         close_connection(cx.now, &mut peer.quic, code, reason);
     }

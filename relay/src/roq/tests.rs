@@ -1,3 +1,4 @@
+mod datagrams;
 mod rig;
 mod sealed;
 mod web;

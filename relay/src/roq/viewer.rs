@@ -1,9 +1,9 @@
-//! The sending half: one uni stream a video frame, audio in datagrams.
+//! The sending half: one uni stream a video frame, audio in datagrams. A viewer that allows us no
+//! streams gets the picture in datagrams too.
 
 use std::collections::VecDeque;
 use std::time::{Instant, SystemTime};
 
-use bytes::Bytes;
 use quinn_proto::{Connection, Dir, StreamId, VarInt};
 use sightline_relay_proto::codec::MediaKind;
 use sightline_relay_proto::hub::{Delivery, Hub, SubscriberId};
@@ -11,15 +11,17 @@ use sightline_relay_proto::ids::TrackIndex;
 use sightline_relay_proto::limits::MAX_LAG;
 use sightline_relay_proto::report_clock::ReportClock;
 use sightline_relay_proto::roq::{Code, Receiver, write};
-use sightline_relay_proto::wire::{rtcp, rtp, varint};
+use sightline_relay_proto::wire::{rtcp, varint};
 
 use super::budget::Told;
-use super::written::{Fields, WrittenFrames, header};
+use super::written::{Fields, Form, Written, WrittenFrames};
 use crate::api::RoqTrack;
 
 /// Streams of one viewer that are not wholly acknowledged, at most; then the hub is not asked for
 /// more until some are.
 pub(super) const MAX_OPEN_STREAMS: usize = 128;
+/// Bytes of a connection's queue of datagrams that pictures leave to sound and reports.
+const SOUND_ROOM: usize = 8 * 1024;
 /// CNAME of our sender reports.
 const CNAME: &str = "sightline";
 
@@ -27,12 +29,18 @@ const CNAME: &str = "sightline";
 pub(super) struct Viewer {
     pub(super) subscriber: SubscriberId,
     flows: Vec<Flow>,
-    /// A frame whose stream is not open yet, or not wholly written.
+    /// How pictures are sent.
+    form: Form,
+    /// A stream that is open and has nothing on it.
+    spare: Option<StreamId>,
+    /// A frame that the connection has not taken wholly.
     pending: Option<Pending>,
     /// Streams that are written but not acknowledged, oldest first.
     open: VecDeque<Open>,
     /// Rises at each keyframe: a newer group of pictures overtakes an older one.
     priority: i32,
+    /// Datagrams that wait, and since when some do.
+    queue: Queue,
     reports: ReportClock,
     told: Told,
     /// The hub was left unpolled because the connection was full.
@@ -41,13 +49,14 @@ pub(super) struct Viewer {
     pub(super) handed: u64,
     /// Some of that was taken back since the driver looked.
     pub(super) taken_back: bool,
+    /// A picture fits no datagram of the path, and there is no stream for it.
+    pub(super) too_long: bool,
     /// RTCP from the viewer.
     pub(super) receiver: Receiver,
 }
 
 struct Flow {
     track: TrackIndex,
-    id: u64,
     fields: Fields,
     kind: MediaKind,
     packets: u32,
@@ -55,13 +64,38 @@ struct Flow {
 }
 
 struct Pending {
+    form: Form,
     stream: Option<StreamId>,
     priority: i32,
-    /// Flow identifier, then the packets, which other viewers share.
-    chunks: [Bytes; 2],
-    /// First chunk that is not written.
+    /// What is not written yet of a stream; all of what goes in datagrams.
+    frame: Written,
+    /// First packet that is not in a datagram.
     at: usize,
     since: Instant,
+}
+
+/// What is seen of a connection's queue of datagrams, whose acknowledgements nobody tells us.
+struct Queue {
+    /// Bytes of room when nothing waits.
+    room: usize,
+    /// When a picture was put in last.
+    last: Instant,
+    /// The picture from which on something has always waited.
+    since: Option<Instant>,
+}
+
+impl Queue {
+    /// Another picture comes.
+    fn look(&mut self, now: Instant, quic: &mut Connection) {
+        let waits = quic.datagrams().send_buffer_space() < self.room;
+        self.since = waits.then(|| self.since.unwrap_or(self.last));
+        self.last = now;
+    }
+
+    /// No picture comes, but what waited may be gone.
+    fn look_again(&mut self, quic: &mut Connection) {
+        self.since = self.since.filter(|_| quic.datagrams().send_buffer_space() < self.room);
+    }
 }
 
 struct Open {
@@ -75,28 +109,33 @@ impl Viewer {
         now: Instant,
         subscriber: SubscriberId,
         tracks: &[(TrackIndex, RoqTrack)],
+        quic: &mut Connection,
     ) -> Self {
         let flow = |(track, roq): &(TrackIndex, RoqTrack)| Flow {
             track: *track,
-            id: roq.flow,
-            fields: Fields { payload_type: roq.payload_type, ssrc: roq.ssrc },
+            fields: Fields { flow: roq.flow, payload_type: roq.payload_type, ssrc: roq.ssrc },
             kind: roq.info.kind(),
             packets: 0,
             octets: 0,
         };
         let mut reports = ReportClock::default();
         reports.start(now);
+        let spare = quic.streams().open(Dir::Uni);
         Self {
             subscriber,
             flows: tracks.iter().map(flow).collect(),
+            form: if spare.is_some() { Form::Stream } else { Form::Datagrams },
+            spare,
             pending: None,
             open: VecDeque::new(),
             priority: 0,
+            queue: Queue { room: quic.datagrams().send_buffer_space(), last: now, since: None },
             reports,
             told: Told::new(now),
             stalled: false,
             handed: 0,
             taken_back: false,
+            too_long: false,
             receiver: Receiver::new(tracks.iter().map(|(track, roq)| (roq.flow, *track))),
         }
     }
@@ -130,6 +169,21 @@ impl Viewer {
         }
     }
 
+    /// The peer allows streams now: the next picture goes on one.
+    pub(super) fn allow_streams(&mut self) {
+        (self.form, self.queue.since) = (Form::Stream, None);
+    }
+
+    /// What was queued has been sent: goes on with a picture that had no room. Whether some of it did.
+    pub(super) fn refill(&mut self, now: Instant, hub: &mut Hub, quic: &mut Connection) -> bool {
+        let waits = |pending: &Pending| pending.form == Form::Datagrams;
+        let before = self.handed;
+        if self.pending.as_ref().is_some_and(waits) {
+            self.writable(now, hub, quic);
+        }
+        self.handed > before
+    }
+
     /// The peer has a stream wholly, or does not want it.
     pub(super) fn stream_ended(&mut self, stream: StreamId) {
         self.open.retain(|open| open.stream != stream);
@@ -147,7 +201,7 @@ impl Viewer {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let stale = self.oldest().filter(|_| self.stalled);
+        let stale = self.oldest_frame().filter(|_| self.stalled);
         self.reports.due().into_iter().chain(stale.map(|since| since + MAX_LAG)).min()
     }
 
@@ -163,22 +217,29 @@ impl Viewer {
     }
 
     /// Tells the hub what the connection carries, if that is a limit or was one.
-    fn tell_budget(&mut self, now: Instant, hub: &mut Hub, quic: &Connection) {
+    fn tell_budget(&mut self, now: Instant, hub: &mut Hub, quic: &mut Connection) {
+        self.queue.look_again(quic);
         if let Some(budget) = self.told.news(now, self.oldest(), quic) {
             hub.set_budget(now, self.subscriber, budget);
         }
     }
 
-    /// When the oldest frame that is not wholly acknowledged was handed over.
+    /// When the oldest frame was handed over that is not wholly acknowledged, or not sent if it goes in
+    /// datagrams.
     fn oldest(&self) -> Option<Instant> {
-        let oldest = self.open.front().map(|open| open.since);
-        let waiting = self.pending.as_ref().map(|pending| pending.since);
-        oldest.into_iter().chain(waiting).min()
+        self.oldest_frame().into_iter().chain(self.queue.since).min()
+    }
+
+    /// The same of the frames that can be taken back.
+    fn oldest_frame(&self) -> Option<Instant> {
+        let open = self.open.front().map(|open| open.since);
+        open.into_iter().chain(self.pending.as_ref().map(|pending| pending.since)).min()
     }
 
     /// Whether the connection takes all that it is given.
     pub(super) fn is_at_ease(&self) -> bool {
-        !self.stalled && self.pending.is_none() && self.open.len() < MAX_OPEN_STREAMS / 2
+        let waits = self.stalled || self.pending.is_some() || self.queue.since.is_some();
+        !waits && self.open.len() < MAX_OPEN_STREAMS / 2
     }
 
     fn is_full(&self) -> bool {
@@ -213,24 +274,37 @@ impl Viewer {
         let frame = &delivery.frame;
         flow.packets = flow.packets.wrapping_add(frame.payloads.len() as u32);
         flow.octets = flow.octets.wrapping_add(frame.bytes() as u32);
-        if flow.kind == MediaKind::Audio && send_datagrams(quic, flow, delivery) {
-            self.handed += frame.bytes() as u64;
-            return;
+        if flow.kind == MediaKind::Audio {
+            let sound = written.frame(delivery, flow.fields, Form::Datagrams);
+            // Older sound makes way for newer, but sound not for pictures that wait.
+            if send_sound(quic, &sound, self.form == Form::Stream) {
+                self.handed += sound.bytes.len() as u64;
+                return;
+            }
         }
         if frame.descriptor.keyframe && flow.kind == MediaKind::Video {
             self.priority = self.priority.saturating_add(1);
         }
-        let mut head = Vec::with_capacity(write::MAX_OVERHEAD);
-        varint::write(flow.id, &mut head);
-        let chunks = [head.into(), written.packets(delivery, flow.fields)];
-        let priority = self.priority;
-        self.pending = Some(Pending { stream: None, priority, chunks, at: 0, since: now });
+        if self.form == Form::Datagrams {
+            self.queue.look(now, quic);
+        }
+        let (form, priority) = (self.form, self.priority);
+        let frame = written.frame(delivery, flow.fields, form);
+        self.pending = Some(Pending { form, stream: None, priority, frame, at: 0, since: now });
         self.write_pending(quic);
     }
 
     fn write_pending(&mut self, quic: &mut Connection) {
-        let Some(mut pending) = self.pending.take() else { return };
-        let Some(stream) = pending.stream.or_else(|| quic.streams().open(Dir::Uni)) else {
+        let Some(pending) = self.pending.take() else { return };
+        match pending.form {
+            Form::Stream => self.write_stream(quic, pending),
+            Form::Datagrams => self.queue_datagrams(quic, pending),
+        }
+    }
+
+    fn write_stream(&mut self, quic: &mut Connection, mut pending: Pending) {
+        let free = || self.spare.take().or_else(|| quic.streams().open(Dir::Uni));
+        let Some(stream) = pending.stream.or_else(free) else {
             self.pending = Some(pending);
             return;
         };
@@ -239,12 +313,9 @@ impl Viewer {
             let _ = out.set_priority(pending.priority);
             pending.stream = Some(stream);
         }
-        while pending.at < pending.chunks.len() {
-            match out.write_chunks(&mut pending.chunks[pending.at..]) {
-                Ok(written) => {
-                    pending.at += written.chunks;
-                    self.handed += written.bytes as u64;
-                }
+        while !pending.frame.bytes.is_empty() {
+            match out.write_chunks(std::slice::from_mut(&mut pending.frame.bytes)) {
+                Ok(written) => self.handed += written.bytes as u64,
                 Err(quinn_proto::WriteError::Blocked) => {
                     self.pending = Some(pending);
                     return;
@@ -261,6 +332,24 @@ impl Viewer {
         }
     }
 
+    /// Queues as many packets of a picture as there is room for.
+    fn queue_datagrams(&mut self, quic: &mut Connection, mut pending: Pending) {
+        while let Some(packet) = pending.frame.packet(pending.at) {
+            let len = packet.len();
+            if quic.datagrams().send_buffer_space() < len + SOUND_ROOM {
+                self.pending = Some(pending);
+                return;
+            }
+            if quic.datagrams().send(packet, false).is_err() {
+                // There is room, so the path or the peer takes none of this length.
+                self.too_long = true;
+                return;
+            }
+            self.handed += len as u64;
+            pending.at += 1;
+        }
+    }
+
     fn report(&mut self, now: Instant, hub: &Hub, quic: &mut Connection) {
         let unix_now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         for flow in &self.flows {
@@ -270,7 +359,7 @@ impl Viewer {
             let mut report = Vec::with_capacity(80);
             let (packets, octets) = (flow.packets, flow.octets);
             rtcp::write_sender_report(&mut report, flow.fields.ssrc, info, packets, octets, CNAME);
-            send_rtcp(quic, flow.id, &report);
+            send_rtcp(quic, flow.fields.flow, &report);
         }
     }
 }
@@ -306,22 +395,14 @@ fn cancelled() -> VarInt {
     VarInt::from_u32(Code::FrameCancelled.wire())
 }
 
-/// `false` if a packet does not fit a datagram now, so that the frame goes on a stream.
-fn send_datagrams(quic: &mut Connection, flow: &Flow, delivery: &Delivery) -> bool {
-    let longest = delivery.frame.payloads.iter().map(Bytes::len).max().unwrap_or(0);
-    let room = quic.datagrams().max_size().unwrap_or(0);
-    if longest + rtp::HEADER_LEN + write::MAX_OVERHEAD > room {
+/// `false` if a packet does not fit a datagram now, so that the frame goes on a stream. With `makes_way`
+/// the oldest datagrams make way, else sound without room is lost: newer sound follows.
+fn send_sound(quic: &mut Connection, sound: &Written, makes_way: bool) -> bool {
+    if sound.longest() > quic.datagrams().max_size().unwrap_or(0) {
         return false;
     }
-    for (at, payload) in delivery.frame.payloads.iter().enumerate() {
-        let mut out = Vec::with_capacity(payload.len() + rtp::HEADER_LEN + write::MAX_OVERHEAD);
-        varint::write(flow.id, &mut out);
-        out.extend_from_slice(&header(delivery, flow.fields, at));
-        out.extend_from_slice(payload);
-        // Room was checked, and older datagrams make way: an error means that the peer is gone.
-        if quic.datagrams().send(out.into(), true).is_err() {
-            return at > 0;
-        }
+    for packet in (0..).map_while(|at| sound.packet(at)) {
+        let _ = quic.datagrams().send(packet, makes_way);
     }
     true
 }

@@ -1,7 +1,7 @@
-//! Frames as they stand on a stream, written once for all viewers at the same place of the timeline.
+//! Frames as they are sent, written once for all viewers at the same place of the timeline.
 //!
-//! Viewers at the live edge get the same sequence numbers and timestamps, so behind the flow
-//! identifier their streams are equal byte for byte, and one copy serves the send buffers of all.
+//! Viewers at the live edge get the same flow identifiers, sequence numbers and timestamps, so their
+//! streams and datagrams are equal byte for byte, and one copy serves the send buffers of all.
 
 use std::sync::Arc;
 
@@ -14,11 +14,45 @@ use sightline_relay_proto::wire::{rtp, varint};
 /// Frames kept: those that the viewers of a turn share, and some of viewers who are catching up.
 const KEPT: usize = 8;
 
-/// What RTP headers say beside the place of a packet.
+/// What stands in front of a packet beside its place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Fields {
+    pub(super) flow: u64,
     pub(super) payload_type: u8,
     pub(super) ssrc: u32,
+}
+
+/// How a frame is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Form {
+    /// On a stream of its own: the flow identifier, then each packet behind its length.
+    Stream,
+    /// Each packet in a datagram, behind the flow identifier.
+    Datagrams,
+}
+
+/// A frame as it is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    /// All of it.
+    pub(super) bytes: Bytes,
+    /// Where each packet ends.
+    ends: Arc<[usize]>,
+}
+
+impl Written {
+    /// The packet `at` and what stands in front of it, if the frame has as many.
+    pub(super) fn packet(&self, at: usize) -> Option<Bytes> {
+        let end = *self.ends.get(at)?;
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        Some(self.bytes.slice(start..end))
+    }
+
+    /// Bytes of the longest packet with what stands in front of it.
+    pub(super) fn longest(&self) -> usize {
+        let starts = std::iter::once(&0).chain(self.ends.iter());
+        starts.zip(self.ends.iter()).map(|(start, end)| end - start).max().unwrap_or(0)
+    }
 }
 
 struct Entry {
@@ -27,7 +61,8 @@ struct Entry {
     seq: u16,
     timestamp: u32,
     fields: Fields,
-    bytes: Bytes,
+    form: Form,
+    written: Written,
 }
 
 /// The frames that were written last.
@@ -39,54 +74,63 @@ pub(super) struct WrittenFrames {
 }
 
 impl WrittenFrames {
-    /// The packets of a frame, each behind its length.
-    pub(super) fn packets(&mut self, delivery: &Delivery, fields: Fields) -> Bytes {
-        let known = self.entries.iter().flatten().find(|entry| entry.is(delivery, fields));
+    /// A frame in this form.
+    pub(super) fn frame(&mut self, delivery: &Delivery, fields: Fields, form: Form) -> Written {
+        let known = self.entries.iter().flatten().find(|entry| entry.is(delivery, fields, form));
         if let Some(entry) = known {
-            return entry.bytes.clone();
+            return entry.written.clone();
         }
-        let bytes = write_packets(delivery, fields);
+        let written = write_frame(delivery, fields, form);
         let entry = Entry {
             frame: Arc::clone(&delivery.frame),
             seq: delivery.seq,
             timestamp: delivery.timestamp,
             fields,
-            bytes: bytes.clone(),
+            form,
+            written: written.clone(),
         };
         self.entries[self.next] = Some(entry);
         self.next = (self.next + 1) % KEPT;
-        bytes
+        written
     }
 }
 
 impl Entry {
-    fn is(&self, delivery: &Delivery, fields: Fields) -> bool {
+    fn is(&self, delivery: &Delivery, fields: Fields, form: Form) -> bool {
         Arc::ptr_eq(&self.frame, &delivery.frame)
             && (self.seq, self.timestamp) == (delivery.seq, delivery.timestamp)
-            && self.fields == fields
+            && (self.fields, self.form) == (fields, form)
     }
 }
 
 /// The RTP header of the frame's packet `at`.
-pub(super) fn header(delivery: &Delivery, fields: Fields, at: usize) -> [u8; rtp::HEADER_LEN] {
+fn header(delivery: &Delivery, fields: Fields, at: usize) -> [u8; rtp::HEADER_LEN] {
     let marker = delivery.frame.marker(at);
     let seq = delivery.seq.wrapping_add(at as u16);
     rtp::header(fields.payload_type, marker, seq, delivery.timestamp, fields.ssrc)
 }
 
-fn write_packets(delivery: &Delivery, fields: Fields) -> Bytes {
+fn write_frame(delivery: &Delivery, fields: Fields, form: Form) -> Written {
     let frame = &delivery.frame;
     let overhead = rtp::HEADER_LEN + write::MAX_OVERHEAD;
-    let mut out = BytesMut::with_capacity(frame.bytes() + frame.payloads.len() * overhead);
-    let mut length = Vec::with_capacity(write::MAX_OVERHEAD);
+    let mut out = BytesMut::with_capacity(frame.bytes() + (frame.payloads.len() + 1) * overhead);
+    let mut head = Vec::with_capacity(write::MAX_OVERHEAD);
+    varint::write(fields.flow, &mut head);
+    if form == Form::Stream {
+        out.extend_from_slice(&head);
+    }
+    let mut ends = Vec::with_capacity(frame.payloads.len());
     for (at, payload) in frame.payloads.iter().enumerate() {
-        length.clear();
-        varint::write((rtp::HEADER_LEN + payload.len()) as u64, &mut length);
-        out.extend_from_slice(&length);
+        if form == Form::Stream {
+            head.clear();
+            varint::write((rtp::HEADER_LEN + payload.len()) as u64, &mut head);
+        }
+        out.extend_from_slice(&head);
         out.extend_from_slice(&header(delivery, fields, at));
         out.extend_from_slice(payload);
+        ends.push(out.len());
     }
-    out.freeze()
+    Written { bytes: out.freeze(), ends: ends.into() }
 }
 
 #[cfg(test)]
@@ -99,7 +143,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    const FIELDS: Fields = Fields { payload_type: 96, ssrc: 7 };
+    const FIELDS: Fields = Fields { flow: 900, payload_type: 96, ssrc: 7 };
 
     fn delivery(frame: &Arc<Frame>, seq: u16) -> Delivery {
         let packets = 0..frame.payloads.len();
@@ -130,34 +174,57 @@ pub(super) mod tests {
     fn viewers_at_one_place_share_one_copy_and_others_have_their_own() {
         let mut written = WrittenFrames::default();
         let (frame, other) = (frame(), frame());
-        let first = written.packets(&delivery(&frame, 1), FIELDS);
-        let again = written.packets(&delivery(&frame, 1), FIELDS);
-        assert_eq!(first.as_ptr(), again.as_ptr());
-        let elsewhere = [
-            written.packets(&delivery(&frame, 2), FIELDS),
-            written.packets(&delivery(&other, 1), FIELDS),
-            written.packets(&delivery(&frame, 1), Fields { ssrc: 8, ..FIELDS }),
-        ];
-        for bytes in elsewhere {
-            assert_ne!(bytes.as_ptr(), first.as_ptr());
+        for form in [Form::Stream, Form::Datagrams] {
+            let mut address = |frame: &Arc<Frame>, seq: u16, fields: Fields| {
+                written.frame(&delivery(frame, seq), fields, form).bytes.as_ptr()
+            };
+            let first = address(&frame, 1, FIELDS);
+            assert_eq!(address(&frame, 1, FIELDS), first);
+            assert_ne!(address(&frame, 2, FIELDS), first);
+            assert_ne!(address(&other, 1, FIELDS), first);
+            assert_ne!(address(&frame, 1, Fields { ssrc: 8, ..FIELDS }), first);
+            assert_ne!(address(&frame, 1, Fields { flow: 901, ..FIELDS }), first);
         }
     }
 
+    /// The packet `at` of the test's frame, as every viewer gets it.
+    fn check(packet: &[u8], frame: &Frame, at: usize) {
+        let header = rtp::parse(packet).unwrap();
+        assert_eq!(header.seq, u16::MAX.wrapping_add(at as u16));
+        assert_eq!((header.timestamp, header.ssrc), (1000, 7));
+        assert_eq!(&packet[rtp::HEADER_LEN..], &frame.payloads[at][..]);
+    }
+
     #[test]
-    fn every_packet_stands_behind_its_length_with_its_own_header() {
+    fn on_a_stream_every_packet_stands_behind_its_length_with_its_own_header() {
         let frame = frame();
-        let bytes = WrittenFrames::default().packets(&delivery(&frame, u16::MAX), FIELDS);
-        let mut rest = &bytes[..];
-        for (at, payload) in frame.payloads.iter().enumerate() {
+        let place = delivery(&frame, u16::MAX);
+        let written = WrittenFrames::default().frame(&place, FIELDS, Form::Stream);
+        let (flow, used) = varint::read(&written.bytes).unwrap();
+        assert_eq!(flow, FIELDS.flow);
+        let mut rest = &written.bytes[used..];
+        for at in 0..frame.payloads.len() {
             let (len, used) = varint::read(rest).unwrap();
-            let packet = &rest[used..used + len as usize];
-            let header = rtp::parse(packet).unwrap();
-            assert_eq!(header.seq, u16::MAX.wrapping_add(at as u16));
-            assert_eq!((header.timestamp, header.ssrc), (1000, 7));
-            assert_eq!(&packet[rtp::HEADER_LEN..], &payload[..]);
+            check(&rest[used..used + len as usize], &frame, at);
             rest = &rest[used + len as usize..];
         }
         assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn in_datagrams_every_packet_stands_behind_the_flow_identifier() {
+        let frame = frame();
+        let place = delivery(&frame, u16::MAX);
+        let written = WrittenFrames::default().frame(&place, FIELDS, Form::Datagrams);
+        let mut longest = 0;
+        for at in 0..frame.payloads.len() {
+            let datagram = written.packet(at).unwrap();
+            let (flow, used) = varint::read(&datagram).unwrap();
+            assert_eq!(flow, FIELDS.flow);
+            check(&datagram[used..], &frame, at);
+            longest = longest.max(datagram.len());
+        }
+        assert_eq!((written.packet(frame.payloads.len()), written.longest()), (None, longest));
     }
 
     #[test]
@@ -165,7 +232,7 @@ pub(super) mod tests {
         let mut written = WrittenFrames::default();
         let frame = frame();
         for seq in 0..2 * KEPT as u16 {
-            written.packets(&delivery(&frame, seq), FIELDS);
+            written.frame(&delivery(&frame, seq), FIELDS, Form::Stream);
         }
         assert_eq!(Arc::strong_count(&frame), 1 + KEPT);
     }

@@ -11,7 +11,7 @@ use sightline_relay_proto::roq::{Action, Code, Receiver};
 
 pub use sightline_relay_proto::roq::Received;
 
-use crate::quic::{self, RoqError, SessionTarget};
+use crate::quic::{self, Pictures, RoqError, SessionTarget};
 
 type Reading = BoxFuture<'static, (u64, RecvStream, Result<Option<Chunk>, ReadError>)>;
 
@@ -27,10 +27,10 @@ pub struct PacketReader {
 
 impl PacketReader {
     /// Connects to a session that the server set up.
-    pub async fn connect(target: &SessionTarget) -> Result<Self, RoqError> {
+    pub async fn connect(target: &SessionTarget, pictures: Pictures) -> Result<Self, RoqError> {
         let flows = target.session.tracks.iter().enumerate();
         let receiver = Receiver::new(flows.map(|(at, track)| (track.flow, TrackIndex(at as u8))));
-        let connection = quic::connect(target).await?;
+        let connection = quic::connect(target, pictures).await?;
         Ok(Self { connection, receiver, reading: FuturesUnordered::new(), resets: 0 })
     }
 

@@ -5,8 +5,8 @@ use super::path::Path;
 pub(super) const USAGE: &str = "usage: cargo xtask bench floor [flags]
 
 flags:
-  --path NAME          webrtc, rtp, rtsp-tcp, roq, webtransport, srtp-sha1,
-                       webrtc-audio, webrtc-twcc, roq-sealed or
+  --path NAME          webrtc, rtp, rtsp-tcp, roq, roq-datagrams, webtransport,
+                       srtp-sha1, webrtc-audio, webrtc-twcc, roq-sealed or
                        webtransport-sealed; may be repeated (all)
   --viewers N[,N...]   viewers of one camera (1000,100)
   --fps N              frames a second of the camera (30, or 8 for 1000 viewers over QUIC,

@@ -18,8 +18,10 @@ pub(super) enum Path {
     Rtp,
     /// RTP inside the RTSP connection.
     RtspTcp,
-    /// RTP over QUIC.
+    /// RTP over QUIC, a stream a frame.
     Roq,
+    /// RTP over QUIC in datagrams.
+    RoqDatagrams,
     /// Frames over WebTransport.
     WebTransport,
     /// SRTP with AES-128 in counter mode and HMAC-SHA1.
@@ -64,11 +66,12 @@ struct Facts {
 }
 
 impl Path {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Webrtc,
         Self::Rtp,
         Self::RtspTcp,
         Self::Roq,
+        Self::RoqDatagrams,
         Self::WebTransport,
         Self::SrtpSha1,
         Self::WebrtcAudio,
@@ -116,6 +119,11 @@ impl Path {
                 overhead: 12 + QUIC,
                 packet: Some(CAMERA_PACKET + QUIC as f64),
                 goal: Some(3.50),
+            },
+            Self::RoqDatagrams => Facts {
+                name: "roq-datagrams",
+                load: &["--via", "roq-datagrams"],
+                ..Self::Roq.facts()
             },
             Self::WebTransport => Facts {
                 name: "webtransport",
