@@ -15,7 +15,8 @@ use bytes::Bytes;
 use self::handed::HandedOut;
 pub use self::pace::{CHUNK_INTERVAL, CHUNK_PACKETS, MAX_STAGGER, PACE_TICK, Pacing};
 pub use self::quality::{
-    BUDGET_LIFE, HEADROOM_PERCENT, KEYFRAME_PATIENCE, MAX_PLENTY, PLENTY, RELAPSE, SHORTAGE,
+    BUDGET_LIFE, HEADROOM_PERCENT, KEYFRAME_PATIENCE, MAX_PLENTY, MAX_SHORTAGE, PLENTY, RELAPSE,
+    SHORTAGE,
 };
 use self::random::SplitMix;
 use self::schedule::{Place, Schedule};

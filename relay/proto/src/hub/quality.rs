@@ -1,10 +1,13 @@
 //! What a viewer gets when its way carries less than its stream.
 //!
-//! One level down when the budget has stayed under what the viewer is sent for [`SHORTAGE`], one
-//! level up when it has stayed [`HEADROOM_PERCENT`] of the next level for [`PLENTY`], or when there
-//! is no limit any more. Frames that no other refers to go first, where the rest fits the budget:
-//! the picture stays, with fewer frames, and either way of the change needs no keyframe. A rise that does not last [`RELAPSE`] doubles the wait for the next one, up
-//! to [`MAX_PLENTY`]. There is no level under keyframes, so pictures never stop.
+//! One level down when the budget has stayed under what the viewer is sent for [`SHORTAGE`] without
+//! rising, one level up when it has stayed [`HEADROOM_PERCENT`] of the next level for [`PLENTY`], or
+//! when there is no limit any more. A budget that rises although as much is sent as before comes from
+//! a moment's trouble that is over, such as a phone that stood still, and estimates take long to
+//! recover from one; so it is given up to [`MAX_SHORTAGE`]. Frames that no other refers to go first,
+//! where the rest fits the budget: the picture stays, with fewer frames, and either way of the change
+//! needs no keyframe. A rise that does not last [`RELAPSE`] doubles the wait for the next one, up to
+//! [`MAX_PLENTY`]. There is no level under keyframes, so pictures never stop.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +16,10 @@ use crate::ids::TrackIndex;
 
 /// Time under which a budget that is too low changes nothing.
 pub const SHORTAGE: Duration = Duration::from_secs(2);
+/// The same while the budget rises.
+pub const MAX_SHORTAGE: Duration = Duration::from_secs(15);
+/// A budget rises if it is higher than its lowest of the last [`SHORTAGE`] by more than this share.
+const RISE_DIVISOR: u64 = 32;
 /// Time for which a budget must allow the next level, at first.
 pub const PLENTY: Duration = Duration::from_secs(5);
 /// The same after many rises that did not last.
@@ -76,13 +83,42 @@ pub(super) struct Quality {
     pub(super) applied: Level,
     /// Track of the lower tier.
     pub(super) lower: Option<TrackIndex>,
-    short_since: Option<Instant>,
+    shortage: Option<Shortage>,
     /// Since when there is plenty, and the highest level that it was enough for all the time.
     plenty: Option<(Instant, Level)>,
     /// How long there must be plenty.
     patience: Duration,
     raised_at: Option<Instant>,
     pub(super) keyframe_at: Instant,
+}
+
+/// A time in which the budget is under what the viewer is sent.
+#[derive(Clone, Copy, Debug)]
+struct Shortage {
+    since: Instant,
+    /// When the budget was last seen to rise, at first `since`, and its lowest from then on.
+    risen_at: Instant,
+    lowest: u64,
+}
+
+impl Shortage {
+    fn new(now: Instant, budget: u64) -> Self {
+        Self { since: now, risen_at: now, lowest: budget }
+    }
+
+    /// Takes the newest budget. `true`: it is time to go down.
+    fn lasts(&mut self, now: Instant, budget: u64) -> bool {
+        self.lowest = self.lowest.min(budget);
+        if now.saturating_duration_since(self.risen_at) < SHORTAGE {
+            return false;
+        }
+        let rises = budget - self.lowest > self.lowest / RISE_DIVISOR;
+        if !rises || now.saturating_duration_since(self.since) >= MAX_SHORTAGE {
+            return true;
+        }
+        (self.risen_at, self.lowest) = (now, budget);
+        false
+    }
 }
 
 impl Quality {
@@ -93,7 +129,7 @@ impl Quality {
             level: Level::Full,
             applied: Level::Full,
             lower,
-            short_since: None,
+            shortage: None,
             plenty: None,
             patience: PLENTY,
             raised_at: None,
@@ -124,14 +160,17 @@ impl Quality {
         let carried = rates.of(self.level);
         let short = budget.filter(|budget| carried.is_some_and(|rate| *budget < rate));
         let above = rates.above(self.level, budget).filter(|_| short.is_none());
-        let lasts = |since: Instant, time| now.saturating_duration_since(since) >= time;
-        self.short_since = short.map(|_| self.short_since.unwrap_or(now));
+        self.shortage =
+            short.map(|budget| self.shortage.unwrap_or_else(|| Shortage::new(now, budget)));
         self.plenty = above.map(|above| match self.plenty {
             Some((since, level)) => (since, level.max(above)),
             None => (now, above),
         });
-        let down = short.filter(|_| self.short_since.is_some_and(|at| lasts(at, SHORTAGE)));
-        let up = self.plenty.filter(|(since, _)| lasts(*since, self.patience));
+        let down = short.filter(|budget| {
+            self.shortage.as_mut().is_some_and(|shortage| shortage.lasts(now, *budget))
+        });
+        let up =
+            self.plenty.filter(|(since, _)| now.saturating_duration_since(*since) >= self.patience);
         if let Some(budget) = down {
             self.lower_level(now, rates.below(self.level, budget));
         } else if let Some((_, level)) = up {
@@ -140,7 +179,7 @@ impl Quality {
         } else {
             return false;
         }
-        (self.short_since, self.plenty) = (None, None);
+        (self.shortage, self.plenty) = (None, None);
         true
     }
 
@@ -379,6 +418,44 @@ mod tests {
         assert_eq!(bench.until_change(ONE_TIER, Some(4_999_999)), None);
         assert_eq!(bench.until_change(ONE_TIER, Some(5_000_000)), Some(PLENTY));
         assert_eq!(bench.quality.level, Level::Full);
+    }
+
+    #[test]
+    fn a_budget_that_rises_is_waited_for_up_to_the_bound() {
+        /// Level after a fall to half and a rise by this many parts in a thousand a step.
+        fn after(rise: u64) -> (Level, Duration) {
+            let mut bench = Bench::new();
+            let mut budget = RATES.full.all / 2;
+            for step in 0..400 {
+                bench.quality.set_budget(bench.now, Some(budget));
+                if bench.quality.assess(bench.now, ONE_TIER) {
+                    return (bench.quality.level, STEP * step);
+                }
+                budget += budget * rise / 1000;
+                bench.now += STEP;
+            }
+            (Level::Full, STEP * 400)
+        }
+        // 2 % in the time of a shortage are noise, 4 % a rise; 5.5 % a second reach the rate just in time.
+        assert_eq!(after(1), (Level::Keyframes, SHORTAGE));
+        assert_eq!(after(2), (Level::Keyframes, MAX_SHORTAGE + Duration::from_secs(1)));
+        assert_eq!(after(4), (Level::Keyframes, MAX_SHORTAGE + Duration::from_secs(1)));
+        assert_eq!(after(5), (Level::Full, STEP * 400));
+        assert_eq!(after(50), (Level::Full, STEP * 400));
+    }
+
+    #[test]
+    fn a_fall_amid_a_rise_ends_the_waiting() {
+        let mut bench = Bench::new();
+        let budgets = (0..40).map(|step| 2_000_000 + step * 20_000).chain([2_000_000; 40]);
+        let changed = budgets.into_iter().position(|budget| {
+            bench.quality.set_budget(bench.now, Some(budget));
+            let changed = bench.quality.assess(bench.now, ONE_TIER);
+            bench.now += STEP;
+            changed
+        });
+        // Seen to rise after 2 s; after 4 s it stands at where it began.
+        assert_eq!(changed, Some(40));
     }
 
     #[test]
