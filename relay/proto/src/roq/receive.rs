@@ -57,15 +57,22 @@ struct Unknown {
     refused: bool,
 }
 
+/// A flow that is known, with the memory of its packets.
+#[derive(Debug)]
+struct Known {
+    flow: u64,
+    track: TrackIndex,
+    pool: PacketPool,
+}
+
 /// Takes streams and datagrams in any mix and gives out packets of known flows.
 #[derive(Default, Debug)]
 pub struct Receiver {
-    flows: Vec<(u64, TrackIndex)>,
+    flows: Vec<Known>,
     streams: HashMap<u64, Reassembler>,
     held: usize,
-    /// Memory of packets on streams, and in datagrams.
+    /// Memory of packets of unknown flows.
     pool: PacketPool,
-    datagrams: PacketPool,
     unknown: Vec<Unknown>,
     ready: VecDeque<Received>,
     actions: VecDeque<Action>,
@@ -74,12 +81,13 @@ pub struct Receiver {
 impl Receiver {
     /// A receiver that knows these flows.
     pub fn new(flows: impl IntoIterator<Item = (u64, TrackIndex)>) -> Self {
-        Self { flows: flows.into_iter().collect(), ..Self::default() }
+        let known = |(flow, track)| Known { flow, track, pool: PacketPool::default() };
+        Self { flows: flows.into_iter().map(known).collect(), ..Self::default() }
     }
 
     /// Makes a flow known; what was kept of it becomes ready.
     pub fn add_flow(&mut self, flow: u64, track: TrackIndex) {
-        self.flows.push((flow, track));
+        self.flows.push(Known { flow, track, pool: PacketPool::default() });
         if let Some(at) = self.unknown.iter().position(|unknown| unknown.flow == flow) {
             let packets = self.unknown.swap_remove(at).packets;
             self.ready.extend(packets.into_iter().map(|packet| Received { track, packet }));
@@ -92,7 +100,8 @@ impl Receiver {
         self.held -= reassembler.held();
         reassembler.handle(chunk);
         let code = loop {
-            match reassembler.poll(&mut self.pool) {
+            let flow = reassembler.begin();
+            match reassembler.poll(pool(&mut self.flows, &mut self.pool, flow)) {
                 Ok(Some(packet)) => {
                     let flow = reassembler.flow().expect("a packet comes after its flow");
                     if !self.route(now, flow, packet) {
@@ -119,7 +128,7 @@ impl Receiver {
         if let Some(reassembler) = self.streams.remove(&stream) {
             self.held -= reassembler.held();
             // A stream is a frame.
-            self.pool.end_frame();
+            pool(&mut self.flows, &mut self.pool, reassembler.flow()).end_frame();
         }
     }
 
@@ -129,9 +138,10 @@ impl Receiver {
         let mut packet = datagram.split_off(head);
         if packet.len() <= SET_ASIDE {
             // What is stored must not pin the datagrams that came with it.
-            packet = self.datagrams.store(&packet);
+            let pool = pool(&mut self.flows, &mut self.pool, Some(flow));
+            packet = pool.store(&packet);
             if packet.get(1).is_some_and(|second| second & MARKER != 0) {
-                self.datagrams.end_frame();
+                pool.end_frame();
             }
         }
         self.route(now, flow, packet)
@@ -177,8 +187,8 @@ impl Receiver {
 
     /// Queues a packet, or keeps it if its flow may still become known. `false`: refused.
     fn route(&mut self, now: Instant, flow: u64, packet: Bytes) -> bool {
-        if let Some((_, track)) = self.flows.iter().find(|(known, _)| *known == flow) {
-            self.ready.push_back(Received { track: *track, packet });
+        if let Some(known) = self.flows.iter().find(|known| known.flow == flow) {
+            self.ready.push_back(Received { track: known.track, packet });
             return true;
         }
         let at = match self.unknown.iter().position(|unknown| unknown.flow == flow) {
@@ -204,6 +214,16 @@ impl Receiver {
         unknown.packets.push(Bytes::copy_from_slice(&packet));
         true
     }
+}
+
+/// The memory for packets of a flow.
+fn pool<'a>(
+    flows: &'a mut [Known],
+    unknown: &'a mut PacketPool,
+    flow: Option<u64>,
+) -> &'a mut PacketPool {
+    let known = flows.iter_mut().find(|known| Some(known.flow) == flow);
+    known.map_or(unknown, |known| &mut known.pool)
 }
 
 #[cfg(test)]

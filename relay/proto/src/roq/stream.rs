@@ -36,6 +36,14 @@ pub enum FramingError {
 }
 
 impl Reassembler {
+    /// Reads the stream's flow, if it is complete now.
+    pub fn begin(&mut self) -> Option<u64> {
+        if self.flow.is_none() {
+            self.flow = self.integer();
+        }
+        self.flow
+    }
+
     /// The stream's flow, once its integer is complete.
     pub fn flow(&self) -> Option<u64> {
         self.flow
@@ -55,11 +63,8 @@ impl Reassembler {
     /// The next whole packet: a short one in memory of the pool, so that it pins no datagrams that it
     /// came in; a long one that lies within a chunk is a slice of it.
     pub fn poll(&mut self, pool: &mut PacketPool) -> Result<Option<Bytes>, FramingError> {
-        if self.flow.is_none() {
-            self.flow = self.integer();
-            if self.flow.is_none() {
-                return Ok(None);
-            }
+        if self.begin().is_none() {
+            return Ok(None);
         }
         let wanted = match self.wanted {
             Some(wanted) => wanted,

@@ -83,7 +83,7 @@ impl Bare {
 
     /// Bytes of a packet above UDP or TCP.
     pub(super) fn packet_bytes(&self) -> usize {
-        self.payload + self.path.packet_overhead()
+        self.payload + self.path.bare_overhead()
     }
 
     /// Runs it and compares what it says with what the counter saw.
@@ -205,6 +205,12 @@ mod tests {
         let cost = Cost { packets: 2000, ns_per_packet: 304.0, stalls: 3 };
         assert_eq!(parse(line), Some(cost));
         assert_eq!(parse("cannot send"), None);
+    }
+
+    #[test]
+    fn a_header_that_only_the_server_has_is_not_counted_to_the_loop() {
+        let shaped = Bare::of(Path::WebrtcTwcc, 100).shaped(14, 1214.0);
+        assert_eq!((shaped.payload, shaped.packet_bytes()), (1178, 1206));
     }
 
     #[test]

@@ -59,6 +59,8 @@ struct Facts {
     sink: Sink,
     /// Bytes of a packet above UDP or TCP that are not payload of RTP.
     overhead: usize,
+    /// Of them, what only our server has to send and the bare loop leaves out.
+    extra: usize,
     /// Bytes of the camera's packet above UDP or TCP, where messages do not show packets.
     packet: Option<f64>,
     /// Largest ratio to the bare loop that is good enough; `None`: there is no goal.
@@ -89,6 +91,7 @@ impl Path {
                 sink: Sink::Dropped,
                 // RTP header and tag.
                 overhead: 12 + 16,
+                extra: 0,
                 packet: None,
                 goal: Some(1.30),
             },
@@ -98,6 +101,7 @@ impl Path {
                 program: "rtp_udp",
                 sink: Sink::Dropped,
                 overhead: 12,
+                extra: 0,
                 packet: None,
                 goal: Some(1.50),
             },
@@ -108,6 +112,7 @@ impl Path {
                 sink: Sink::Tcp,
                 // RTP header and interleaving.
                 overhead: 12 + 4,
+                extra: 0,
                 packet: Some(CAMERA_PACKET + 4.0),
                 goal: Some(1.30),
             },
@@ -117,6 +122,7 @@ impl Path {
                 program: "quic",
                 sink: Sink::Read,
                 overhead: 12 + QUIC,
+                extra: 0,
                 packet: Some(CAMERA_PACKET + QUIC as f64),
                 goal: Some(3.50),
             },
@@ -152,6 +158,7 @@ impl Path {
                 sink: Sink::Dropped,
                 // RTP header and tag.
                 overhead: 12 + 10,
+                extra: 0,
                 packet: None,
                 goal: Some(2.50),
             },
@@ -167,6 +174,7 @@ impl Path {
                 load: &["--via", "whep", "--srtp", "aes128-gcm", "--transport-feedback"],
                 // RTP header with the extension that holds the counter, and tag.
                 overhead: 12 + 8 + 16,
+                extra: 8,
                 goal: None,
                 ..Self::Webrtc.facts()
             },
@@ -198,6 +206,11 @@ impl Path {
     /// Bytes of a packet above UDP or TCP that are not payload of RTP.
     pub(super) const fn packet_overhead(self) -> usize {
         self.facts().overhead
+    }
+
+    /// The same of the bare loop's packets.
+    pub(super) const fn bare_overhead(self) -> usize {
+        self.facts().overhead - self.facts().extra
     }
 
     /// Bytes of the camera's packet above UDP or TCP. `None`: messages show it.
