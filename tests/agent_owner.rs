@@ -150,7 +150,13 @@ async fn a_camera_that_publishes_waits_at_no_second_connection_and_hears_of_its_
     // It asks by itself after five minutes only, so it was told.
     anna.unbind(&device.serial).await.ok();
     anna.bind(&device).await.ok();
-    assert_ne!(anna.agent_secret(&device).await, first, "a secret of the new binding's own");
+    let folder = device.agent.clone().expect("a camera behind the agent");
+    wait_for("a secret of the new binding's own", LIMIT, || {
+        let text = std::fs::read_to_string(folder.join("secret.txt")).unwrap_or_default();
+        let mut lines = text.lines();
+        let secret = lines.next().filter(|_| lines.next().is_some());
+        secret.is_some_and(|secret| secret != first).then_some(())
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,8 +123,9 @@ async fn whatever_is_missing_no_egress_lets_a_packet_out() {
     conditions(&mut world, &terminal, &camera).await;
     wait_until_live(&terminal, &camera).await;
     wait_until_live(&terminal, &other_camera).await;
-    let (fetched, to_expire) = (Instant::now(), grants_for_all(&terminal, &camera.serial).await);
+    let to_expire = grants_for_all(&terminal, &camera.serial).await;
     let late_handle = handle(&terminal, &camera).await;
+    let fetched = Instant::now();
 
     replayed(&mut world, &terminal, &camera).await;
     reused_handle(&mut world, &terminal, &camera, &other_camera).await;

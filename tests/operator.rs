@@ -233,7 +233,7 @@ async fn by_http(server: &Server, folder: &Path) -> Secrets {
     keep("grant", &grant.into());
     let handle: Handle = anna.rtsp_handle(&device.serial).await;
     keep("RTSP password", &handle.password.clone().into());
-    let seen = Viewer::FfmpegTcp.pull(&handle.url(), &device.serial, folder, 3).finish();
+    let seen = Viewer::FfmpegTcp.pull(&handle.url(), &device.serial, folder, 8).finish();
     assert!(!seen.frames.is_empty(), "{:?}", seen.error);
     drop(camera);
     let whip = format!("{ORIGIN}/v1/whip/{}/0", device.serial);

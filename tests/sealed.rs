@@ -29,6 +29,8 @@ use self::support::viewers::{Viewer, record};
 
 /// Viewing time, seconds.
 const SECONDS: u64 = 5;
+/// Time for a viewer to be refused and to end by that, seconds.
+const REFUSED_WITHIN: u64 = 20;
 /// Frames that a viewer must have decoded: the time less its start.
 const MIN_FRAMES: usize = (SECONDS as usize - 2) * FPS as usize;
 /// Bytes of a mark of picture or sound.
@@ -173,7 +175,7 @@ async fn an_owner_watches_a_sealed_camera_and_other_ways_of_watching_are_refused
     let (status, problem) = owner.offer(&path, &grant, &sdp).await.problem();
     assert_eq!((status, problem.as_str()), (406, "wrong-protection"));
     for viewer in [Viewer::FfmpegTcp, Viewer::Gst] {
-        let running = viewer.start(server, owner, device, folder.path(), 2).await;
+        let running = viewer.start(server, owner, device, folder.path(), REFUSED_WITHIN).await;
         let seen = running.finish();
         assert_eq!((seen.frames.len(), seen.unreadable), (0, 0), "{}", viewer.name());
         assert!(seen.said.contains("415"), "{}: {}", viewer.name(), seen.said);

@@ -300,10 +300,11 @@ impl RoqPort {
             (Half::Viewer(viewer), StreamEvent::Writable { .. }) => {
                 viewer.writable(cx.now, cx.hub, quic);
             }
-            (Half::Viewer(viewer), StreamEvent::Available { .. }) => {
+            (Half::Viewer(viewer), StreamEvent::Available { dir: Dir::Uni }) => {
                 viewer.allow_streams();
                 viewer.writable(cx.now, cx.hub, quic);
             }
+            (Half::Viewer(_), StreamEvent::Available { dir: Dir::Bi }) => {}
             (Half::Publisher(_), StreamEvent::Stopped { id, .. }) => {
                 let _ = quic.send_stream(id).reset(VarInt::from_u32(Code::FrameCancelled.wire()));
             }

@@ -54,7 +54,7 @@ const STREAM_RECEIVE_WINDOW: u32 = 2 * 1024 * 1024;
 const INITIAL_MTU: u16 = 1252;
 /// First congestion window, bytes: the cached keyframe goes out at once, and the pacer, whose bursts
 /// are a share of the window, does not cut the frames of a stream of usual rate in two.
-const INITIAL_WINDOW: u64 = 64 * 1024;
+pub(super) const INITIAL_WINDOW: u64 = 64 * 1024;
 /// Packets that a peer may take without an acknowledgement, where it knows the ACK frequency extension
 /// (draft-ietf-quic-ack-frequency): more than a usual frame has. A gap is told at once all the same.
 const UNACKNOWLEDGED_PACKETS: u32 = 31;

@@ -176,6 +176,7 @@ impl Viewer {
 
     /// What was queued has been sent: goes on with a picture that had no room. Whether some of it did.
     pub(super) fn refill(&mut self, now: Instant, hub: &mut Hub, quic: &mut Connection) -> bool {
+        self.queue.look_again(quic);
         let waits = |pending: &Pending| pending.form == Form::Datagrams;
         let before = self.handed;
         if self.pending.as_ref().is_some_and(waits) {
@@ -210,10 +211,11 @@ impl Viewer {
             self.drop_stale(now, quic);
             self.writable(now, hub, quic);
         }
+        // Before the report, which waits in the same queue.
+        self.tell_budget(now, hub, quic);
         if self.reports.take(now) {
             self.report(now, hub, quic);
         }
-        self.tell_budget(now, hub, quic);
     }
 
     /// Tells the hub what the connection carries, if that is a limit or was one.
@@ -277,8 +279,8 @@ impl Viewer {
         if flow.kind == MediaKind::Audio {
             let sound = written.frame(delivery, flow.fields, Form::Datagrams);
             // Older sound makes way for newer, but sound not for pictures that wait.
-            if send_sound(quic, &sound, self.form == Form::Stream) {
-                self.handed += sound.bytes.len() as u64;
+            if let Some(queued) = send_sound(quic, &sound, self.form == Form::Stream) {
+                self.handed += queued;
                 return;
             }
         }
@@ -395,14 +397,19 @@ fn cancelled() -> VarInt {
     VarInt::from_u32(Code::FrameCancelled.wire())
 }
 
-/// `false` if a packet does not fit a datagram now, so that the frame goes on a stream. With `makes_way`
-/// the oldest datagrams make way, else sound without room is lost: newer sound follows.
-fn send_sound(quic: &mut Connection, sound: &Written, makes_way: bool) -> bool {
+/// How many bytes were queued; `None` if a packet does not fit a datagram now, so that the frame goes on a
+/// stream. With `makes_way` the oldest datagrams make way, else sound without room is lost: newer sound
+/// follows.
+fn send_sound(quic: &mut Connection, sound: &Written, makes_way: bool) -> Option<u64> {
     if sound.longest() > quic.datagrams().max_size().unwrap_or(0) {
-        return false;
+        return None;
     }
+    let mut queued = 0;
     for packet in (0..).map_while(|at| sound.packet(at)) {
-        let _ = quic.datagrams().send(packet, makes_way);
+        let len = packet.len() as u64;
+        if quic.datagrams().send(packet, makes_way).is_ok() {
+            queued += len;
+        }
     }
-    true
+    Some(queued)
 }

@@ -172,7 +172,8 @@ impl Quality {
         let up =
             self.plenty.filter(|(since, _)| now.saturating_duration_since(*since) >= self.patience);
         if let Some(budget) = down {
-            self.lower_level(now, rates.below(self.level, budget));
+            let since = self.shortage.map_or(now, |shortage| shortage.since);
+            self.lower_level(since, rates.below(self.level, budget));
         } else if let Some((_, level)) = up {
             self.level = level;
             self.raised_at = Some(now);
@@ -183,10 +184,11 @@ impl Quality {
         true
     }
 
-    fn lower_level(&mut self, now: Instant, level: Level) {
+    /// Goes down for a shortage since then. How long it was waited for says nothing about the rise.
+    fn lower_level(&mut self, since: Instant, level: Level) {
         self.level = level;
         if let Some(raised) = self.raised_at.take() {
-            let relapsed = now.saturating_duration_since(raised) < RELAPSE;
+            let relapsed = since.saturating_duration_since(raised) < RELAPSE;
             self.patience = if relapsed { (self.patience * 2).min(MAX_PLENTY) } else { PLENTY };
         }
     }
@@ -485,6 +487,26 @@ mod tests {
         bench.now += RELAPSE;
         bench.until_change(ONE_TIER, Some(1));
         assert_eq!(bench.until_change(ONE_TIER, None), Some(PLENTY), "the last rise lasted");
+    }
+
+    #[test]
+    fn a_rise_into_a_shortage_that_is_waited_for_has_not_lasted() {
+        let mut bench = Bench::new();
+        bench.until_change(ONE_TIER, Some(1));
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            waits.push(bench.until_change(ONE_TIER, None).unwrap().as_secs());
+            // 70 % of the rate at most, and never standing still.
+            let lowered = (0..400_u64).any(|step| {
+                let budget = 2_000_000 + step % 20 * 40_000;
+                bench.quality.set_budget(bench.now, Some(budget));
+                let changed = bench.quality.assess(bench.now, ONE_TIER);
+                bench.now += STEP;
+                changed
+            });
+            assert!(lowered);
+        }
+        assert_eq!(waits, [5, 10, 20, 40, 60]);
     }
 
     #[test]

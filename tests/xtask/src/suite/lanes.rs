@@ -13,8 +13,10 @@ use crate::report::Outcome;
 /// Programs at the same time.
 const LANES: usize = 2;
 /// Programs of the root package that assert on times, or load the machine by themselves.
-const ALONE: [&str; 8] =
-    ["browser", "clients", "join", "load", "revoke", "sealed_live", "silence", "soak"];
+const ALONE: [&str; 10] = [
+    "browser", "clients", "join", "load", "malformed", "revoke", "sealed_live", "silence", "soak",
+    "start",
+];
 
 /// A program and the suite that it counts for.
 pub(super) type Job = (&'static Suite, TestBinary);
