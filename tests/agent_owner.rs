@@ -152,7 +152,7 @@ async fn a_camera_that_publishes_waits_at_no_second_connection_and_hears_of_its_
     anna.bind(&device).await.ok();
     let folder = device.agent.clone().expect("a camera behind the agent");
     wait_for("a secret of the new binding's own", LIMIT, || {
-        let text = std::fs::read_to_string(folder.join("secret.txt")).unwrap_or_default();
+        let text = fs::read_to_string(folder.join("secret.txt")).unwrap_or_default();
         let mut lines = text.lines();
         let secret = lines.next().filter(|_| lines.next().is_some());
         secret.is_some_and(|secret| secret != first).then_some(())

@@ -221,6 +221,8 @@ impl Camera {
         let mut ticks = Ticks::new(start, picture.fps);
         let mut sound = picture.sound.then(Sound::new);
         let mut keyframe_due = true;
+        // Ticks that were missed leave no gap in what viewers count.
+        let mut sent = 0_u32;
         if self.sealing.is_some() {
             // It has nothing to say before it is bound, and is there to be bound.
             self.live.send_replace(true);
@@ -240,7 +242,7 @@ impl Camera {
             }
             keyframe_due |= wanted.has_changed().unwrap_or(false);
             let keyframe = keyframe_due || number % picture.gop == 0;
-            let stamp = Stamp { serial: &self.serial, frame: number as u32, captured };
+            let stamp = Stamp { serial: &self.serial, frame: sent, captured };
             let Some(unit) = self.unit(&stamp, picture, keyframe) else { continue };
             let frame = Frame {
                 track: TrackIndex(0),
@@ -253,6 +255,7 @@ impl Camera {
             wanted.mark_unchanged();
             match publisher.send(&frame).await {
                 Ok(Outcome::Sent) => {
+                    sent = sent.wrapping_add(1);
                     keyframe_due = false;
                     self.live.send_replace(true);
                     let counts = u64::from(window.holds(captured));

@@ -14,7 +14,15 @@ use crate::report::Outcome;
 const LANES: usize = 2;
 /// Programs of the root package that assert on times, or load the machine by themselves.
 const ALONE: [&str; 10] = [
-    "browser", "clients", "join", "load", "malformed", "revoke", "sealed_live", "silence", "soak",
+    "browser",
+    "clients",
+    "join",
+    "load",
+    "malformed",
+    "revoke",
+    "sealed_live",
+    "silence",
+    "soak",
     "start",
 ];
 
